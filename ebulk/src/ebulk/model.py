@@ -1,0 +1,96 @@
+"""Small values that the layers hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+REGULAR = "100644"
+EXECUTABLE = "100755"
+SYMLINK = "120000"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a data set: what the lake's manifest says of it."""
+
+    path: str
+    """Relative, `/`-separated, NFC."""
+    size: int
+    """Bytes."""
+    digest: str
+    """`sha-256:` and 64 hexadecimal digits."""
+    mtime_ns: int
+    """Modification time, nanoseconds since the epoch."""
+    mode: str = REGULAR
+    """git's mode: REGULAR, EXECUTABLE or SYMLINK (the content is the link's target)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of the folder to be sent: its entry, and where its bytes are."""
+
+    entry: FileEntry
+    source: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetInfo:
+    """A data set, as `GET /data-sets/{reference}` describes it."""
+
+    reference: str
+    title: str
+    state: str
+    version: int
+    size: int
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A tus upload that the lake has begun to receive."""
+
+    location: str
+    path: str
+    offset: int
+    length: int
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """A push under way."""
+
+    reference: str
+    id: str
+    state: str
+    base_version: int
+    uploads: tuple[Upload, ...]
+    result: StopResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopResult:
+    """What a push changed."""
+
+    version: int
+    added: int
+    modified: int
+    removed: int
+
+
+class Progress(Protocol):
+    """Told by transfers what happens, from any thread; the command line draws it, a library user may ignore it."""
+
+    def begin(self, path: str, size: int) -> None:
+        """A file's transfer begins."""
+
+    def advance(self, path: str, count: int) -> None:
+        """`count` more bytes of it have arrived; negative when bytes must be sent again."""
+
+    def done(self, path: str) -> None:
+        """It is complete and verified."""
+
+    def note(self, message: str) -> None:
+        """Something a person may want to know, such as a retry."""

@@ -1,0 +1,1 @@
+"""ERP5 Wendelin: a data lake in a Zope site."""

@@ -1,0 +1,155 @@
+"""Contracts between the layers, lowest first.
+
+Storage knows bytes, content knows documents and entries, ingestion and download move bytes between the two and a request.
+Views hold none of the logic. Each implementation has a test that it provides its interface (`verifyObject`).
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+# storage
+
+
+class IByteStream(Interface):
+    """An append-only byte string of any size; persistent. What a reader may have seen never changes."""
+
+    size = Attribute("Bytes it holds.")
+
+    def append(data, final=False):
+        """Append a bytes-like object in the current transaction; return the new size.
+
+        `final` promises that nothing will be appended again: the last block is then written in the format that
+        reads fastest (ZBlk0) though it isn't full; otherwise an unfinished block is a ZBlk1.
+        """
+
+    def chunks(start=0, stop=None):
+        """Iterate over the bytes from `start` up to `stop` as bytes-like objects of at most a block (2 MiB) each.
+
+        Reads blocks directly, never a mapped view, and deactivates each as soon as its bytes are out.
+        ValueError when the range is not within the stream.
+        """
+
+    def read(start, stop):
+        """The bytes from `start` up to `stop`, in memory."""
+
+
+class IDataBucket(Interface):
+    """An ordered mapping from text keys to byte strings; persistent."""
+
+
+class IArray(Interface):
+    """An n-dimensional out-of-core ndarray over wendelin.core's ZBigArray; persistent."""
+
+
+# content
+
+
+class IManifest(Interface):
+    """Which files each version of a data set has; persistent.
+
+    An entry is a `content.entry.Entry`: (stream, offset, size, digest, mtime_ns, mode), `digest` 32 raw bytes, `stream` an
+    IByteStream or None for an empty file. The newest version is one BTree from path to entry; a version keeps the entries that
+    its commit replaced, so an older version is read by laying the replaced entries of all later commits over the newest.
+    """
+
+    version = Attribute("Number of the newest version; 0 before the first commit.")
+    file_count = Attribute("Files in the newest version.")
+    size = Attribute("Bytes in the newest version.")
+
+    def get(path, version=None):
+        """The entry of a path, in the newest version unless `version` is given; None if it has none. NotFound: no such version."""
+
+    def items(prefix="", after="", version=None):
+        """Iterate over (path, entry) in order of code points: paths beginning with `prefix` and greater than `after`."""
+
+    def find_content(digest):
+        """An entry with this sha-256 (32 bytes), from any version, or None."""
+
+    def versions(before=None):
+        """Iterate over versions, newest first; only those with a smaller number than `before`."""
+
+    def get_version(number):
+        """The version (number, date, author, message, added, modified, removed, size, file_count), or NotFound."""
+
+    def changed_since(version):
+        """The set-like, ordered collection of paths that commits after `version` changed."""
+
+    def commit(staged, removed, author, message, date):
+        """Make the next version in the current transaction and return it.
+
+        `staged`: OOBTree path -> entry; `removed`: iterable of paths. On an empty manifest `staged` is adopted as it is, so a
+        first push costs nothing per file. PushConflict when a path would be file and folder at once.
+        Where nothing changes no version is made, and None is returned.
+        """
+
+
+class IDataSet(Interface):
+    """A data set: `reference`, `title`, `description`, state by workflow, and `manifest`."""
+
+    manifest = Attribute("IManifest")
+
+    def getReference():
+        """The name users know it by."""
+
+    def getValidationState():
+        """'draft', 'validated', 'published' or 'invalidated'."""
+
+
+class IDataSetModule(Interface):
+    """Holds the data sets. References are unique by a BTree that two concurrent additions conflict in."""
+
+    def newDataSet(reference, title="", description=""):
+        """Add a data set in state draft and return it. BadInput for a bad reference; Conflict if it exists."""
+
+    def getDataSet(reference, default=None):
+        """The data set of a reference, whatever its state, wrapped in acquisition; no permission is checked."""
+
+    def searchDataSets(search="", state="", after="", limit=100):
+        """Data sets the current user may view, by reference, through the catalogue."""
+
+    def findContent(digest, may_view):
+        """An entry with this content in any data set for which `may_view(data_set)`, or None (large files only)."""
+
+
+class IDataIngestion(Interface):
+    """One arrival of data: state 'started', 'stopped' or 'cancelled'.
+
+    `data_set` (reference), `base_version`, `message`, `author`, `created`, `modified` (datetime, UTC), `expires`,
+    `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns, mode): planned, not
+    received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload), `result` (dict or None).
+    """
+
+    def getSimulationState():
+        """'started', 'stopped' or 'cancelled'."""
+
+
+# ingestion: functions in `ingestion.session`, `ingestion.bundle`, `ingestion.upload`, listed here for who calls them
+#
+#   session.start(data_set, author, message="", base_version=None) -> ingestion
+#   session.plan(ingestion, files, removed, renamed, may_view) -> list of missing paths
+#       files: iterable of ingestion.session.PlannedFile(path, size, digest, mtime_ns, mode)
+#   session.stop(ingestion, author) -> {"version", "added", "modified", "removed"}
+#   session.cancel(ingestion)
+#   bundle.receive(ingestion, source) -> list of (path, size, digest)       source: file-like tar
+#   upload.create(ingestion, path, length, digest, mtime_ns, mode) -> Upload
+#   upload.receive(database, upload, offset, source, length, checksum=None) -> new offset
+#       commits in slices of its own, on its own connection; completes the upload with the last byte
+#   upload.terminate(ingestion, upload)
+#
+# download: `download.reader.StreamReader(database, oid, start, stop)`: file-like (read(n), close(), IUnboundStreamIterator), on a connection of its own
+
+# site
+
+
+class IAccessTokens(Interface):
+    """Bearer tokens, kept by sha-256 only; a plugin of PluggableAuthService in `acl_users.access_tokens`."""
+
+    def newToken(user_id, title):
+        """Make a token; return (id, token). `token` is shown once and never stored."""
+
+    def listTokens(user_id):
+        """Dicts with id, title, created, used."""
+
+    def removeToken(user_id, id):
+        """Forget a token. NotFound if this user has none of that id."""
