@@ -1,0 +1,1 @@
+"""Conformance suites, servers and faults that the tests share."""
