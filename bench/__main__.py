@@ -2,7 +2,8 @@
 
     python -m bench [--home DIR] [--size MIB] [--files N] [--repeat N] [big] [small]
 
-big    one file of random bytes (2 GiB): push at least 150 MB/s, pull at least 300 MB/s, client and server together under 400 MiB
+big    one file of random bytes (2 GiB): push at least 150 MB/s, pull at least 300 MB/s,
+       client and server together under 400 MiB of resident memory
 small  one new file pushed into a data set of N files (100,000): under 2 s more than into an empty one
 
 Absolute figures vary with the machine's mood: read the ratio to the peer of the same run.
