@@ -16,6 +16,7 @@
     ├── DigestMismatch      content is not what its digest says                                 422
     │   └── ChecksumMismatch  a chunk is not what Upload-Checksum says                          460
     ├── TooLarge            over a limit, which `detail` names                                  413
+    ├── PreconditionFailed  If-Match names other content                                        412
     ├── RangeNotSatisfiable                                                                     416
     └── StorageFull         the disk has no room                                                507
 
@@ -73,6 +74,9 @@ class ChecksumMismatch(DigestMismatch): ...
 
 
 class TooLarge(WendelinError): ...
+
+
+class PreconditionFailed(WendelinError): ...
 
 
 class RangeNotSatisfiable(WendelinError): ...
