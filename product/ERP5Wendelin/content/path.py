@@ -1,0 +1,102 @@
+"""Which paths a data set may hold, and which names a data set may have (`docs/protocol.rst`).
+
+Names are refused, never repaired: a repaired name is another one when it comes back.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from Products.ERP5Wendelin.errors import BadInput, BadPath
+
+PATH_SIZE = 4096
+"""Bytes of a path in UTF-8: PATH_MAX of Linux."""
+
+SEGMENT_SIZE = 255
+"""Bytes of one segment in UTF-8: NAME_MAX of most file systems."""
+
+REFERENCE_LENGTH = 200
+"""Characters of a reference."""
+
+SHOWN = 120
+
+
+def check_path(path: str) -> str:
+    """Return `path` if a data set may hold it; otherwise BadPath says why not."""
+    problem = _problem_of_path(path)
+    if problem:
+        raise BadPath(f"The path {_shown(path)} {problem}.", path=path if isinstance(path, str) and _encodable(path) else None)
+    return path
+
+
+def check_reference(reference: str) -> str:
+    """Return `reference` if a data set may have this name; otherwise BadInput says why not."""
+    problem = _problem_of_reference(reference)
+    if problem:
+        raise BadInput(f"The reference {_shown(reference)} {problem}.")
+    return reference
+
+
+def _problem_of_path(path: object) -> str | None:
+    if not isinstance(path, str):
+        return "is not text"
+    if not path:
+        return "is empty"
+    if not _encodable(path):
+        return "is not valid Unicode"
+    if len(path.encode()) > PATH_SIZE:
+        return f"is longer than {PATH_SIZE} bytes in UTF-8"
+    if path.startswith("/"):
+        return "begins with '/'; paths are relative to the data set"
+    if "\\" in path:
+        return "has a backslash; segments are separated by '/'"
+    if _has_control(path):
+        return "has a control character"
+    if not unicodedata.is_normalized("NFC", path):
+        return "is not in Unicode normal form C (NFC)"
+    for segment in path.split("/"):
+        if segment in ("", ".", ".."):
+            return f"has the segment {segment!r}, which no file can be named"
+        if len(segment.encode()) > SEGMENT_SIZE:
+            return f"has a segment longer than {SEGMENT_SIZE} bytes in UTF-8"
+    return None
+
+
+def _problem_of_reference(reference: object) -> str | None:
+    if not isinstance(reference, str):
+        return "is not text"
+    if not reference:
+        return "is empty"
+    if not _encodable(reference):
+        return "is not valid Unicode"
+    if len(reference) > REFERENCE_LENGTH:
+        return f"is longer than {REFERENCE_LENGTH} characters"
+    if "/" in reference or "\\" in reference:
+        return "has a slash or a backslash"
+    if reference in (".", ".."):
+        return "is a name that folders keep for themselves"
+    if _has_control(reference):
+        return "has a control character"
+    if reference != reference.strip():
+        return "begins or ends with white space"
+    if not unicodedata.is_normalized("NFC", reference):
+        return "is not in Unicode normal form C (NFC)"
+    return None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates, from JSON such as "\ud800"
+        return False
+    return True
+
+
+def _has_control(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _shown(name: object) -> str:
+    """A name as it can stand in a message: printable, and not longer than a line."""
+    text = ascii(name) if not isinstance(name, str) or not _encodable(name) or not name.isprintable() else repr(name)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
