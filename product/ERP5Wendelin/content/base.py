@@ -1,8 +1,8 @@
 """Base of all documents: identity, title, dates, and what the catalogue and the workflows need.
 
-State (public format): `id`, `reference`, `title`, `description` (text), `created`, `modified` (aware datetimes in UTC), besides
-what Zope keeps on any document (`__ac_local_roles__`, `_owner`, `workflow_history`, and one `_…_Permission` for each
-permission that a workflow manages).
+State (public format): `id`, `reference`, `title`, `description` (text), `created`, `modified` (aware datetimes in UTC),
+besides what Zope keeps on any document (`__ac_local_roles__`, `_owner`, `workflow_history`, and one `_…_Permission` for
+each permission that a workflow manages).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Base(PortalContent):
 
     @security.protected(ModifyPortalContent)
     def edit(self, **properties: Any) -> None:
-        """Set properties, mark it modified and reindex it. BadInput for a name it does not have or a value that is not text."""
+        """Set properties, mark it modified and reindex it. BadInput: it has no such property, or a value is not text."""
         for name, value in properties.items():
             if name not in self.editable:
                 raise BadInput(f"A {self.portal_type} has no property {name!r}. It has: {', '.join(self.editable)}.")

@@ -1,7 +1,7 @@
 """An entry of a manifest: which bytes a path names.
 
-In a BTree an entry is stored as the plain tuple (stream, offset, size, digest, mtime_ns, mode), so that what is on disk names no
-class of ours. Measured on 100,000 entries of one pack: 76 bytes each, path included.
+In a BTree an entry is stored as the plain tuple (stream, offset, size, digest, mtime_ns, mode), so that what is on disk
+names no class of ours.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def check_path(path: str) -> str:
     """Return `path` if a data set may hold it; otherwise BadPath says why not."""
     problem = _problem_of_path(path)
     if problem:
-        raise BadPath(f"The path {_shown(path)} {problem}.", path=path if isinstance(path, str) and _encodable(path) else None)
+        raise BadPath(f"The path {_shown(path)} {problem}.")
     return path
 
 

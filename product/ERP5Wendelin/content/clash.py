@@ -1,0 +1,65 @@
+"""Paths that would be a file and a folder at once, such as `a` beside `a/b`: no file system could hold both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from BTrees.OOBTree import OOBTree
+
+from Products.ERP5Wendelin.errors import PushConflict
+
+SHOWN = 100
+"""The most clashes an error names."""
+
+Clash = tuple[str, str]
+"""A file, and a path below it."""
+
+
+def all_clashes(paths: Iterable[str]) -> Iterator[Clash]:
+    """The clashes among paths that come in order of code points, in one pass.
+
+    All paths that begin with `p` follow `p` without a gap, so the paths that the current one begins with form a
+    stack. (`a` and `a/b` need not be neighbours: `a-b` sorts between them.)
+    """
+    stack: list[str] = []
+    for path in paths:
+        while stack and not path.startswith(stack[-1]):
+            stack.pop()
+        yield from ((file, path) for file in stack if path[len(file)] == "/")
+        stack.append(path)
+
+
+def clashes_with(tree: OOBTree, paths: Iterable[str]) -> Iterator[Clash]:
+    """The clashes of some of a tree's paths, in order, with any of its paths: a few look-ups for each."""
+    clean_folder = ""  # of the path before: its ancestors need no second look
+    for path in paths:
+        below = next(iter(tree.keys(min=path + "/")), "")
+        if below.startswith(path + "/"):
+            yield path, below
+        folder = path.rpartition("/")[0]
+        if folder != clean_folder:
+            files = [file for file in _ancestors(path) if file in tree]
+            yield from ((file, path) for file in files)
+            clean_folder = clean_folder if files else folder
+
+
+def refuse(clashes: Iterator[Clash], version: int) -> None:
+    """PushConflict if there is a clash; `paths` has those of the first 100, `version` the newest version."""
+    found = list(islice(clashes, SHOWN))
+    if not found:
+        return
+    file, path = found[0]
+    raise PushConflict(
+        f"{file!r} would be a file and a folder at once, since {path!r} is below it. "
+        "Rename or remove one of the two and push again.",
+        paths=sorted({name for clash in found for name in clash}),
+        version=version,
+    )
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
