@@ -3,6 +3,9 @@
 ::
 
     EbulkError                exit code 1   the operation failed
+    ├── NotFoundError                   1   the lake has no such data set, version or file
+    ├── ChangedError                    1   a file changed while it was sent
+    ├── DiskFullError                   1   a disk has no room, here or at the lake
     ├── UsageError                      2   the command line can't be carried out as written
     ├── NotAuthorisedError              3   who asks is unknown to the lake, or may not
     ├── NetworkError                    4   the network gave up; the same command again resumes
@@ -24,6 +27,18 @@ class EbulkError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class NotFoundError(EbulkError):
+    """The lake has no such data set, version, file or ingestion, or shows none to who asks."""
+
+
+class ChangedError(EbulkError):
+    """A file changed or vanished while it was sent; the message names it."""
+
+
+class DiskFullError(EbulkError):
+    """A disk has no room: the folder's, or the lake's."""
 
 
 class UsageError(EbulkError):

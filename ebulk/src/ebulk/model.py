@@ -48,6 +48,22 @@ class DataSetInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One version of a data set: what its push changed, and what it then held."""
+
+    number: int
+    date: str
+    """RFC 3339, UTC."""
+    author: str
+    message: str
+    added: int
+    modified: int
+    removed: int
+    size: int
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A tus upload that the lake has begun to receive."""
 

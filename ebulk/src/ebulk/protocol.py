@@ -1,7 +1,11 @@
-"""Constants of the wire: HTTP API version 1, as `docs/protocol.rst` has them.
+"""The wire's constants and its notation of times: HTTP API version 1, as `docs/protocol.rst` has them.
 
 The server has its own copy: client and server share nothing but the wire.
 """
+
+from __future__ import annotations
+
+from decimal import Decimal
 
 API_PATH = "/api/v1"
 
@@ -27,3 +31,20 @@ TUS_VERSION = "1.0.0"
 
 UPLOAD_CHUNK_SIZE = 16 * MIB
 """Bytes of one PATCH: what a broken connection can cost at the most."""
+
+NANOSECONDS = 1_000_000_000
+
+
+def seconds(nanoseconds: int) -> str:
+    """A time in nanoseconds as the wire writes it: decimal seconds, exact (`1700000000.123456789`)."""
+    whole, fraction = divmod(abs(nanoseconds), NANOSECONDS)
+    text = f"{whole}.{fraction:09d}".rstrip("0").rstrip(".") if fraction else str(whole)
+    return f"-{text}" if nanoseconds < 0 else text
+
+
+def nanoseconds(text: str) -> int:
+    """The reverse of `seconds`; digits beyond the ninth are cut off. ValueError when `text` is no finite number."""
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError(f"not a time: {text}")
+    return int(value.scaleb(9))
