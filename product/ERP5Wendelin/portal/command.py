@@ -1,0 +1,67 @@
+"""The command line `wendelin`: reads arguments, calls one function, prints its result.
+
+Exit codes: 0 done; 1 the operation failed; 2 usage; 130 interrupted. Errors are one line on stderr, unless --debug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.portal import command_init, command_serve, command_user
+
+DESCRIPTION = """\
+Run a data lake: a server that stores data sets, and gives them to `ebulk`.
+
+  wendelin init /srv/lake                      make an instance; prints the administrator's password
+  wendelin serve /srv/lake                     serve it on 127.0.0.1:8080, until Ctrl-C
+  wendelin user add /srv/lake ada --role contributor
+                                               let Ada push data sets
+"""
+
+EPILOG = """\
+Commands that change an instance may be used while it is being served.
+What a command does in detail: wendelin COMMAND --help
+"""
+
+COMMANDS = (command_init, command_serve, command_user)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "wendelin", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--debug", action="store_true", help="show where in the program an error comes from")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (WendelinError, OSError) as error:
+        return fail(str(error), 1, arguments.debug)
+    except KeyboardInterrupt:
+        return fail("interrupted", 130, arguments.debug)
+    except Exception as error:  # a fault of ours, or of a storage: still one line, and --debug for who looks into it
+        return fail(f"{type(error).__name__}: {error} (--debug shows where)", 1, arguments.debug)
+    return 0
+
+
+def fail(message: str, code: int, debug: bool) -> int:
+    """Say what went wrong on stderr; return the exit code."""
+    if debug:
+        traceback.print_exc()
+    print("wendelin:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
