@@ -12,9 +12,11 @@ ModifyPortalContent = "Modify portal content"
 AddDataSet = "Wendelin: Add Data Set"
 PushData = "Wendelin: Push Data"
 ManageUsers = "Wendelin: Manage Users"
+UseOwnAccount = "Wendelin: Use Own Account"
 
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     AddDataSet: ("Contributor", "Manager"),
     PushData: ("Contributor", "Manager"),
     ManageUsers: ("Manager",),
+    UseOwnAccount: ("Authenticated",),
 }
