@@ -1,0 +1,175 @@
+"""Blocks of a wendelin.core ZBigFile, read and written directly.
+
+`zfile.blktab` maps block numbers to ZBlk objects, 2 MiB each; what is missing, and what a block lacks at its end, is
+zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks of 4 KiB, one record each: it is
+cheap to add to. Mapped views of the same file show what is written here once they are opened anew.
+
+wendelin.core's `loadblk` and `storeblk` serve its mappings and are not called here. What they leave to their callers: a
+block that is live and not bound to its file fails an assertion when another connection changes it, `loadblkdata` takes
+the bytes out of a ZBlk0 that is yet to be committed, and which kind of block is written is one setting of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from BTrees.IOBTree import IOBTree
+from BTrees.LOBTree import LOBTree
+from persistent import GHOST
+from wendelin.bigfile.file_zodb import ZBigFile, ZBlk0, ZBlk1, ZBlkBase, ZData
+from ZODB.utils import z64
+
+from ..protocol import MIB
+
+Buffer = bytes | bytearray | memoryview
+
+BLOCK_SIZE = 2 * MIB
+"""Bytes of a block: the page size of wendelin.core's mappings."""
+
+_ZEROS = memoryview(bytes(BLOCK_SIZE))
+
+
+def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
+    """The bytes of a file from `start` up to `stop`, in pieces of at most a block that no caller may change."""
+    while start < stop:
+        number, offset = divmod(start, BLOCK_SIZE)
+        end = min(offset + stop - start, BLOCK_SIZE)
+        zblk = blktab.get(number)
+        data: Buffer = b"" if zblk is None else _load(zblk)
+        if offset or end < len(data):
+            data = memoryview(data)[offset:end]
+        if data:
+            yield data
+        missing = end - offset - len(data)
+        if missing:
+            yield _ZEROS[:missing]
+        start += end - offset
+
+
+def write(zfile: ZBigFile, start: int, data: Buffer, *, compact: bool = False) -> None:
+    """Put bytes at `start` in the current transaction.
+
+    A block that is written to its end becomes a ZBlk0, any other a ZBlk1, or with `compact` a ZBlk0 too.
+    """
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        number, offset = divmod(start + done, BLOCK_SIZE)
+        piece = view[done : done + BLOCK_SIZE - offset]
+        if compact or offset + len(piece) == BLOCK_SIZE:
+            whole = data if len(piece) == len(data) and isinstance(data, bytes) else piece
+            _write_whole(zfile, number, offset, whole)
+        else:
+            _write_part(zfile, number, offset, piece)
+        done += len(piece)
+
+
+def write_compact(zfile: ZBigFile, number: int) -> None:
+    """Rewrite a block as a ZBlk0, if it isn't one."""
+    zblk = zfile.blktab.get(number)
+    if zblk is not None and not isinstance(zblk, ZBlk0):
+        _store(zfile, number, _load(zblk))
+
+
+def truncate(zfile: ZBigFile, size: int) -> None:
+    """Drop all bytes from `size` on, so that they are zeros when the file grows again."""
+    number, offset = divmod(size, BLOCK_SIZE)
+    if offset:
+        zblk = zfile.blktab.get(number)
+        if zblk is not None:
+            _store(zfile, number, bytes(memoryview(_load(zblk))[:offset]))
+            number += 1
+    for dropped in list(zfile.blktab.keys(number)):
+        del zfile.blktab[dropped]
+
+
+def _load(zblk: ZBlkBase) -> Buffer:
+    """The bytes of a block up to its trailing zeros; the block's own memory is given back at once."""
+    if zblk._p_state == GHOST:
+        data = zblk.loadblkdata()
+        zblk._p_deactivate()
+        return data
+    if isinstance(zblk, ZBlk0) and zblk._v_blkdata is not None and _is_uncommitted(zblk):
+        return zblk._v_blkdata
+    zfile, number = zblk._v_zfile, zblk._v_blk
+    data = zblk.loadblkdata()
+    if zfile is None:
+        zblk._p_deactivate()
+    else:
+        # A mapped view in this connection may show the block, and must hear of it when others change it.
+        zblk._v_zfile, zblk._v_blk = zfile, number
+    return data
+
+
+def _is_uncommitted(zblk: ZBlkBase) -> bool:
+    return zblk._p_jar is None or zblk._p_serial == z64 or bool(zblk._p_changed)
+
+
+def _write_whole(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> None:
+    """Write a block from `offset` on, keeping what it has before and, if it has more, after."""
+    zblk = zfile.blktab.get(number)
+    if offset == 0 and (zblk is None or len(piece) == BLOCK_SIZE):
+        _store(zfile, number, piece)
+        return
+    old = b"" if zblk is None else _load(zblk)
+    whole = bytearray(max(len(old), offset + len(piece)))
+    whole[: len(old)] = old
+    whole[offset : offset + len(piece)] = piece
+    _store(zfile, number, whole)
+
+
+def _store(zfile: ZBigFile, number: int, data: Buffer) -> None:
+    """Make `data` the whole of a block, as a ZBlk0.
+
+    An existing ZBlk0 is kept, for its object id is what tells mapped views of other connections about the change.
+    """
+    zblk = zfile.blktab.get(number)
+    if isinstance(zblk, ZBlk0):
+        zblk.setblkdata(data)
+        zblk._p_changed = True
+    else:
+        zblk = ZBlk0()
+        zblk.setblkdata(data)
+        zfile.blktab[number] = zblk
+    _bind(zblk, zfile, number)
+
+
+def _write_part(zfile: ZBigFile, number: int, offset: int, piece: memoryview) -> None:
+    """Write into a block as a ZBlk1, touching only the chunks that change."""
+    zblk = zfile.blktab.get(number)
+    if not isinstance(zblk, ZBlk1):
+        new = ZBlk1()
+        if zblk is not None:
+            new.setblkdata(_load(zblk))
+        zblk = zfile.blktab[number] = new
+    chunktab = zblk.chunktab
+    done = 0
+    while done < len(piece):
+        first, within = divmod(offset + done, ZBlk1.CHUNKSIZE)
+        part = piece[done : done + ZBlk1.CHUNKSIZE - within]
+        _write_chunk(chunktab, first * ZBlk1.CHUNKSIZE, within, part)
+        done += len(part)
+    # The block's own record is what tells mapped views of other connections that a chunk changed.
+    zblk._p_changed = True
+    _bind(zblk, zfile, number)
+
+
+def _write_chunk(chunktab: IOBTree, key: int, within: int, part: memoryview) -> None:
+    chunk = chunktab.get(key)
+    old = b"" if chunk is None else chunk.data
+    head, tail = old[:within], old[within + len(part) :]
+    data = b"".join((head, bytes(within - len(head)), part, tail)).rstrip(b"\0")
+    if not data:
+        # wendelin.core stores no chunk that is all zeros, and its reader relies on the last one not to be.
+        if chunk is not None:
+            del chunktab[key]
+    elif chunk is None:
+        chunktab[key] = ZData(data)
+    elif data != old:
+        chunk.data = data
+
+
+def _bind(zblk: ZBlkBase, zfile: ZBigFile, number: int) -> None:
+    """Tell a live block whose it is: its invalidation fails without."""
+    if zblk._v_zfile is None:
+        zblk.bindzfile(zfile, number)

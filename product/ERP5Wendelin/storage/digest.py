@@ -1,0 +1,101 @@
+"""Sha-256 of streams that are still growing.
+
+The state of a running hash can't be stored (hashlib has no way to save it), so it lives in the memory of the process
+that receives the bytes. A state that is lost, for the process ended or another one served the last request, is made up
+for by reading what is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from ..interfaces import IByteStream
+from ..protocol import MIB
+
+CATCH_UP_LIMIT = 1024 * MIB
+"""The most stored bytes one request reads again before its end: a second's work, so that no client times out."""
+
+RUNNING_DIGESTS = 10_000
+"""How many states a process keeps, of about 400 bytes each."""
+
+Key = tuple[str, bytes]
+
+
+class RunningDigest:
+    """The sha-256 of the first `offset` bytes of a stream."""
+
+    def __init__(self) -> None:
+        """Begin with no bytes."""
+        self.offset = 0
+        self._hash = hashlib.sha256()
+
+    def update(self, data: Any) -> None:
+        """Take in the bytes that follow."""
+        self._hash.update(data)
+        self.offset += len(data)
+
+    def catch_up(self, stream: IByteStream, stop: int, limit: int | None = CATCH_UP_LIMIT) -> bool:
+        """Read stored bytes from `offset` towards `stop`, at most `limit` of them; tell whether `stop` is reached.
+
+        What was read is kept, so that each request brings a lost state nearer. `None` reads all, for the last one.
+        """
+        end = stop if limit is None else min(stop, self.offset + limit)
+        for chunk in stream.chunks(self.offset, end) if end > self.offset else ():
+            self.update(chunk)
+        return self.offset == stop
+
+    def digest(self) -> bytes:
+        """The 32 bytes of the digest of what it has seen."""
+        return self._hash.digest()
+
+    def hexdigest(self) -> str:
+        """The digest in 64 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+
+class RunningDigests:
+    """The running digests of this process, by (database name, object id); the least recently used ones are dropped.
+
+    `take` hands a state out and forgets it, so that two requests never feed the same one. A request that fails does not
+    put its state back: it may have seen bytes that were not stored.
+    """
+
+    def __init__(self, capacity: int = RUNNING_DIGESTS) -> None:
+        """Keep at most `capacity` states."""
+        self._capacity = capacity
+        self._running: OrderedDict[Key, RunningDigest] = OrderedDict()
+        self._lock = Lock()
+
+    def take(self, key: Key, offset: int) -> RunningDigest:
+        """The state of a stream of which `offset` bytes are stored; a new one if there is none or it is ahead."""
+        with self._lock:
+            running = self._running.pop(key, None)
+        return running if running is not None and running.offset <= offset else RunningDigest()
+
+    def put(self, key: Key, running: RunningDigest) -> None:
+        """Keep a state for the next request."""
+        with self._lock:
+            self._running[key] = running
+            self._running.move_to_end(key)
+            while len(self._running) > self._capacity:
+                self._running.popitem(last=False)
+
+    def drop(self, key: Key) -> None:
+        """Forget the state of a stream that is complete or gone."""
+        with self._lock:
+            self._running.pop(key, None)
+
+    def __len__(self) -> int:
+        """How many states it keeps."""
+        return len(self._running)
+
+
+def digest_of(stream: IByteStream, start: int = 0, stop: int | None = None) -> bytes:
+    """The sha-256, 32 bytes, of the stored bytes from `start` up to `stop`."""
+    running = hashlib.sha256()
+    for chunk in stream.chunks(start, stop):
+        running.update(chunk)
+    return running.digest()
