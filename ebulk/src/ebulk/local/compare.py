@@ -1,0 +1,69 @@
+"""Lays sorted streams side by side: the folder as scanned, the index, the lake's manifest.
+
+Nothing is read into memory, so millions of files cost time and no room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import TypeVar
+
+from ebulk.local.index import Known
+from ebulk.local.scan import Found
+
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+
+
+class Kind(Enum):
+    """What became of a file since the last push or pull."""
+
+    NEW = "new"
+    MODIFIED = "modified"
+    REMOVED = "removed"
+    SUSPECT = "suspect"
+    """Its size is as it was, but its stamps are not: only its bytes can tell."""
+    UNCHANGED = "unchanged"
+
+
+def outer_join(
+    left: Iterable[tuple[str, Left]], right: Iterable[tuple[str, Right]]
+) -> Iterator[tuple[str, Left | None, Right | None]]:
+    """(path, left, right) for each path in either stream; both are sorted by path, None stands where one has none."""
+    lefts, rights = iter(left), iter(right)
+    one, other = next(lefts, None), next(rights, None)
+    while one is not None and other is not None:
+        if one[0] == other[0]:
+            yield one[0], one[1], other[1]
+            one, other = next(lefts, None), next(rights, None)
+        elif one[0] < other[0]:
+            yield one[0], one[1], None
+            one = next(lefts, None)
+        else:
+            yield other[0], None, other[1]
+            other = next(rights, None)
+    while one is not None:
+        yield one[0], one[1], None
+        one = next(lefts, None)
+    while other is not None:
+        yield other[0], None, other[1]
+        other = next(rights, None)
+
+
+def compare(found: Iterable[Found], known: Iterable[Known]) -> Iterator[tuple[str, Found | None, Known | None]]:
+    """(path, found, known) for each path that the folder or the index has."""
+    return outer_join(((file.path, file) for file in found), ((row.path, row) for row in known))
+
+
+def classify(found: Found | None, known: Known | None) -> Kind:
+    """What became of a file, as far as that can be told without reading it."""
+    if known is None:
+        return Kind.NEW
+    if found is None:
+        return Kind.REMOVED
+    if found.size != known.size or found.mode != known.mode:
+        return Kind.MODIFIED
+    if (found.mtime_ns, found.ctime_ns, found.inode) == (known.disk_mtime_ns, known.ctime_ns, known.inode):
+        return Kind.UNCHANGED
+    return Kind.SUSPECT

@@ -1,0 +1,91 @@
+"""Digests of local files: `sha-256:` and 64 hexadecimal digits on the wire, 32 raw bytes in the index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from typing import NamedTuple
+
+from ebulk.errors import ChangedError, EbulkError
+from ebulk.local.names import shown
+from ebulk.local.scan import Found, found_from
+from ebulk.model import SYMLINK
+
+ALGORITHM = "sha-256:"
+CHUNK_SIZE = 1024 * 1024
+ATTEMPTS = 3
+"""How often a file is read again that changed while it was read."""
+
+
+class StoppedError(Exception):
+    """Hashing was called off; nobody waits for the result."""
+
+
+class Measured(NamedTuple):
+    """A file and its sha-256; `found` is its state before and after it was read."""
+
+    found: Found
+    digest: bytes
+
+
+def to_text(digest: bytes) -> str:
+    """A raw digest as the wire has it."""
+    return ALGORITHM + digest.hex()
+
+
+def to_raw(text: str) -> bytes:
+    """The wire's digest as raw bytes; EbulkError for one that isn't a sha-256."""
+    try:
+        raw = bytes.fromhex(text.removeprefix(ALGORITHM))
+    except ValueError:
+        raw = b""
+    if not text.startswith(ALGORITHM) or len(raw) != hashlib.sha256().digest_size:
+        raise EbulkError(f"the lake sent the digest {shown(text)}, which is no sha-256", "update ebulk, or the lake")
+    return raw
+
+
+def measure(root: str, found: Found, stop: threading.Event | None = None) -> Measured:
+    """Hash a file below `root` as it is now.
+
+    ChangedError: it changed each time while it was read. EbulkError: it can't be read. StoppedError: `stop` was set.
+    """
+    path = f"{root}/{found.disk}"
+    try:
+        for _ in range(ATTEMPTS):
+            measured = _measure_link(path, found) if found.mode == SYMLINK else _measure_file(path, found, stop)
+            if measured:
+                return measured
+    except FileNotFoundError as error:
+        raise ChangedError(f"{shown(found.path)} was removed meanwhile", "run the same command again") from error
+    except OSError as error:
+        raise EbulkError(
+            f"{shown(found.path)} can't be read: {error.strerror}", "make it readable or move it away, then try again"
+        ) from error
+    raise ChangedError(
+        f"{shown(found.path)} changes while it is read", "run the same command again when nothing writes to it"
+    )
+
+
+def _measure_link(path: str, found: Found) -> Measured | None:
+    before = os.lstat(path)
+    target = os.fsencode(os.readlink(path))
+    after = found_from(found.path, found.disk, os.lstat(path))
+    if found_from(found.path, found.disk, before) != after:
+        return None
+    return Measured(after, hashlib.sha256(target).digest())
+
+
+def _measure_file(path: str, found: Found, stop: threading.Event | None) -> Measured | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        before = found_from(found.path, found.disk, os.fstat(descriptor))
+        digest = hashlib.sha256()
+        while chunk := os.read(descriptor, CHUNK_SIZE):
+            digest.update(chunk)
+            if stop is not None and stop.is_set():
+                raise StoppedError
+        after = found_from(found.path, found.disk, os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    return Measured(after, digest.digest()) if before == after else None

@@ -1,0 +1,355 @@
+"""What this folder's files were at the last push or pull: one SQLite file, `.ebulk/index.db`.
+
+==========  ============================================================================================================
+`files`     what the lake's version had for each path, and the stamps (mtime, ctime, inode) that the disk gave it here.
+            While the stamps are the same the file is, and needs no reading.
+`pending`   what the push under way sends: each changed file with its state when it was scanned, and its digest once it
+            is hashed, so that an interrupted push of 300 GB doesn't read them all again.
+`scopes`    which version a folder (or "", all of it) came from: the base that the next push is compared with.
+==========  ============================================================================================================
+
+Stamps have a grain: a file written twice within it keeps its stamps. So stamps are trusted only when they were older
+than the grain when the file was read; otherwise the row is written without (`ctime_ns` 0, which no file has), and the
+next comparison reads the file. git calls such a file racily clean.
+
+The journal is SQLite's rollback journal, which works on network file systems, as a write-ahead log doesn't. Each method
+is one transaction at the most, and may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from ebulk.errors import DiskFullError, EbulkError
+from ebulk.local.scan import Found
+
+FORMAT = 1
+
+PAGE_LENGTH = 2000
+"""Rows read at once by the iterations that others may write beside."""
+
+STAMP_GRAIN_NS = 2_000_000_000
+"""FAT stamps files to 2 s, the coarsest of the file systems in use."""
+
+BUSY_SECONDS = 60.0
+
+SCHEMA = f"""
+BEGIN;
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, digest BLOB NOT NULL, mtime_ns INTEGER NOT NULL, mode TEXT NOT NULL,
+    disk_mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE pending (
+    path TEXT PRIMARY KEY, kind TEXT NOT NULL, disk TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, mode TEXT NOT NULL,
+    digest BLOB, settled INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE scopes (directory TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO scopes VALUES ('', 0);
+PRAGMA user_version = {FORMAT};
+COMMIT;
+"""
+
+SAME_STAMPS = (
+    "size = excluded.size AND mtime_ns = excluded.mtime_ns AND ctime_ns = excluded.ctime_ns"
+    " AND inode = excluded.inode AND mode = excluded.mode"
+)
+
+UPSERT_PENDING = (
+    "INSERT INTO pending (path, kind, disk, size, mtime_ns, ctime_ns, inode, mode) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, disk = excluded.disk, size = excluded.size,"
+    " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, inode = excluded.inode, mode = excluded.mode,"
+    f" digest = CASE WHEN settled AND {SAME_STAMPS} THEN digest END"
+)
+
+
+class Known(NamedTuple):
+    """A file as of the last push or pull."""
+
+    path: str
+    size: int
+    digest: bytes
+    """sha-256, 32 raw bytes."""
+    mtime_ns: int
+    """Modification time in the lake's version."""
+    mode: str
+    disk_mtime_ns: int
+    """The disk's stamps when the file was last seen to have this content."""
+    ctime_ns: int
+    inode: int
+
+
+class Pending(NamedTuple):
+    """A file that the push under way sends, or a path that it removes (`kind` "removed")."""
+
+    path: str
+    kind: str
+    disk: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: str
+    digest: bytes | None
+    known: Known | None
+    """What the last push or pull had there."""
+
+    @property
+    def found(self) -> Found:
+        """Its state when it was scanned, or hashed."""
+        return Found(self.path, self.disk, self.size, self.mtime_ns, self.ctime_ns, self.inode, self.mode)
+
+
+class Totals(NamedTuple):
+    """Files and their bytes."""
+
+    files: int
+    size: int
+
+
+def is_settled(found: Found, clock_ns: int) -> bool:
+    """Whether a file that is written again now is sure to get other stamps.
+
+    Stamps are in doubt if they are as young as their grain and mtime is as old as ctime; a later write moves mtime away
+    from one that was set by hand.
+    """
+    return clock_ns - found.ctime_ns >= STAMP_GRAIN_NS or abs(found.mtime_ns - found.ctime_ns) >= STAMP_GRAIN_NS
+
+
+def known_from(found: Found, digest: bytes, mtime_ns: int, settled: bool) -> Known:
+    """The row of a file that is in the lake with this digest and modification time, and here as `found`."""
+    ctime_ns = found.ctime_ns if settled else 0
+    return Known(found.path, found.size, digest, mtime_ns, found.mode, found.mtime_ns, ctime_ns, found.inode)
+
+
+class Index:
+    """The index of a data set folder; a context manager.
+
+    EbulkError when the file is damaged or was written by a newer ebulk; DiskFullError when there is no room to write.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._read_only = read_only
+
+    def __enter__(self) -> Index:
+        with self._errors():
+            if self._read_only and not self._path.exists():
+                self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            else:
+                mode = "ro" if self._read_only else "rwc"
+                self._connection = sqlite3.connect(
+                    f"{self._path.absolute().as_uri()}?mode={mode}",
+                    uri=True,
+                    timeout=BUSY_SECONDS,
+                    check_same_thread=False,
+                    isolation_level=None,
+                )
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._errors():
+            self._connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise error
+
+    def _prepare(self) -> None:
+        (number,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if number > FORMAT:
+            raise EbulkError(f"{self._path} was written by a newer ebulk", "update ebulk on this machine")
+        if not number:
+            self._connection.executescript(SCHEMA)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "disk is full" in str(error):
+                raise DiskFullError(
+                    f"the disk with {self._path} is full", "make room, then run the same command again: it goes on"
+                ) from error
+            raise EbulkError(
+                f"the index {self._path} can't be used: {error}",
+                "remove it and pull: files that are the same as in the lake stay as they are",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    # which version the files came from
+
+    def base_version(self, directory: str = "") -> int:
+        """The version that a folder came from; 0 before the first push or pull."""
+        scopes = self._scopes()
+        while directory and directory not in scopes:
+            directory = directory.rpartition("/")[0]
+        return scopes[directory]
+
+    def push_base(self) -> int:
+        """The version to compare a push of what is pending with: the oldest of those that its files came from."""
+        scopes = self._scopes()
+        if len(scopes) < 2:  # noqa: PLR2004 - nothing but the whole
+            return self.base_version()
+        with self._lock:
+            rows = self._connection.execute("SELECT path FROM pending").fetchall()
+        return min({self.base_version(path) for (path,) in rows}, default=0)
+
+    def set_version(self, directory: str, version: int) -> None:
+        """Write down that a folder, with all in it, is now as of this version."""
+        after, stop = _bounds(directory)
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM scopes WHERE directory > ? AND directory < ?", (after, stop))
+            connection.execute("INSERT OR REPLACE INTO scopes VALUES (?, ?)", (directory, version))
+
+    def _scopes(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._connection.execute("SELECT directory, version FROM scopes").fetchall())
+
+    # files
+
+    def known(self, directory: str = "") -> Iterator[Known]:
+        """The files of a folder, by path. Rows may be written meanwhile."""
+        yield from map(Known._make, self._pages("SELECT * FROM files", directory))
+
+    def totals(self) -> Totals:
+        """How many files there are, and their bytes."""
+        with self._lock:
+            row = self._connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM files").fetchone()
+        return Totals(*row)
+
+    def find(self, path: str) -> Known | None:
+        """The file of a path, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
+        return row and Known._make(row)
+
+    def update(self, known: Iterable[Known], removed: Iterable[str] = ()) -> None:
+        """Write down files as they are now, and forget others."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in removed))
+            connection.executemany(f"INSERT OR REPLACE INTO files VALUES ({_marks(len(Known._fields))})", known)
+
+    def _pages(self, query: str, directory: str) -> Iterator[tuple[object, ...]]:
+        after, stop = _bounds(directory)
+        while True:
+            with self._lock:
+                rows = self._connection.execute(
+                    f"{query} WHERE path > ? AND path < ? ORDER BY path LIMIT {PAGE_LENGTH}", (after, stop)
+                ).fetchall()
+            yield from rows
+            if len(rows) < PAGE_LENGTH:
+                return
+            after = rows[-1][0]
+
+    # the push under way
+
+    def replace_pending(self, rows: Iterable[tuple[str, Found]], *, resume: bool) -> None:
+        """Write what a push sends anew, from pairs of kind and file; an exception of `rows` leaves all as it was.
+
+        With `resume` the lake knows of the old rows: digests of files that are as they were stay, and a path that is no
+        change any more becomes a row of kind "stale".
+        """
+        with self._transaction() as connection:
+            connection.execute("UPDATE pending SET kind = 'stale'" if resume else "DELETE FROM pending")
+            connection.executemany(UPSERT_PENDING, ((file.path, kind, *file[1:]) for kind, file in rows))
+
+    def pending(self, *kinds: str) -> Iterator[Pending]:
+        """What the push sends, by path; only these kinds if any are given. Rows may be written meanwhile."""
+        after = ""
+        chosen = f"AND p.kind IN ({_marks(len(kinds))})" if kinds else ""
+        query = (
+            "SELECT p.path, p.kind, p.disk, p.size, p.mtime_ns, p.ctime_ns, p.inode, p.mode, p.digest, f.*"
+            f" FROM pending p LEFT JOIN files f ON f.path = p.path WHERE p.path > ? {chosen} ORDER BY p.path"
+            f" LIMIT {PAGE_LENGTH}"
+        )
+        while True:
+            with self._lock:
+                rows = self._connection.execute(query, (after, *kinds)).fetchall()
+            for row in rows:
+                known = Known._make(row[9:]) if row[9] is not None else None
+                yield Pending._make((*row[:9], known))
+            if len(rows) < PAGE_LENGTH:
+                return
+            after = rows[-1][0]
+
+    def pending_totals(self, *kinds: str) -> Totals:
+        """How many rows of these kinds the push has, and their bytes."""
+        with self._lock:
+            row = self._connection.execute(
+                f"SELECT count(*), coalesce(sum(size), 0) FROM pending WHERE kind IN ({_marks(len(kinds))})", kinds
+            ).fetchone()
+        return Totals(*row)
+
+    def renamed_count(self) -> int:
+        """How many of the new files have the content of a removed one."""
+        with self._lock:
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM pending WHERE kind = 'new' AND size > 0 AND digest IN"
+                " (SELECT f.digest FROM pending p JOIN files f ON f.path = p.path WHERE p.kind = 'removed')"
+            ).fetchone()
+        return int(count)
+
+    def set_digests(self, measured: Sequence[tuple[Found, bytes, bool]]) -> None:
+        """Write down (state, digest, whether its stamps are settled) of files that were hashed."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE pending SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, mode = ?, digest = ?, settled = ?"
+                " WHERE path = ?",
+                (
+                    (file.size, file.mtime_ns, file.ctime_ns, file.inode, file.mode, digest, settled, file.path)
+                    for file, digest, settled in measured
+                ),
+            )
+
+    def commit_push(self, version: int | None) -> None:
+        """Take what was pending for pushed, in one transaction; it made this version, or none.
+
+        The base moves on where it was the version before. If somebody else pushed in between it stays, since what they
+        changed is not here: the next push is compared with the old base, the next pull brings it all.
+        A touched file keeps the lake's modification time.
+        """
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM files WHERE path IN (SELECT path FROM pending WHERE kind = 'removed')")
+            connection.execute(
+                "INSERT OR REPLACE INTO files SELECT p.path, p.size, p.digest,"
+                " CASE WHEN f.digest = p.digest AND f.mode = p.mode THEN f.mtime_ns ELSE p.mtime_ns END, p.mode,"
+                " p.mtime_ns, CASE WHEN p.settled THEN p.ctime_ns ELSE 0 END, p.inode"
+                " FROM pending p LEFT JOIN files f ON f.path = p.path WHERE p.digest IS NOT NULL"
+                " AND p.kind NOT IN ('removed', 'stale')"
+            )
+            connection.execute("DELETE FROM pending")
+            if version is not None:
+                connection.execute("UPDATE scopes SET version = ? WHERE version = ?", (version, version - 1))
+
+
+def _bounds(directory: str) -> tuple[str, str]:
+    """Between which texts the paths below a folder are; `0` is the character after the slash."""
+    return (directory + "/", directory + "0") if directory else ("", "\U0010ffff")
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

@@ -1,0 +1,179 @@
+"""Reads a folder's files in order of their paths: one `lstat` each, no file is opened, no symbolic link followed.
+
+The order is that of the wire (Unicode code points of the whole path), so that scan, index and manifest are compared as
+three streams, whatever their length. Within a folder that is the order of the names, where a subfolder counts as its
+name and a slash: `a-b`, `a/x`, `a0`.
+
+Names go out in Unicode's normal form C. Where the disk has another form, `disk` differs from `path`.
+
+What can't be pushed is never left out silently: it becomes a `Problem`, and the caller decides.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from ebulk.local.names import CONTROL_FOLDER, path_problem, segment_problem
+from ebulk.model import EXECUTABLE, REGULAR, SYMLINK
+
+INODE_MASK = (1 << 63) - 1
+"""SQLite's integers are signed, some file systems' inode numbers use all 64 bits."""
+
+LONG_PATH = 1000
+"""Characters from which a path may be over the limit of 4,096 bytes."""
+
+_SPECIAL = {
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFIFO: "is a named pipe",
+    stat.S_IFBLK: "is a device",
+    stat.S_IFCHR: "is a device",
+}
+
+
+class Found(NamedTuple):
+    """A file of the folder as the disk has it now."""
+
+    path: str
+    """On the wire."""
+    disk: str
+    """On the disk, relative to the folder."""
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: str
+    """git's mode."""
+
+
+Row: TypeAlias = "tuple[str, str, str, os.stat_result | None]"
+"""(key to sort by, path, path on the disk, status or None for a folder)."""
+
+Rows: TypeAlias = Iterator[Row]
+
+
+class Problem(NamedTuple):
+    """Something in the folder that can't be pushed, and why: the end of a sentence that begins with its name."""
+
+    path: str
+    reason: str
+    unread: bool = False
+    """Whether files may be below it that the scan did not see."""
+
+
+def found_from(path: str, disk: str, status: os.stat_result) -> Found:
+    """What `lstat` says of a regular file or symbolic link."""
+    kind = status.st_mode
+    mode = SYMLINK if stat.S_ISLNK(kind) else EXECUTABLE if kind & stat.S_IXUSR else REGULAR
+    return Found(path, disk, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & INODE_MASK, mode)
+
+
+class Scan:
+    """Iterates over the files below `root/directory` once; afterwards `problems` and `disk_names` are complete."""
+
+    def __init__(self, root: str, directory: str = "") -> None:
+        self._root = root
+        self._start = directory
+        self.problems: list[Problem] = []
+        self.disk_names: dict[str, str] = {}
+        """Folders whose name on the disk is not the one on the wire: wire path to disk path."""
+
+    def __iter__(self) -> Iterator[Found]:
+        stack = [self._list_start()]
+        while stack:
+            for _key, path, disk, status in stack[-1]:
+                if status is None:
+                    prefix = path + "/"
+                    stack.append(self._list(prefix, prefix if disk is path else disk + "/"))
+                    break
+                yield found_from(path, disk, status)
+            else:
+                stack.pop()
+
+    def _list_start(self) -> Rows:
+        """What the folder to begin with holds: nothing if it isn't there; a link on the way to it is a problem."""
+        path = disk = ""
+        for name in self._start.split("/") if self._start else ():
+            path += name
+            disk += _name_on_disk(f"{self._root}/{disk}", name)
+            try:
+                status = os.lstat(f"{self._root}/{disk}")
+            except FileNotFoundError:
+                return iter(())
+            if not stat.S_ISDIR(status.st_mode):
+                self.problems.append(Problem(path, "is not a folder", True))
+                return iter(())
+            if path != disk:
+                self.disk_names[path] = disk
+            path += "/"
+            disk += "/"
+        return self._list(path, path if path == disk else disk)
+
+    def _list(self, prefix: str, disk_prefix: str) -> Rows:
+        """What a folder holds, in order."""
+        rows = []
+        try:
+            with os.scandir(f"{self._root}/{disk_prefix}") as entries:
+                for entry in entries:
+                    row = self._row(prefix, disk_prefix, entry)
+                    if row:
+                        rows.append(row)
+        except OSError as error:
+            self.problems.append(Problem(prefix.rstrip("/") or "the folder", f"can't be read: {error.strerror}", True))
+        rows.sort(key=_key_of)
+        return self._distinct(rows) if any(not row[1].isascii() for row in rows) else iter(rows)
+
+    def _row(self, prefix: str, disk_prefix: str, entry: os.DirEntry[str]) -> Row | None:
+        name = disk_name = entry.name
+        if not prefix and name == CONTROL_FOLDER:
+            return None
+        if not name.isascii():
+            name = unicodedata.normalize("NFC", name)
+        path = prefix + name
+        problem = segment_problem(name) or (path_problem(path) if not prefix or len(path) > LONG_PATH else None)
+        if problem:
+            self.problems.append(Problem(path, problem))
+            return None
+        disk = path if name == disk_name and prefix is disk_prefix else disk_prefix + disk_name
+        status = entry.stat(follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFDIR:
+            return self._folder_row(name, path, disk)
+        if kind in _SPECIAL:
+            self.problems.append(Problem(path, _SPECIAL[kind]))
+            return None
+        return name, path, disk, status
+
+    def _folder_row(self, name: str, path: str, disk: str) -> Row | None:
+        if name == CONTROL_FOLDER:
+            self.problems.append(Problem(path, "makes its folder a data set within this one"))
+            return None
+        if disk is not path:
+            self.disk_names[path] = disk
+        return name + "/", path, disk, None
+
+    def _distinct(self, rows: list[Row]) -> Rows:
+        seen: set[str] = set()
+        for row in rows:
+            if row[1] in seen:
+                self.problems.append(Problem(row[1], "is there twice, in two Unicode forms that look the same"))
+            else:
+                seen.add(row[1])
+                yield row
+
+
+def _key_of(row: Row) -> str:
+    return row[0]
+
+
+def _name_on_disk(parent: str, name: str) -> str:
+    """The name that a folder's entry has on the disk, where `name` is its normal form C."""
+    if name.isascii() or os.path.lexists(f"{parent}/{name}"):
+        return name
+    try:
+        return next(other for other in os.listdir(parent) if unicodedata.normalize("NFC", other) == name)
+    except (OSError, StopIteration):
+        return name
