@@ -95,6 +95,15 @@ class IDataSet(Interface):
     def getValidationState():
         """'draft', 'validated', 'published' or 'invalidated'."""
 
+    def commit(staged, removed, author, message, date):
+        """Commit to the manifest (same arguments, same result), then validate a draft, and tell the catalogue and the module.
+
+        What a push calls when it stops, as the user who pushes.
+        """
+
+    def changeState(transition):
+        """'validate', 'publish' or 'invalidate' it. WrongState: not from its state. NotAuthorised: not by this user."""
+
 
 class IDataSetModule(Interface):
     """Holds the data sets. References are unique by a BTree that two concurrent additions conflict in."""

@@ -14,6 +14,7 @@ from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Products.CMFCore.PortalContent import PortalContent
 
+from Products.ERP5Wendelin.content.catalogue import words_of
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
 
@@ -85,6 +86,11 @@ class Base(PortalContent):
         """What a search in the catalogue looks through."""
         return " ".join(filter(None, (self.getReference(), self.title, self.description)))
 
+    @security.protected(View)
+    def words(self) -> list[str]:
+        """The words of its searchable text, as the catalogue compares them."""
+        return words_of(self.SearchableText())
+
     @security.protected(ModifyPortalContent)
     def edit(self, **properties: Any) -> None:
         """Set properties, mark it modified and reindex it. BadInput: it has no such property, or a value is not text."""
@@ -96,6 +102,12 @@ class Base(PortalContent):
         for name, value in properties.items():
             setattr(self, name, value)
         self.reindexObject()
+
+    @security.protected(ModifyPortalContent)
+    def reindexObjectSecurity(self, skip_self: bool = False) -> None:
+        """Tell the catalogue who may view it now; CMF would look for documents below it, and there are none."""
+        if not skip_self:
+            self.reindexObject(idxs=self._cmf_security_indexes)
 
     @security.private
     def notifyModified(self) -> None:

@@ -12,7 +12,7 @@ versions).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,8 @@ SAVEPOINT_INTERVAL = 200_000
 """Entries committed between two savepoints, which move changed records out of memory: about 60 MB of them."""
 
 UNKNOWN = object()
+
+NewContent = Callable[[bytes, int], None]
 
 
 @implementer(IManifest)
@@ -98,23 +100,29 @@ class Manifest(Persistent):
         return ChangedPaths([Files(self, v.number) if v.replaced is None else v.replaced for v in later])
 
     def commit(
-        self, staged: OOBTree, removed: Iterable[str], author: str, message: str, date: datetime
+        self,
+        staged: OOBTree,
+        removed: Iterable[str],
+        author: str,
+        message: str,
+        date: datetime,
+        new_content: NewContent = lambda digest, size: None,
     ) -> Version | None:
         """Make the next version in the current transaction and return it; None where nothing changes.
 
         On an empty manifest `staged` becomes the manifest's own: whoever made it must let go of it. A path that is
         staged and removed is staged. PushConflict, with `paths`, when a path would be file and folder at once; the
-        transaction must be aborted then.
+        transaction must be aborted then. `new_content(digest, size)` is called for each content that no version had.
         """
         if not self.file_count:
-            return self._adopt(staged, author, message, date) if staged else None
+            return self._adopt(staged, author, message, date, new_content) if staged else None
         change = Change(self._entries)
         for path in removed:
             if path not in staged:
                 change.remove(path)
         for path, value in self._collecting(staged.items()):
             if change.put(path, value):
-                self._index(value)
+                self._index(value, new_content)
         if not change.replaced:
             return None
         refuse(clashes_with(self._entries, change.added_paths()), self.version)
@@ -122,18 +130,18 @@ class Manifest(Persistent):
         self.size += change.growth
         return self._add_version(date, author, message, change.added, change.modified, change.removed, change.replaced)
 
-    def _adopt(self, staged: OOBTree, author: str, message: str, date: datetime) -> Version:
+    def _adopt(self, staged: OOBTree, author: str, message: str, date: datetime, new_content: NewContent) -> Version:
         """Take `staged` as the newest version, reading it once: to count, to index its contents and to find clashes."""
         self.file_count = self.size = 0
-        refuse(all_clashes(self._taking_in(staged)), self.version)
+        refuse(all_clashes(self._taking_in(staged, new_content)), self.version)
         self._entries = staged
         return self._add_version(date, author, message, self.file_count, 0, 0, None)
 
-    def _taking_in(self, staged: OOBTree) -> Iterator[str]:
+    def _taking_in(self, staged: OOBTree, new_content: NewContent) -> Iterator[str]:
         for path, value in self._collecting(staged.items()):
             self.file_count += 1
             self.size += value[2]
-            self._index(value)
+            self._index(value, new_content)
             yield path
 
     def _add_version(
@@ -153,10 +161,10 @@ class Manifest(Persistent):
         self._versions[self.version] = version
         return version
 
-    def _index(self, value: tuple[Any, ...]) -> None:
+    def _index(self, value: tuple[Any, ...], new_content: NewContent) -> None:
         stream, offset, size, digest = value[:4]
-        if size:
-            self._contents.setdefault(digest, (stream, offset, size))
+        if size and self._contents.insert(digest, (stream, offset, size)):
+            new_content(digest, size)
 
     def _collecting(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         """The same items; now and then what was read is let go of, and what was changed moves to disk (a savepoint)."""

@@ -1,1 +1,1 @@
-"""What is the server's own: the site and its users, instances, and the command line `wendelin`."""
+"""The site that holds everything, its users, and the command `wendelin`."""

@@ -1,0 +1,18 @@
+"""The module of Data Streams that are documents of their own: those that agents append to."""
+
+from __future__ import annotations
+
+from AccessControl.class_init import InitializeClass
+
+from Products.ERP5Wendelin.content.data_stream import DataStream
+from Products.ERP5Wendelin.content.module import Module
+
+
+class DataStreamModule(Module):
+    """The folder of all Data Streams that are stored."""
+
+    portal_type = meta_type = "Data Stream Module"
+    document_class = DataStream
+
+
+InitializeClass(DataStreamModule)
