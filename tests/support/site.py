@@ -123,6 +123,7 @@ def data_fs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         setSite()
         noSecurityManager()
+        transaction.abort()
         connection.close()
         db.close()
     return path

@@ -96,7 +96,7 @@ CHAINS = {
 
 def install(tool: Any) -> None:
     """Define the workflows in a workflow tool, and bind the portal types to them."""
-    for workflow in dict.fromkeys(CHAINS.values()):
+    for workflow in (DATA_SET_WORKFLOW, DATA_INGESTION_WORKFLOW):
         tool._setObject(workflow.id, _definition(workflow))
     tool.setDefaultChain("")
     for portal_type, workflow in CHAINS.items():

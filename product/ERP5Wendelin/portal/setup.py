@@ -72,9 +72,9 @@ def make_site(app: Any, id: str = "erp5") -> ERP5Site:
     for permission, roles in DEFAULT_ROLES.items():
         site.manage_permission(permission, roles)
     catalogue.install(site.portal_catalog)
-    workflow.install(site.portal_workflow)
     for module_class in MODULES:
         _add_module(site, module_class)
+    workflow.install(site.portal_workflow)
     return site
 
 
