@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import secrets
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from Products.ERP5Wendelin.portal.command_password import read_password_file

@@ -6,10 +6,9 @@ import argparse
 from typing import Any
 
 from Products.ERP5Wendelin.portal.command_password import ask_password, read_password_file
-from Products.ERP5Wendelin.portal.instance import SITE, find, perform
-from Products.ERP5Wendelin.portal.users import add_user, list_users, remove_user
-
-ROLES = ("contributor", "downloader", "manager")
+from Products.ERP5Wendelin.portal.instance import find, perform
+from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.portal.users import ROLES, add_user, list_users, remove_user
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,11 +18,11 @@ def add_parser(subparsers: Any) -> None:
     add = verbs.add_parser(
         "add",
         help="add a user",
-        description="Add a user: a contributor pushes data sets, a downloader reads them, a manager administers the lake.",
+        description="Add a user: a contributor pushes data sets, a downloader reads them, a manager administers.",
     )
     add.add_argument("directory", metavar="DIR", help="the instance")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", choices=ROLES, required=True)
+    add.add_argument("--role", choices=list(ROLES), required=True)
     add.add_argument(
         "--password-file",
         metavar="FILE",
@@ -44,15 +43,15 @@ def add_parser(subparsers: Any) -> None:
 def run_add(arguments: argparse.Namespace) -> None:
     instance = find(arguments.directory)
     password = read_password_file(arguments.password_file) if arguments.password_file else ask_password(arguments.name)
-    perform(instance, lambda app: add_user(app[SITE], arguments.name, arguments.role, password))
+    perform(instance, lambda app: add_user(enter_site(app), arguments.name, arguments.role, password))
     print(f"Added {arguments.name}, {arguments.role}")
 
 
 def run_list(arguments: argparse.Namespace) -> None:
-    for name, role in perform(find(arguments.directory), lambda app: list(list_users(app[SITE]))):
+    for name, role in perform(find(arguments.directory), lambda app: list_users(enter_site(app))):
         print(f"{name}\t{role}")
 
 
 def run_remove(arguments: argparse.Namespace) -> None:
-    perform(find(arguments.directory), lambda app: remove_user(app[SITE], arguments.name))
+    perform(find(arguments.directory), lambda app: remove_user(enter_site(app), arguments.name))
     print(f"Removed {arguments.name}")

@@ -9,8 +9,8 @@
     DIR/var/tmp/              request bodies on their way in
     DIR/log/                  wendelin.log, access.log
 
-All of it is private to the user who made it. `zope.conf` is written last: a directory without it is no instance, and what an
-interrupted `init` left behind is known by `zope.conf.part`.
+All of it is private to the user who made it. `zope.conf` is written last: a directory without it is no instance, and
+what an interrupted `init` left behind is known by `zope.conf.part`.
 """
 
 from __future__ import annotations
@@ -180,6 +180,8 @@ def zope_conf(instance: Instance, uri: str | None) -> str:
     for value in (directory, uri or ""):
         if not value.isprintable() or value != value.strip():
             raise BadInput(f"{value!r} can't stand in a configuration file: name another.")
+    if uri is None and "?" in directory:
+        raise BadInput(f"{directory} has a question mark, which would begin the options of the storage: name another.")
     return ZOPE_CONF.format(
         directory=directory.replace("$", "$$"),
         uri=uri.replace("$", "$$") if uri else "file://$INSTANCE/var/Data.fs",

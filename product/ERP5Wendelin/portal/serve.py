@@ -91,7 +91,7 @@ def log_to(instance: Instance) -> None:
         handler.setFormatter(form)
         logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
-    # one line a connection of every `wendelin` command, and a warning whenever all threads are busy, tell nobody anything
+    # a line for each `wendelin` command that connects, and a warning whenever all threads are busy, say little
     logging.getLogger("ZEO").setLevel(logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     access_logger.addHandler(logging.handlers.WatchedFileHandler(instance.log / "access.log", encoding="utf-8"))
@@ -108,7 +108,7 @@ def offer_storage(instance: Instance) -> None:
 
 
 def run(application: Callable[..., Any], bound: socket.socket, url: str) -> None:
-    """Answer requests on a bound socket until SIGTERM or SIGINT; then let running requests finish, for GRACE seconds."""
+    """Answer requests on a bound socket until SIGTERM or SIGINT; then give running requests GRACE seconds."""
     server = make_server(application, bound)
     stopping = threading.Event()
     with stopped_by_signal(stopping, server.pull_trigger):

@@ -14,12 +14,13 @@ The two users of the storage must learn of each other's commits. A storage tells
 so each gets the storage through a `Side`, which notes what the transaction under way stores, and when it is finished
 hands that to the database registered on the other side: before the commit is visible, as MVCC requires.
 
-What it costs: nothing measurable in serve (one list append an object stored). The other process reads and writes through
-the socket, about ten times slower than the file: enough for administration; bulk reads may open the file read-only.
+What it costs: nothing measurable in serve (one list append an object stored). The other process reads and writes
+through the socket, about ten times slower than the file: enough for administration.
 
-Nothing can dead-lock. The commit lock is the FileStorage's own. Who holds it in the serving process never waits for the ZEO thread: its
-invalidations are only queued there. The ZEO thread may wait for it, for as long as one commit takes. A client that stalls in the middle of a
-commit is cut off after TRANSACTION_TIMEOUT seconds, one that dies at once, and its transaction is aborted.
+Nothing can dead-lock. The commit lock is the FileStorage's own. Who holds it in the serving process never waits for the
+ZEO thread: its invalidations are only queued there. The ZEO thread may wait for the lock, for as long as one commit
+takes. A client that stalls in the middle of a commit is cut off after TRANSACTION_TIMEOUT seconds, one that dies at once,
+and its transaction is aborted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import zc.lockfile
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected
 from ZEO.StorageServer import StorageServer
@@ -136,7 +136,7 @@ class SharedFileStorage(Side):
             # In ZEO's own thread: its lists of clients may not change while they are walked through.
             server.acceptor.event_loop.call_soon_threadsafe(other.database.invalidate, tid, oids)
 
-        other.tell(lambda tid, oids: self.database.invalidate(tid, oids))
+        other.tell(self.database.invalidate)
         self.tell(tell_clients)
         server.start_thread()
         self._server, self._address = server, address
@@ -154,7 +154,7 @@ class SharedFileStorage(Side):
 
 @contextlib.contextmanager
 def bindable(address: Path) -> Iterator[str]:
-    """A path to bind or connect to that is short enough for a Unix socket, by way of its directory's descriptor if need be."""
+    """A path to bind or connect to, short enough for a Unix socket: by its directory's descriptor if need be."""
     if len(os.fsencode(address)) <= MAX_SOCKET_PATH:
         yield str(address)
         return
@@ -176,7 +176,7 @@ def open_shared(open_storage: Callable[[], Any], address: Path, wait: float = WA
     while True:
         try:
             storage = open_storage()
-        except zc.lockfile.LockError as error:
+        except Conflict as error:
             client = connect(address)
             if client is not None:
                 return client
