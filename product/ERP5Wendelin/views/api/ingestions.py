@@ -1,0 +1,76 @@
+"""`/data-sets/{reference}/ingestions` and `…/{ingestion}`: pushes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.ingestion import session
+from Products.ERP5Wendelin.views.access import may_view
+from Products.ERP5Wendelin.views.answer import Answer, created
+from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.paging import decode_cursor, limit_of, page
+from Products.ERP5Wendelin.views.wire import format_date, format_digest
+
+STATES = ("started", "stopped", "cancelled")
+
+
+def search(call: Call) -> dict[str, Any]:
+    """GET …/ingestions: the caller's own, all for a manager; by id."""
+    state = call.query.text("state")
+    if state and state not in STATES:
+        raise BadInput(f"state must be one of {', '.join(STATES)}.")
+    (after,) = decode_cursor(call.query, str) or ("",)
+    module = call.site.data_ingestion_module
+    reference = call.data_set.getReference()
+    found = (each for each in module.searchIngestions(reference, state=state, after=after) if may_view(each))
+    return page(found, limit_of(call.query), lambda each: describe(call, each), lambda each: each.getId())
+
+
+def create(call: Call) -> Answer:
+    """POST …/ingestions: start a push."""
+    members = call.members()
+    base_version = members.size("base_version", None)
+    ingestion = session.start(call.data_set, call.user_id, members.text("message", ""), base_version)
+    return created(call.ingestion_url(ingestion.getId()), describe(call, ingestion))
+
+
+def read(call: Call) -> dict[str, Any]:
+    """GET …/{ingestion}."""
+    return describe(call, call.ingestion)
+
+
+def cancel(call: Call) -> None:
+    """DELETE …/{ingestion}."""
+    session.cancel(call.ingestion)
+
+
+def describe(call: Call, ingestion: Any) -> dict[str, Any]:
+    """An ingestion as plain data."""
+    staged = ingestion.staged
+    return {
+        "id": ingestion.getId(),
+        "data_set": ingestion.data_set,
+        "state": ingestion.getSimulationState(),
+        "base_version": ingestion.base_version,
+        "message": ingestion.message,
+        "author": ingestion.author,
+        "created": format_date(ingestion.created),
+        "modified": format_date(ingestion.modified),
+        "expires": format_date(ingestion.expires),
+        "received": {"file_count": len(staged), "size": sum(entry[2] for entry in staged.values())},
+        "uploads": [describe_upload(call, ingestion, upload) for upload in ingestion.uploads.values()],
+        "result": ingestion.result,
+    }
+
+
+def describe_upload(call: Call, ingestion: Any, upload: Any) -> dict[str, Any]:
+    """An upload that has begun and is not complete."""
+    return {
+        "id": upload.id,
+        "location": call.ingestion_url(ingestion.getId(), "uploads", upload.id),
+        "path": upload.path,
+        "offset": upload.offset,
+        "length": upload.length,
+        "digest": format_digest(upload.digest) if upload.digest else None,
+    }

@@ -1,0 +1,13 @@
+"""`…/ingestions/{ingestion}/stop`: commit a push."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from Products.ERP5Wendelin.ingestion import session
+from Products.ERP5Wendelin.views.call import Call
+
+
+def create(call: Call) -> dict[str, Any]:
+    """POST: repeated, it gives the same answer."""
+    return session.stop(call.ingestion, call.user_id)

@@ -1,0 +1,86 @@
+"""A request of the API, as the functions that answer it see it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from Products.ERP5Wendelin.errors import NotAuthorised
+from Products.ERP5Wendelin.protocol import API_VERSION
+from Products.ERP5Wendelin.views.access import user_id
+from Products.ERP5Wendelin.views.body import Body
+from Products.ERP5Wendelin.views.members import Members
+from Products.ERP5Wendelin.views.query import Query
+from Products.ERP5Wendelin.views.target import TARGET, Target
+
+
+class Call:
+    """One request: where it goes, what it carries, and the objects that its path names, once `dispatch` found them."""
+
+    data_set: Any
+    """Of a path with {reference}, where the route is for a data set or an ingestion."""
+    ingestion: Any
+    """Of a path with {ingestion}."""
+
+    def __init__(self, site: Any, request: Any) -> None:
+        self.site = site
+        self._environ = request.environ
+        self._stdin = request.stdin
+        self.has_credentials = bool(request._auth)
+        target: Target = request[TARGET]
+        self.method = target.method
+        self.segments = target.segments
+        self._query_string = target.query_string
+        self.headers = target.headers
+        self.names: dict[str, str] = {}
+
+    @cached_property
+    def query(self) -> Query:
+        """The parameters of the URL."""
+        return Query(self._query_string)
+
+    @cached_property
+    def body(self) -> Body:
+        """The request's body, not read yet."""
+        length = self._environ.get("CONTENT_LENGTH") or ""
+        if length.isdigit():
+            return Body(self._stdin, int(length))
+        return Body(self._stdin, None if self._environ.get("wsgi.input_terminated") else 0)
+
+    def members(self) -> Members:
+        """The JSON object that the body is."""
+        return Members(self.body.json())
+
+    def header(self, name: str) -> str | None:
+        """A header of the request, None if it has none of that name."""
+        key = name.upper().replace("-", "_")
+        value = self._environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}")
+        return None if value is None else str(value)
+
+    @property
+    def database(self) -> Any:
+        """The ZODB.DB that the site is in, for who needs a connection that outlives the request's."""
+        return self.site._p_jar.db()
+
+    @property
+    def media_type(self) -> str:
+        """What Content-Type says of the body, without parameters, in lower case."""
+        return (self.header("Content-Type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def user_id(self) -> str:
+        """Who asks; NotAuthorised if that is not known."""
+        identity = user_id()
+        if identity is None:
+            raise NotAuthorised("Log in first: this is about a user, and you sent no credentials.")
+        return identity
+
+    def url(self, *segments: str) -> str:
+        """Absolute URL of what has these segments in the API."""
+        path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+        return f"{self.site.absolute_url()}/api/{API_VERSION}{path}"
+
+    def ingestion_url(self, identity: str, *segments: str) -> str:
+        """Absolute URL of an ingestion of the data set, or of what is below it."""
+        return self.url("data-sets", self.data_set.getReference(), "ingestions", identity, *segments)

@@ -1,0 +1,76 @@
+"""How a request of the API gets through Zope's publisher.
+
+The publisher drops empty segments and `.`, follows `..`, answers 404 to segments such as `aq_self`, leaves PUT, PATCH
+and DELETE to WebDAV, and reads a body that is or could be a form before anything else. A file in a data set may be
+named `aq_self` or `PUT`, and a body may be 64 MiB of tar that curl calls a form. So `claim` takes everything behind `/api/v1`
+out of the request as soon as it has begun; what is left is a GET of the view `api` of the site. Traversal,
+authentication, transaction and retries stay the publisher's.
+
+Cookies are not looked at: credentials that a browser sends by itself let other sites' pages act for who visits them.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import Any
+
+from Products.Five.browser import BrowserView
+from zope.interface import alsoProvides
+
+from Products.ERP5Wendelin.protocol import API_VERSION
+from Products.ERP5Wendelin.views.answer import write
+from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.dispatch import answer
+from Products.ERP5Wendelin.views.interfaces import IApiRequest
+from Products.ERP5Wendelin.views.routing import split
+from Products.ERP5Wendelin.views.target import TARGET, Target
+
+BASE = re.compile(f"/api/{API_VERSION}(?=/|$)")
+OVERRIDABLE = ("PATCH", "DELETE")
+"""Methods that tus lets a POST stand for, where a firewall in between knows only GET and POST."""
+
+
+def claim(event: Any) -> None:
+    """Subscriber of IPubStart: mark a request of the API, and keep its path, method and query from the publisher."""
+    request = event.request
+    environ = request.environ
+    path = environ.get("PATH_INFO", "")
+    base = BASE.search(path)
+    if base is None:
+        return
+    target = Target(_method(environ), split(path[base.end() :]), environ.get("QUERY_STRING", ""))
+    request.set(TARGET, target)
+    alsoProvides(request, IApiRequest)
+    environ["PATH_INFO"] = f"{path[: base.start()]}/@@api"
+    environ["REQUEST_METHOD"] = "GET"
+    environ["QUERY_STRING"] = ""
+    environ.pop("HTTP_SOAPACTION", None)
+    request.cookies.clear()
+    request.delay_retry = lambda: time.sleep(random.uniform(0, pause_before(request.retry_count)))  # noqa: S311
+
+
+def pause_before(retry_count: int) -> float:
+    """The most seconds to wait before a request that met another's transaction is tried again.
+
+    The publisher's own rule, 2**retry_count, reaches minutes.
+    """
+    return min(0.05 * 2**retry_count, 1.0)
+
+
+def _method(environ: dict[str, Any]) -> str:
+    method = environ["REQUEST_METHOD"].upper()
+    override = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
+    return override if method == "POST" and override in OVERRIDABLE else method
+
+
+class Api(BrowserView):
+    """The API of the site: the one view that all its requests are published through."""
+
+    def __call__(self) -> Any:
+        """Answer the request."""
+        call = Call(self.context, self.request)
+        response = self.request.response
+        write(answer(call), response, call.headers, head=call.method == "HEAD")
+        return response

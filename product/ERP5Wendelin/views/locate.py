@@ -1,0 +1,28 @@
+"""The objects that paths of the API name, as far as the caller may see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from Products.ERP5Wendelin.errors import NotAuthorised, NotFound
+from Products.ERP5Wendelin.views.access import is_known, may_view
+
+
+def data_set(site: Any, reference: str) -> Any:
+    """The data set of a reference; for who may not see it there is none."""
+    found = site.data_set_module.getDataSet(reference)
+    if found is not None and may_view(found):
+        return found
+    if is_known():
+        raise NotFound(f"There is no data set {reference!r} that you may see. Check the spelling.")
+    raise NotAuthorised(f"There is no public data set {reference!r}. Log in if you have an account.")
+
+
+def ingestion(site: Any, data_set: Any, identity: str) -> Any:
+    """An ingestion of a data set, of the caller's own unless they are a manager."""
+    found = site.data_ingestion_module._getOb(identity, None)
+    if found is None or found.data_set != data_set.getReference() or not may_view(found):
+        raise NotFound(
+            f"{data_set.getReference()!r} has no ingestion {identity!r} of yours. It may have expired: start another."
+        )
+    return found

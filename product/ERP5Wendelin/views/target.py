@@ -1,0 +1,19 @@
+"""What a request of the API is about, as taken out of it before the publisher saw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TARGET = "wendelin.target"
+"""Key of the Target in the request."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The request line; and the headers that the response is to have, be it an answer or a problem."""
+
+    method: str
+    segments: tuple[str, ...]
+    """What follows `/api/v1`, percent-decoded."""
+    query_string: str
+    headers: dict[str, str] = field(default_factory=dict)
