@@ -1,0 +1,157 @@
+"""From the lake's JSON to values, with every type checked: what doesn't fit is no answer of a lake.
+
+Numbers with a fraction arrive as text (see `Reply.json`), so that times stay exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ebulk import model
+from ebulk.errors import EbulkError
+from ebulk.protocol import nanoseconds
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who the lake takes us for."""
+
+    name: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file of a bundle as the lake stored it."""
+
+    path: str
+    size: int
+    digest: str
+
+
+def member(document: object, name: str, kind: type[T]) -> T:
+    """The member of a JSON object, which must be of this type."""
+    value = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise EbulkError(
+            f"The lake's answer cannot be understood: {name!r} is {value!r}.",
+            "Lake and ebulk may be of different versions; `pip install --upgrade ebulk` gets the newest.",
+        )
+    return value
+
+
+def optional(document: object, name: str, kind: type[T]) -> T | None:
+    """The member of a JSON object, or None where it is null or absent."""
+    return None if isinstance(document, dict) and document.get(name) is None else member(document, name, kind)
+
+
+def items(document: object, name: str = "items") -> list[Any]:
+    """The list that is a member of a JSON object."""
+    return list(member(document, name, list))
+
+
+def user(document: object) -> User:
+    """`GET /user`."""
+    return User(member(document, "name", str), tuple(str(role) for role in items(document, "roles")))
+
+
+def data_set(document: object) -> model.DataSetInfo:
+    """`GET /data-sets/{ref}`."""
+    return model.DataSetInfo(
+        reference=member(document, "reference", str),
+        title=member(document, "title", str),
+        state=member(document, "state", str),
+        version=member(document, "version", int),
+        size=member(document, "size", int),
+        file_count=member(document, "file_count", int),
+    )
+
+
+def version(document: object) -> model.VersionInfo:
+    """An item of `GET /data-sets/{ref}/versions`."""
+    return model.VersionInfo(
+        number=member(document, "number", int),
+        date=member(document, "date", str),
+        author=member(document, "author", str),
+        message=member(document, "message", str),
+        added=member(document, "added", int),
+        modified=member(document, "modified", int),
+        removed=member(document, "removed", int),
+        size=member(document, "size", int),
+        file_count=member(document, "file_count", int),
+    )
+
+
+def entry(document: object) -> model.FileEntry:
+    """An item of `GET /data-sets/{ref}/manifest`. Whether the path may be written is not decided here."""
+    return model.FileEntry(
+        path=member(document, "path", str),
+        size=_size(document, "size"),
+        digest=_digest(document),
+        mtime_ns=_mtime(document),
+        mode=member(document, "mode", str),
+    )
+
+
+def ingestion(document: object) -> model.Ingestion:
+    """`GET /data-sets/{ref}/ingestions/{id}`."""
+    result = optional(document, "result", dict)
+    return model.Ingestion(
+        reference=member(document, "data_set", str),
+        id=member(document, "id", str),
+        state=member(document, "state", str),
+        base_version=member(document, "base_version", int),
+        uploads=tuple(upload(item) for item in items(document, "uploads")),
+        result=None if result is None else stop_result(result),
+    )
+
+
+def upload(document: object) -> model.Upload:
+    """An item of an ingestion's `uploads`."""
+    return model.Upload(
+        location=member(document, "location", str),
+        path=member(document, "path", str),
+        offset=_size(document, "offset"),
+        length=_size(document, "length"),
+        digest=optional(document, "digest", str),
+    )
+
+
+def stop_result(document: object) -> model.StopResult:
+    """`POST …/stop`."""
+    return model.StopResult(
+        version=member(document, "version", int),
+        added=member(document, "added", int),
+        modified=member(document, "modified", int),
+        removed=member(document, "removed", int),
+    )
+
+
+def received(document: object) -> Received:
+    """An item of what `POST …/bundle` answers."""
+    return Received(member(document, "path", str), _size(document, "size"), member(document, "digest", str))
+
+
+def _size(document: object, name: str) -> int:
+    size = member(document, name, int)
+    return size if size >= 0 else member({}, name, int)
+
+
+def _digest(document: object) -> str:
+    """A digest becomes part of a file name: nothing but hexadecimal digits may pass."""
+    digest = member(document, "digest", str)
+    algorithm, _, hexadecimal = digest.partition(":")
+    if algorithm != "sha-256" or len(hexadecimal) != 64 or not set(hexadecimal) <= set("0123456789abcdef"):
+        raise EbulkError(f"The lake's answer cannot be understood: {digest!r} is no sha-256 digest.")
+    return digest
+
+
+def _mtime(document: object) -> int:
+    value = document.get("mtime") if isinstance(document, dict) else None
+    try:
+        return nanoseconds(str(value))
+    except ValueError:
+        raise EbulkError(f"The lake's answer cannot be understood: {value!r} is no time.") from None

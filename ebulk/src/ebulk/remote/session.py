@@ -1,0 +1,326 @@
+"""A pool of connections to one lake, and how requests are sent, tried again and stopped.
+
+A session sends to its lake's host and to no other: redirects aren't followed, and a `Location` keeps only its path, so
+credentials can't be lured elsewhere. A body is bytes, or an iterable of blocks, sent in small slices: `sendall` has its
+whole time-out for each, and 64 KiB in a minute is slower than any network that is still alive.
+
+`stop`, from any thread, ends all requests under way at once (their sockets are shut down) and refuses new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ebulk.errors import EbulkError, UsageError
+from ebulk.protocol import API_PATH, KIB
+from ebulk.remote import failure
+from ebulk.remote.credentials import Credentials
+from ebulk.remote.retry import Retry, full_jitter
+
+SLICE = 64 * KIB
+CONNECT_TIMEOUT = 15.0
+ERROR_LENGTH = 64 * KIB
+"""The most bytes of an error's body that are read."""
+DRAIN_LIMIT = 256 * KIB
+USER_AGENT = "ebulk"
+
+Body = bytes | Iterable[memoryview]
+
+
+def ignore(message: str) -> None:
+    """Be told, and do nothing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all sessions with one lake have in common."""
+
+    url: str
+    credentials: Credentials | None = None
+    stall_timeout: float = 60.0
+    """Seconds without a byte after which a request is given up and tried again."""
+    retries: int = 8
+    """Failures in a row, without progress, before giving up."""
+    notify: Callable[[str], None] = ignore
+    proxy: str | None = None
+    ca_file: str | None = None
+    """Certificate authorities to trust instead of the system's."""
+    backoff: Callable[[int], float] = full_jitter
+    reached: threading.Event = field(default_factory=threading.Event)
+    """Set once the lake has answered anything: only then is a refused connection worth another try."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"{self.url!r} is not the URL of a lake.", "It looks like http://127.0.0.1:8080/erp5.")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise UsageError(
+                f"The URL of a lake has no user, password, query or fragment: {parts.scheme}://{parts.hostname}…",
+                "`ebulk login` asks for user and password.",
+            )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def host(self) -> str:
+        """Host and port, for messages."""
+        return urlsplit(self.url).netloc
+
+
+class Reply:
+    """An answer whose body has not been read yet. As a context manager it gives the connection back, or closes it."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, session: Session) -> None:
+        self._response = response
+        self._session = session
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def __enter__(self) -> Reply:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # A body read to its end gave its connection back by itself, and one of no bytes does when it is read; any other
+        # is closed.
+        if self._response.length_remaining == 0:
+            self._response.drain_conn()
+        self._response.close()
+        self._response.release_conn()
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes of the body, what the network has by now; b"" at the end."""
+        with self._session.translating():
+            return self._response.read1(size, decode_content=False)
+
+    def drain(self, limit: int = DRAIN_LIMIT) -> None:
+        """Read a little that is of no interest, so that the connection can be used again."""
+        while limit > 0 and (data := self.read(limit)):
+            limit -= len(data)
+
+    def read_all(self, limit: int | None = None) -> bytes:
+        """The whole body, or its first `limit` bytes, decompressed."""
+        with self._session.translating():
+            return self._response.read(limit, decode_content=True)
+
+    def json(self) -> Any:
+        """The document that the body is; times in it are Decimal text (`str`), so that they stay exact."""
+        kind = self.headers.get("Content-Type", "nothing").partition(";")[0].strip().lower()
+        body = self.read_all()
+        if kind != "application/json":
+            raise failure.not_a_lake(self._session.settings.url, f"HTTP {self.status} with {kind}")
+        try:
+            return json.loads(body, parse_float=str)
+        except ValueError as error:
+            raise failure.not_a_lake(self._session.settings.url, "broken JSON") from error
+
+
+class Session:
+    """Up to `connections` requests at the same time; more wait for nothing, but connect anew. Threads may share it."""
+
+    def __init__(self, settings: Settings, connections: int = 1) -> None:
+        self.settings = settings
+        self._stopped = threading.Event()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
+        options: dict[str, Any] = {"num_pools": 1, "maxsize": connections, "ca_certs": settings.ca_file}
+        self._manager = (
+            urllib3.ProxyManager(settings.proxy, **options) if settings.proxy else urllib3.PoolManager(**options)
+        )
+        self._manager.pool_classes_by_scheme = _pools(self._watch)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._manager.clear()
+
+    def stop(self) -> None:
+        """End what is under way, from any thread: it raises StoppedError where it happens."""
+        self._stopped.set()
+        with self._lock:
+            sockets = list(self._sockets)
+        for watched in sockets:
+            with suppress(OSError):
+                # The base class's method: SSLSocket.shutdown also drops the TLS state that another thread is using.
+                socket.socket.shutdown(watched, socket.SHUT_RDWR)
+
+    def check(self) -> None:
+        """Raise StoppedError once the session was stopped."""
+        if self._stopped.is_set():
+            raise failure.StoppedError
+
+    def retry(self) -> Retry:
+        """A new count of failures for one piece of work."""
+        settings = self.settings
+        return Retry(
+            settings.retries,
+            backoff=settings.backoff,
+            wait=self._wait,
+            notify=settings.notify,
+            reached=settings.reached.is_set,
+        )
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        expect: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        length: int | None = None,
+    ) -> Reply:
+        """Send one request once. A status that isn't expected is raised as the error it stands for.
+
+        `target` begins with the API's path (`api`) or is what `locate` returned; `length` is that of an iterable body.
+        """
+        self.check()
+        if isinstance(body, bytes):
+            body, length = (memoryview(body),), len(body)
+        if body is not None:
+            headers = {**(headers or {}), "Content-Length": str(length)}
+            body = self._slices(body)
+        with self.translating():
+            response = self._manager.urlopen(
+                method,
+                self.settings.origin + target,
+                body=body,
+                headers=self._headers(headers or {}),
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(connect=self.settings.stall_timeout, read=self.settings.stall_timeout),
+            )
+        self.settings.reached.set()
+        reply = Reply(response, self)
+        if reply.status not in expect:
+            with reply:
+                raise self.refused(reply)
+        return reply
+
+    def call(
+        self, method: str, target: str, document: str | None = None, *, expect: Collection[int] = (200,)
+    ) -> tuple[int, Any]:
+        """Send JSON text (or nothing) until there is an answer; return its status and document (None for 204).
+
+        For calls that may be repeated. A repeated DELETE whose first answer was lost finds nothing more: a success.
+        """
+        retry = self.retry()
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+        while True:
+            accept = {*expect, 404} if method == "DELETE" and retry.failures else expect
+            try:
+                body = None if document is None else document.encode()
+                with self.request(method, target, expect=accept, headers=headers, body=body) as reply:
+                    return reply.status, reply.json() if reply.status in (200, 201) else None
+            except failure.TransientError as error:
+                retry.failed(error)
+
+    def api(self, path: str) -> str:
+        """The request target of a path of the API."""
+        return urlsplit(self.settings.url).path.rstrip("/") + API_PATH + path
+
+    def locate(self, location: str) -> str:
+        """The request target of a `Location`: its path; the host is ours, whatever a server behind a proxy believes."""
+        parts = urlsplit(location)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Raise what urllib3 raises as the error it stands for."""
+        try:
+            yield
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self.check()
+            raise failure.from_exception(
+                error, host=self.settings.host, stall_timeout=self.settings.stall_timeout
+            ) from error
+
+    def refused(self, reply: Reply) -> EbulkError:
+        """The error that an answer stands for."""
+        return failure.from_reply(
+            reply.status,
+            reply.headers,
+            reply.read_all(ERROR_LENGTH),
+            url=self.settings.url,
+            known=self.settings.credentials is not None,
+            now=time.time(),
+        )
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        common = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        if self.settings.credentials is not None:
+            common["Authorization"] = self.settings.credentials.header()
+        return {**common, **headers}
+
+    def _slices(self, body: Iterable[memoryview]) -> Iterator[memoryview]:
+        for block in body:
+            for start in range(0, len(block), SLICE):
+                self.check()
+                yield block[start : start + SLICE]
+
+    def _watch(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sockets.add(sock)
+        self.check()
+
+    def _wait(self, delay: float) -> None:
+        if self._stopped.wait(delay):
+            raise failure.StoppedError
+
+
+def _pools(watch: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools by scheme, with connections that tell `watch` their socket and connect within CONNECT_TIMEOUT.
+
+    urllib3 sends under the connect time-out, so that one is the stall time-out: too long to wait for a host that is
+    away.
+    """
+
+    def connect(connection: HTTPConnection, base: Callable[[], None]) -> None:
+        stall_timeout = connection.timeout
+        connection.timeout = min(stall_timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT)
+        try:
+            base()
+        finally:
+            connection.timeout = stall_timeout
+        connection.sock.settimeout(stall_timeout)
+        watch(connection.sock)
+
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            connect(self, super().connect)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            connect(self, super().connect)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}

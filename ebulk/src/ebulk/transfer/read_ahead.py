@@ -1,0 +1,82 @@
+"""A file's bytes, read by a thread of its own while those before are on their way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+from ebulk.errors import ChangedError, EbulkError
+from ebulk.protocol import KIB, MIB
+from ebulk.transfer.disk import unreadable
+
+BLOCK_SIZE = MIB
+STEP = 256 * KIB
+"""The most bytes given out at once: as often is progress seen."""
+BLOCKS = 8
+"""Blocks read ahead, for each large file on its way: 8 MiB, which for four jobs is 32 MiB."""
+
+
+class ReadAhead:
+    """The bytes of a file from `start` to `stop`. Its blocks are used over again: use each before taking the next."""
+
+    def __init__(self, source: Path, start: int, stop: int) -> None:
+        self._source = source
+        self._position = start
+        self._stop = stop
+        self._free: SimpleQueue[bytearray | None] = SimpleQueue()
+        self._full: SimpleQueue[tuple[bytearray, int] | EbulkError] = SimpleQueue()
+        self._closed = threading.Event()
+        self._left = memoryview(b"")
+        self._current: bytearray | None = None
+        for _ in range(min(BLOCKS, -(-(stop - start) // BLOCK_SIZE))):
+            self._free.put(bytearray(BLOCK_SIZE))
+        self._thread = threading.Thread(target=self._run, name=f"read {source.name}", daemon=True)
+
+    def __enter__(self) -> ReadAhead:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closed.set()
+        self._free.put(None)
+        self._thread.join()
+
+    def take(self, length: int) -> Iterator[memoryview]:
+        """The next `length` bytes, in blocks."""
+        while length:
+            if not self._left:
+                self._next()
+            count = min(length, STEP)
+            block, self._left = self._left[:count], self._left[count:]
+            length -= len(block)
+            yield block
+
+    def _next(self) -> None:
+        if self._current is not None:
+            self._free.put(self._current)
+            self._current = None
+        got = self._full.get()
+        if isinstance(got, EbulkError):
+            raise got
+        self._current, count = got
+        self._left = memoryview(self._current)[:count]
+
+    def _run(self) -> None:
+        try:
+            with open(self._source, "rb", buffering=0) as file:
+                file.seek(self._position)
+                while self._position < self._stop and not self._closed.is_set():
+                    buffer = self._free.get()
+                    if buffer is None:
+                        return
+                    count = file.readinto(memoryview(buffer)[: self._stop - self._position])
+                    if not count:
+                        raise ChangedError(f"{self._source} became shorter while it was sent.", "Push again.")
+                    self._position += count
+                    self._full.put((buffer, count))
+        except OSError as error:
+            self._full.put(unreadable(error, self._source))
+        except EbulkError as error:
+            self._full.put(error)

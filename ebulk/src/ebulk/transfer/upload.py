@@ -1,0 +1,306 @@
+"""Sends files to a lake: large ones by tus, resumed where they stopped; small ones and symbolic links in bundles.
+
+Nothing is held in memory but a few blocks for each job: a bundle is read while it is sent, and again when it must be
+sent again. When a connection breaks, a bundle goes on in halves and a large file in smaller chunks, so that a network
+which carries a little at a time carries all. The lake compares what arrives with the digests that were planned; when
+they differ either the file changed or the network did it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+from ebulk.errors import ChangedError, IntegrityError, NotFoundError
+from ebulk.model import SYMLINK, Ingestion, LocalFile, Progress, Upload
+from ebulk.protocol import BUNDLE_LENGTH, BUNDLE_SIZE, KIB, MIB, SMALL_FILE_SIZE, UPLOAD_CHUNK_SIZE
+from ebulk.remote import content, tus
+from ebulk.remote.failure import TransientError
+from ebulk.remote.lake import Lake
+from ebulk.remote.session import Session
+from ebulk.transfer import tar
+from ebulk.transfer.crew import work
+from ebulk.transfer.disk import unreadable
+from ebulk.transfer.read_ahead import ReadAhead
+
+BUFFER_SIZE = 2 * MIB
+"""Bytes of a bundle that are put together before they are sent."""
+SMALLEST_CHUNK = 256 * KIB
+"""A chunk whose connection breaks is tried again as a smaller one, down to this."""
+LOST_UPLOADS = 3
+"""How often the lake may lose an upload that it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent: complete files, and bytes of content that the lake acknowledged (not those of earlier runs)."""
+
+    files: int
+    bytes: int
+
+
+def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: int, progress: Progress) -> Sent:
+    """Send files that were planned. ChangedError names a file that changed meanwhile; what arrived before is kept."""
+    with lake.session(jobs) as session:
+        sender = _Sender(lake, session, ingestion, progress)
+        work(sender.tasks(files), jobs, session.stop)
+    return Sent(sender.files, sender.bytes)
+
+
+class _Sender:
+    """What the tasks of one `send` share."""
+
+    def __init__(self, lake: Lake, session: Session, ingestion: Ingestion, progress: Progress) -> None:
+        self.lake = lake
+        self.session = session
+        self.ingestion = ingestion
+        self.progress = progress
+        self._begun = {(upload.path, upload.length, upload.digest): upload for upload in ingestion.uploads}
+        self._lock = Lock()
+        self.files = 0
+        self.bytes = 0
+
+    def tasks(self, files: Iterable[LocalFile]) -> Iterator[Callable[[], None]]:
+        """One for each large file, and one for each bundle of small ones."""
+        bundle: list[LocalFile] = []
+        room = BUNDLE_SIZE
+        for file in files:
+            entry = file.entry
+            if entry.mode != SYMLINK and entry.size >= SMALL_FILE_SIZE:
+                begun = self._begun.get((entry.path, entry.size, entry.digest))
+                yield _LargeFile(self, file, begun).send
+                continue
+            if bundle and (entry.size > room or len(bundle) == BUNDLE_LENGTH):
+                yield partial(self._send_small, bundle)
+                bundle, room = [], BUNDLE_SIZE
+            bundle.append(file)
+            room -= entry.size
+        if bundle:
+            yield partial(self._send_small, bundle)
+
+    def finish(self, files: list[LocalFile], sent: int) -> None:
+        """Count files that are complete, and the bytes sent for them."""
+        with self._lock:
+            self.files += len(files)
+            self.bytes += sent
+        for file in files:
+            self.progress.done(file.entry.path)
+
+    def _send_small(self, bundle: list[LocalFile]) -> None:
+        retry = self.session.retry()
+        begun: set[str] = set()
+        todo = [bundle]
+        while todo:
+            part = todo.pop()
+            try:
+                self._send_bundle(part, begun)
+            except TransientError as error:
+                retry.failed(error)
+                half = (len(part) + 1) // 2
+                todo += [rest for rest in (part[half:], part[:half]) if rest]
+            else:
+                retry.progress()
+
+    def _send_bundle(self, files: list[LocalFile], begun: set[str]) -> None:
+        bundle = _Bundle(files, begun, self.progress)
+        try:
+            received = content.send_bundle(self.session, self.ingestion, bundle.length, bundle.blocks())
+        except TransientError:
+            bundle.take_back()
+            raise
+        except IntegrityError:
+            for file in files:
+                _raise_if_changed(file, _stat(file))
+            raise
+        stored = {file.path: (file.size, file.digest) for file in received}
+        for file in files:
+            if stored.get(file.entry.path) != (file.entry.size, file.entry.digest):
+                raise IntegrityError(f"The lake did not store {file.entry.path} as it was sent.", "Push again.")
+        self.finish(files, sum(file.entry.size for file in files))
+
+
+class _Bundle:
+    """A tar of small files that is made while it is sent; `begun` are the paths whose begin the progress was told."""
+
+    def __init__(self, files: list[LocalFile], begun: set[str], progress: Progress) -> None:
+        self._begun = begun
+        self._progress = progress
+        self._members = [(file, tar.header(file.entry, _target(file))) for file in files]
+        self._shown: list[LocalFile] = []
+        self.length = len(tar.END) + sum(len(header) + _padded(file) for file, header in self._members)
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The tar's bytes, in a buffer that is used over again."""
+        buffer = memoryview(bytearray(BUFFER_SIZE))
+        filled = 0
+        for file, header in self._members:
+            if filled + len(header) + _padded(file) > len(buffer):
+                yield buffer[:filled]
+                filled = 0
+            start = filled + len(header)
+            filled = start + _padded(file)
+            buffer[start - len(header) : start] = header
+            if file.entry.mode != SYMLINK:
+                end = start + file.entry.size
+                _read_into(file, buffer[start:end])
+                buffer[end:filled] = bytes(filled - end)
+            self._show(file)
+        yield buffer[:filled]
+        yield memoryview(tar.END)
+
+    def _show(self, file: LocalFile) -> None:
+        entry = file.entry
+        if entry.path not in self._begun:
+            self._begun.add(entry.path)
+            self._progress.begin(entry.path, entry.size)
+        self._progress.advance(entry.path, entry.size)
+        self._shown.append(file)
+
+    def take_back(self) -> None:
+        """Tell the progress that nothing arrived."""
+        for file in self._shown:
+            self._progress.advance(file.entry.path, -file.entry.size)
+        self._shown.clear()
+
+
+class _LargeFile:
+    """The upload of one file, from whatever offset the lake has, through any number of broken connections."""
+
+    def __init__(self, sender: _Sender, file: LocalFile, begun: Upload | None) -> None:
+        self._sender = sender
+        self._file = file
+        self._entry = file.entry
+        self._upload = begun
+        self._retry = sender.session.retry()
+        self._chunk_size = UPLOAD_CHUNK_SIZE
+        self._offset = 0
+        self._shown = 0
+        self._sent = 0
+
+    def send(self) -> None:
+        """Send what the lake lacks."""
+        before = _stat(self._file)
+        if before.st_size != self._entry.size:
+            raise _changed(self._file)
+        self._sender.progress.begin(self._entry.path, self._entry.size)
+        try:
+            self._send_all()
+        except IntegrityError:
+            _raise_if_changed(self._file, before)
+            raise
+        _raise_if_changed(self._file, before)
+        self._sender.finish([self._file], self._sent)
+
+    def _send_all(self) -> None:
+        lost = 0
+        sure = False
+        while self._offset < self._entry.size:
+            try:
+                if self._upload is None:
+                    self._upload = tus.create(self._sender.session, self._sender.ingestion, self._entry)
+                    self._go_to(0)
+                elif not sure:
+                    self._go_to(tus.offset(self._sender.session, self._upload))
+                sure = True
+                self._append(self._upload)
+            except TransientError as error:
+                sure = False
+                self._chunk_size = max(SMALLEST_CHUNK, self._chunk_size // 2)
+                self._retry.failed(error)
+                self._upload = self._upload or self._find()
+            except NotFoundError:
+                # It has expired, or its last chunk arrived and the connection broke before we were told.
+                if not self._sender.lake.plan(self._sender.ingestion, [self._entry]):
+                    self._go_to(self._entry.size)
+                    return
+                lost += 1
+                if lost == LOST_UPLOADS:
+                    raise
+                self._upload = None
+
+    def _append(self, upload: Upload) -> None:
+        """Send the rest, chunk by chunk, until it is complete or something breaks."""
+        with ReadAhead(self._file.source, self._offset, self._entry.size) as ahead:
+            while self._offset < self._entry.size:
+                start = self._offset
+                length = min(self._chunk_size, self._entry.size - start)
+                self._go_to(tus.append(self._sender.session, upload, start, length, self._blocks(ahead, length)))
+                if self._offset != start + length:
+                    raise TransientError(f"The lake has another part of {self._entry.path} than expected.")
+                self._sent += length
+                self._chunk_size = min(UPLOAD_CHUNK_SIZE, self._chunk_size * 2)
+
+    def _blocks(self, ahead: ReadAhead, length: int) -> Iterator[memoryview]:
+        for block in ahead.take(length):
+            yield block
+            self._show(self._shown + len(block))
+
+    def _go_to(self, offset: int) -> None:
+        """Note what the lake has."""
+        if offset > self._offset:
+            self._retry.progress()
+        self._offset = offset
+        self._show(offset)
+
+    def _show(self, position: int) -> None:
+        if position != self._shown:
+            self._sender.progress.advance(self._entry.path, position - self._shown)
+            self._shown = position
+
+    def _find(self) -> Upload | None:
+        """The upload that the lake began for us though its answer was lost."""
+        ingestion = self._sender.lake.ingestion(self._sender.ingestion.reference, self._sender.ingestion.id)
+        wanted = (self._entry.path, self._entry.size, self._entry.digest)
+        return next((found for found in ingestion.uploads if (found.path, found.length, found.digest) == wanted), None)
+
+
+def _stat(file: LocalFile) -> os.stat_result:
+    try:
+        return os.stat(file.source, follow_symlinks=file.entry.mode != SYMLINK)
+    except OSError as error:
+        raise unreadable(error, file.source) from error
+
+
+def _raise_if_changed(file: LocalFile, before: os.stat_result) -> None:
+    """ChangedError if a file is not what it was, or not what was planned."""
+    after = _stat(file)
+    same = (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    if not same or after.st_size != file.entry.size or after.st_mtime_ns != file.entry.mtime_ns:
+        raise _changed(file)
+
+
+def _changed(file: LocalFile) -> ChangedError:
+    return ChangedError(f"{file.source} changed while it was sent.", "Push again once it is no longer written to.")
+
+
+def _target(file: LocalFile) -> str:
+    if file.entry.mode != SYMLINK:
+        return ""
+    try:
+        return os.readlink(file.source)
+    except OSError as error:
+        raise unreadable(error, file.source) from error
+
+
+def _padded(file: LocalFile) -> int:
+    """Bytes of a file's content in a tar; a link's is in its header."""
+    return 0 if file.entry.mode == SYMLINK else file.entry.size + tar.padding(file.entry.size)
+
+
+def _read_into(file: LocalFile, buffer: memoryview) -> None:
+    """Read a whole file, which must be as long as the buffer."""
+    try:
+        with open(file.source, "rb", buffering=0) as source:
+            position = 0
+            while position < len(buffer):
+                count = source.readinto(buffer[position:])
+                if not count:
+                    raise _changed(file)
+                position += count
+            if source.read(1):
+                raise _changed(file)
+    except OSError as error:
+        raise unreadable(error, file.source) from error
