@@ -33,13 +33,59 @@ class IByteStream(Interface):
     def read(start, stop):
         """The bytes from `start` up to `stop`, in memory."""
 
+    def release():
+        """Let this connection forget what only appending needs; to be called when a writer is done and has committed."""
+
 
 class IDataBucket(Interface):
-    """An ordered mapping from text keys to byte strings; persistent."""
+    """An ordered mapping from text keys to byte strings, by code points; persistent. Each value is a record of its own."""
+
+    def get(key, default=None):
+        """The bytes of a key, or `default`."""
+
+    def set(key, data):
+        """Store bytes under a key. TooLarge beyond SLICE_SIZE; BadInput when the key isn't text."""
+
+    def delete(key):
+        """Remove a key. NotFound when it isn't there."""
+
+    def keys(start=None, stop=None):
+        """Iterate in order over the keys from `start` up to, not including, `stop`."""
+
+    def items(start=None, stop=None):
+        """Iterate in order over (key, bytes) from `start` up to, not including, `stop`."""
+
+    def __contains__(key):
+        """Whether it has a key."""
+
+    def __len__():
+        """The number of keys."""
 
 
 class IArray(Interface):
-    """An n-dimensional out-of-core ndarray over wendelin.core's ZBigArray; persistent."""
+    """An n-dimensional array over wendelin.core's ZBigArray, in C order; persistent. No dtype that holds objects."""
+
+    zarray = Attribute("The ZBigArray, for batch scripts that map it.")
+    shape = Attribute("Its length along each axis.")
+    dtype = Attribute("The numpy.dtype of its elements.")
+    ndim = Attribute("How many axes it has.")
+    size = Attribute("How many elements it has.")
+    nbytes = Attribute("How many bytes its elements take.")
+
+    def __len__():
+        """Its length along the first axis."""
+
+    def append(values):
+        """Append along the first axis. BadInput when the other axes differ."""
+
+    def resize(shape):
+        """Change the length of the first axis: what is cut off is gone, what is added is zeros. BadInput for another axis."""
+
+    def __getitem__(index):
+        """A basic slice (integers, slices, `...`) as a new ndarray, or one element. BadInput for any other index."""
+
+    def __setitem__(index, values):
+        """Write values, or one for all, to a basic slice in the current transaction. BadInput when the shapes don't fit."""
 
 
 # content

@@ -1,8 +1,8 @@
 """Blocks of a wendelin.core ZBigFile, read and written directly.
 
 `zfile.blktab` maps block numbers to ZBlk objects, 2 MiB each; what is missing, and what a block lacks at its end, is
-zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks of 4 KiB, one record each: it is
-cheap to add to. Mapped views of the same file show what is written here once they are opened anew.
+zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks of 4 KiB, one record each: it
+is cheap to add to. Mapped views of the same file show what is written here once they are opened anew.
 
 wendelin.core's `loadblk` and `storeblk` serve its mappings and are not called here. What they leave to their callers: a
 block that is live and not bound to its file fails an assertion when another connection changes it, `loadblkdata` takes

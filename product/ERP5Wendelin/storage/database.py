@@ -15,17 +15,20 @@ Options follow a ``?``, joined by ``&``. Of what zodburi and the storages unders
 
 * all: ``connection_pool_size``, ``connection_cache_size`` (objects), ``connection_cache_size_bytes`` (``64MB``),
   ``database_name``;
-* file: ``read_only=1``, ``quota`` (bytes); the path is taken as it is, not percent-decoded;
-* zeo: ``storage``, ``wait``, ``wait_timeout`` (seconds), ``cache_size``, ``client``, ``var``, ``read_only``, ``username``,
-  ``password``;
-* neo: the keys of its ZConfig section, with ``_`` or ``-``: ``compress``, ``cache_size``, ``logfile``, ``ca``, ``cert``,
-  ``key``;
+* file: ``read_only=1``, ``quota`` (``500GB``), ``pack_keep_old=0``, ``pack_gc=0``; the path is taken as it is, not
+  percent-decoded;
+* zeo: ``storage``, ``wait``, ``wait_timeout`` (seconds), ``cache_size``, ``client``, ``var``, ``read_only``,
+  ``username``, ``password``;
+* neo: the keys of its ZConfig section, with ``_`` or ``-``: ``compress``, ``cache_size``, ``logfile``, ``ca``,
+  ``cert``, ``key``;
 * postgresql, mysql, sqlite: see `storage.relational`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -35,11 +38,12 @@ from zc.lockfile import LockError
 from ZEO.Exceptions import ClientDisconnected
 from ZODB import DB
 from ZODB.interfaces import IStorage
+from zodburi.datatypes import convert_bytesize, convert_int
 from zodburi.resolvers import client_storage_resolver as zeo_resolver
-from zodburi.resolvers import file_storage_resolver as file_resolver
 
 from .. import errors
 from ..protocol import MIB
+from .file_storage import SafeFileStorage
 
 CACHE_SIZE = 30_000
 CACHE_SIZE_BYTES = 64 * MIB
@@ -47,6 +51,13 @@ CACHE_SIZE_BYTES = 64 * MIB
 
 Factory = Callable[[], IStorage]
 Resolved = tuple[Factory, dict[str, Any]]
+
+_FILE_OPTIONS = {
+    "read_only": convert_int,
+    "pack_gc": convert_int,
+    "pack_keep_old": convert_int,
+    "quota": convert_bytesize,
+}
 
 _SCHEMES = ("file", "zeo", "neo", "neos", "postgresql", "mysql", "sqlite")
 
@@ -102,7 +113,7 @@ def shown(uri: str) -> str:
 def _resolver(scheme: str) -> Callable[[str], Resolved]:
     """What makes of a URI the factory of a storage, and the options that are not the storage's."""
     if scheme == "file":
-        return _resolve_file
+        return _file
     if scheme == "zeo":
         return zeo_resolver
     if scheme in ("neo", "neos"):
@@ -112,14 +123,12 @@ def _resolver(scheme: str) -> Callable[[str], Resolved]:
     raise zodburi.NoResolverForScheme(scheme)
 
 
-def _resolve_file(uri: str) -> Resolved:
-    for key, _ in parse_qsl(urlsplit(uri).query):
-        if key == "create":
-            raise errors.BadInput(
-                f"{shown(uri)} asks to create the database, which would erase one that is there. "
-                "Leave the option out: a missing one is made."
-            )
-    return file_resolver(uri)
+def _file(uri: str) -> Resolved:
+    """As zodburi's, which opens ZODB's FileStorage and not one that is safe when the disk is full."""
+    path, _, query = uri.removeprefix("file://").partition("?")
+    options = dict(parse_qsl(query))
+    arguments = {key: _FILE_OPTIONS[key](options.pop(key)) for key in _FILE_OPTIONS if key in options}
+    return partial(SafeFileStorage, os.path.normpath(path), **arguments), options
 
 
 def _neo_resolver() -> Callable[[str], Resolved]:
@@ -127,8 +136,8 @@ def _neo_resolver() -> Callable[[str], Resolved]:
         return import_module("neo.client.zodburi").resolve_uri
     except (ImportError, SyntaxError) as error:
         raise errors.BadInput(
-            "NEO is not installed here for Python 3. The release of neoppod on PyPI is for Python 2: install upstream's "
-            "development branch, https://lab.nexedi.com/nexedi/neoppod, into the environment of this server."
+            "NEO is not installed here for Python 3. The release of neoppod on PyPI is for Python 2: install "
+            "upstream's development branch, https://lab.nexedi.com/nexedi/neoppod, into the environment of this server."
         ) from error
 
 

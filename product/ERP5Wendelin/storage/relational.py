@@ -1,7 +1,7 @@
 """URIs of databases that RelStorage keeps in PostgreSQL, MySQL or SQLite.
 
-RelStorage's own resolvers decode nothing, so that a password with `@` in it fails; they give libpq the text ``None`` for
-a part that the URI leaves out, and an option that libpq doesn't know. Hence these, on top of RelStorage's classes.
+RelStorage's own resolvers decode nothing, so that a password with `@` in it fails; they give libpq the text ``None``
+for a part that the URI leaves out, and an option that libpq doesn't know. Hence these, on top of RelStorage's classes.
 
 Options after the ``?``:
 

@@ -1,9 +1,9 @@
 """ByteStream: an append-only byte string of any size over wendelin.core's ZBigArray of uint8.
 
 A record of its own (`size`, `array`, `blktab`) and below it what wendelin.core stores: the array with its shape, the
-file, and the tree of blocks. `size` and `blktab` are repeated here for readers: they need neither the array nor its file,
-which saves two round trips to the database a stream, and those two objects would stay in the connection's cache for ever
-(wendelin.core keeps them live for its mappings).
+file, and the tree of blocks. `size` and `blktab` are repeated here for readers: they need neither the array nor its
+file, which saves two round trips to the database a stream, and those two objects would stay in the connection's cache
+for ever (wendelin.core keeps them live for its mappings).
 
 A batch script may map `array` to read it. Appending goes through this class alone.
 """

@@ -1,7 +1,7 @@
 """Transactions beside the one of the request: retried on conflict, and bounded in size.
 
-A long write is cut into slices. Each is a transaction on a connection of its own, which stores the bytes and, with them,
-how far they go; so whatever ends a process, what the last committed slice says is true.
+A long write is cut into slices. Each is a transaction on a connection of its own, which stores the bytes and, with
+them, how far they go; so whatever ends a process, what the last committed slice says is true.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def is_full(error: BaseException) -> bool:
     return False
 
 
-def append_slices(  # noqa: PLR0913
+def append_slices(
     database: DB,
     oid: bytes,
     source: Source,
@@ -135,9 +135,9 @@ def append_slices(  # noqa: PLR0913
     writer gets ahead. `total` is where the stream will be complete, if known: its last block is then written to be read
     fast.
 
-    `on_data` sees each piece once, in order, before the transaction that stores it. `on_slice` is called with the object
-    in each slice's transaction, after `offset` was raised, and may be called again after a conflict; what it raises
-    aborts the slice.
+    `on_data` sees each piece once, in order, before the transaction that stores it. `on_slice` is called with the
+    object in each slice's transaction, after `offset` was raised, and may be called again after a conflict; what it
+    raises aborts the slice.
 
     A source that ends early is no error: the offset tells. When reading it fails, what it gave is committed before
     the error goes on. Slices end at borders of blocks, so that blocks are written whole.
@@ -192,7 +192,7 @@ def _read_slice(source: Source, offset: int, end: int) -> tuple[list[bytes], Exc
     return pieces, failure
 
 
-def _append_slice(  # noqa: PLR0913, PLR0917
+def _append_slice(  # noqa: PLR0917
     connection: Connection,
     oid: bytes,
     pieces: list[bytes],

@@ -1,0 +1,222 @@
+"""Array: an n-dimensional array much larger than memory, over wendelin.core's ZBigArray, in C order.
+
+Slices are read into a new ndarray, block by block, and written through to the blocks; neither goes through a mapped
+view, so both take the memory of the slice and a block. `zarray` is wendelin.core's own, for batch scripts that map it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy
+from persistent import Persistent
+from wendelin.bigarray.array_zodb import ZBigArray
+from zope.interface import implementer
+
+from .. import errors
+from ..interfaces import IArray
+from . import block
+from .block import BLOCK_SIZE
+
+Shape = tuple[int, ...]
+
+
+@implementer(IArray)
+class Array(Persistent):
+    """`zarray`: the ZBigArray. Its records and this attribute are public format."""
+
+    def __init__(self, shape: Shape, dtype: Any) -> None:
+        """Make an array of zeros. BadInput for a shape or a dtype that can't be stored, such as one with objects."""
+        dtype = numpy.dtype(dtype)
+        if dtype.hasobject:
+            raise errors.BadInput(
+                f"An array of {dtype} can't be stored: its elements are references to objects, not values. "
+                "Choose a dtype of fixed size, such as float64 or S20."
+            )
+        if dtype.itemsize == 0:
+            raise errors.BadInput(
+                f"An array of {dtype} can't be stored: its elements have no size. Choose one such as S20."
+            )
+        self.zarray = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
+
+    @property
+    def shape(self) -> Shape:
+        """Its length along each axis."""
+        return self.zarray.shape
+
+    @property
+    def dtype(self) -> numpy.dtype:
+        """The type of its elements."""
+        return self.zarray.dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its elements take."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        """Its length along the first axis."""
+        return self.shape[0]
+
+    def append(self, values: Any) -> None:
+        """Append along the first axis. BadInput when the other axes differ."""
+        values = numpy.asarray(values)
+        if values.ndim != self.ndim or values.shape[1:] != self.shape[1:]:
+            raise errors.BadInput(
+                f"Values of shape {values.shape} can't be appended to an array of shape {self.shape}: "
+                "only the first axis may differ."
+            )
+        data = numpy.ascontiguousarray(values, self.dtype)
+        offset = self.nbytes
+        self.zarray.resize((self.shape[0] + len(data), *self.shape[1:]))
+        if data.nbytes:
+            block.write(self.zarray.zfile, offset, _bytes_of(data))
+
+    def resize(self, shape: Shape) -> None:
+        """Change the length of the first axis: what is cut off is gone, and what is added is zeros.
+
+        BadInput when another axis would change, for every element would have to move.
+        """
+        shape = _checked(shape)
+        if shape[1:] != self.shape[1:]:
+            raise errors.BadInput(
+                f"An array of shape {self.shape} can't become {shape}: only the first axis may change."
+            )
+        shorter = shape[0] < self.shape[0]
+        self.zarray.resize(shape)
+        if shorter:
+            block.truncate(self.zarray.zfile, self.nbytes)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A basic slice (integers, slices and `...`) as a new ndarray, or one element."""
+        ranges, scalars = _ranges(index, self.shape)
+        result = numpy.empty([len(each) for each in ranges], self.dtype)
+        if result.size:
+            _Transfer(self, write=False).move(result, 0, 0, ranges)
+        return result[tuple(0 if scalar else slice(None) for scalar in scalars)]
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        """Write values, or one value for all, to a basic slice in the current transaction."""
+        ranges, scalars = _ranges(index, self.shape)
+        lengths = [len(each) for each in ranges]
+        target = tuple(length for length, scalar in zip(lengths, scalars, strict=True) if not scalar)
+        try:
+            data = numpy.broadcast_to(numpy.asarray(values, self.dtype), target).reshape(lengths)
+        except ValueError:
+            raise errors.BadInput(
+                f"Values of shape {numpy.shape(values)} can't be written to a slice of shape {target}."
+            ) from None
+        if data.size:
+            _Transfer(self, write=True).move(data, 0, 0, ranges)
+
+
+class _Transfer:
+    """Moves the elements at a product of ranges between an ndarray and the blocks."""
+
+    def __init__(self, array: Array, *, write: bool) -> None:
+        self._zfile = array.zarray.zfile
+        self._dtype = array.dtype
+        self._shape = array.shape
+        self._write = write
+
+    def move(self, data: numpy.ndarray, offset: int, axis: int, ranges: list[range]) -> None:
+        """Move `data`, which stands for `ranges` from `axis` on, to or from the sub-array at byte `offset`."""
+        here = ranges[axis]
+        if here.step < 0:
+            ranges = [*ranges[:axis], here[::-1], *ranges[axis + 1 :]]
+            return self.move(data[::-1], offset, axis, ranges)
+        row = math.prod(self._shape[axis + 1 :]) * self._dtype.itemsize
+        if row > BLOCK_SIZE and axis + 1 < len(ranges):
+            for part, position in zip(data, here, strict=True):
+                self.move(part, offset + position * row, axis + 1, ranges)
+            return None
+        # As many rows at a time as lie within a block's length.
+        count = max(1, BLOCK_SIZE // (row * here.step))
+        for begin in range(0, len(here), count):
+            some = here[begin : begin + count]
+            self._move_rows(data[begin : begin + count], offset, axis, [some, *ranges[axis + 1 :]])
+        return None
+
+    def _move_rows(self, data: numpy.ndarray, offset: int, axis: int, ranges: list[range]) -> None:
+        rows = ranges[0]
+        span = numpy.empty((rows[-1] + 1 - rows[0], *self._shape[axis + 1 :]), self._dtype)
+        start = offset + rows[0] * (span.nbytes // len(span))
+        within = tuple(_slice(each) for each in (range(0, len(span), rows.step), *ranges[1:]))
+        if not self._write:
+            self._read(span, start)
+            data[...] = span[within]
+            return
+        if span[within].shape != span.shape:
+            self._read(span, start)
+        span[within] = data
+        block.write(self._zfile, start, _bytes_of(span))
+
+    def _read(self, span: numpy.ndarray, start: int) -> None:
+        target = _bytes_of(span)
+        done = 0
+        for piece in block.read(self._zfile.blktab, start, start + len(target)):
+            target[done : done + len(piece)] = piece
+            done += len(piece)
+
+
+def _bytes_of(data: numpy.ndarray) -> memoryview:
+    """The memory of a contiguous array that isn't empty: memoryview itself knows neither records nor dates."""
+    return memoryview(data.reshape(-1).view(numpy.uint8))
+
+
+def _slice(positions: range) -> slice:
+    """A range as a slice: one that ends before 0 has no stop that a slice could say."""
+    return slice(positions.start, positions.stop if positions.stop >= 0 else None, positions.step)
+
+
+def _checked(shape: Shape) -> Shape:
+    shape = (shape,) if isinstance(shape, int) else tuple(int(length) for length in shape)
+    if not shape or min(shape) < 0:
+        raise errors.BadInput(
+            f"{shape} is no shape of an array: give a length of at least 0 for each of one or more axes."
+        )
+    return shape
+
+
+def _ranges(index: Any, shape: Shape) -> tuple[list[range], list[bool]]:
+    """What a basic index selects on each axis, and which axes it drops, for they are named by an integer."""
+    index = index if isinstance(index, tuple) else (index,)
+    if sum(each is Ellipsis for each in index) > 1 or sum(each is not Ellipsis for each in index) > len(shape):
+        raise errors.BadInput(f"The index has more parts than the array has axes: {len(shape)}.")
+    if any(part is Ellipsis for part in index):
+        at = [part is Ellipsis for part in index].index(True)
+        index = (*index[:at], *[slice(None)] * (len(shape) + 1 - len(index)), *index[at + 1 :])
+    index = (*index, *[slice(None)] * (len(shape) - len(index)))
+    ranges, scalars = [], []
+    for axis, (part, length) in enumerate(zip(index, shape, strict=True)):
+        if isinstance(part, slice):
+            ranges.append(range(length)[part])
+        else:
+            ranges.append(_position(part, length, axis))
+        scalars.append(not isinstance(part, slice))
+    return ranges, scalars
+
+
+def _position(part: Any, length: int, axis: int) -> range:
+    try:
+        position = operator.index(part)
+    except TypeError:
+        raise errors.BadInput(
+            f"An array is read by integers, slices and ..., not by {type(part).__name__}: read a slice, and select from it."
+        ) from None
+    if not -length <= position < length:
+        raise IndexError(f"Index {position} is out of bounds for axis {axis}, which has a length of {length}.")
+    position %= length
+    return range(position, position + 1)
