@@ -19,6 +19,7 @@ from ZPublisher.HTTPRequest import HTTPRequest
 
 from Products.ERP5Wendelin.portal.instance import CONFLICT_RETRIES
 from Products.ERP5Wendelin.portal.serve_http import make_server
+from Products.ERP5Wendelin.views.gateway import gateway
 from support.site import PASSWORD, Lake
 
 
@@ -95,7 +96,7 @@ def serve(lake: Lake) -> Iterator[Server]:
     HTTPRequest.retry_max_count = CONFLICT_RETRIES  # as zope.conf sets it
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        waitress = make_server(lake.application, bound)
+        waitress = make_server(gateway(lake.application), bound)
         stopping = threading.Event()
 
         def loop() -> None:

@@ -2,8 +2,8 @@
 
 The publisher drops empty segments and `.`, follows `..`, answers 404 to segments such as `aq_self`, leaves PUT, PATCH
 and DELETE to WebDAV, and reads a body that is or could be a form before anything else. A file in a data set may be
-named `aq_self` or `PUT`, and a body may be 64 MiB of tar that curl calls a form. So `claim` takes everything behind `/api/v1`
-out of the request as soon as it has begun; what is left is a GET of the view `api` of the site. Traversal,
+named `aq_self` or `PUT`, and a body may be 64 MiB of tar that curl calls a form. So `claim` takes everything behind
+`/api/v1` out of the request as soon as it has begun; what is left is a GET of the view `api` of the site. Traversal,
 authentication, transaction and retries stay the publisher's.
 
 Cookies are not looked at: credentials that a browser sends by itself let other sites' pages act for who visits them.

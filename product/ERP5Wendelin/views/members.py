@@ -16,7 +16,7 @@ TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an obje
 
 
 class Members:
-    """One JSON object. BadInput names the member that is absent or of a wrong type, with its place (`files[3].size`)."""
+    """One JSON object. BadInput names a member that is absent or of a wrong type, with its place (`files[3].size`)."""
 
     def __init__(self, data: Any, place: str = "") -> None:
         self._place = place
