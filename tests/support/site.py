@@ -1,7 +1,7 @@
 """A fresh site for each test, in a FileStorage of its own.
 
-Zope is started once a process: products and ZCML are loaded, as `wendelin serve` does. The first test makes a site with the users below, and
-the others get copies of its Data.fs. A test package takes the fixtures over in its conftest.py:
+Zope is started once a process: products and ZCML are loaded, as `wendelin serve` does. The first test makes a site
+with the users below, and all get copies of its Data.fs. A test package takes the fixtures over in its conftest.py:
 
     from support.site import data_fs, lake, site  # noqa: F401
 """
@@ -32,9 +32,9 @@ from App.ZApplication import ZApplicationWrapper
 from Testing.makerequest import makerequest
 from ZODB.DB import DB
 from ZODB.FileStorage import FileStorage
+from zope.component.hooks import getSite, setSite
 from Zope2.App import patches, startup
 from Zope2.App.ClassFactory import ClassFactory
-from zope.component.hooks import getSite, setSite
 
 from Products.ERP5Wendelin.portal.root import ERP5Site, enter_site
 from Products.ERP5Wendelin.portal.setup import make_site
@@ -56,7 +56,10 @@ class Lake:
 
     @contextmanager
     def open(self, user: str = "ada") -> Iterator[ERP5Site]:
-        """The site on a connection of this thread, as one of its users, 'system' or 'nobody'; what is not committed is lost."""
+        """The site on a connection of this thread, as one of its users, 'system' or 'nobody'.
+
+        What is not committed is lost.
+        """
         connection = self.db.open()
         before = getSite()
         try:

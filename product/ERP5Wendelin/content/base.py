@@ -93,7 +93,7 @@ class Base(PortalContent):
 
     @security.protected(ModifyPortalContent)
     def edit(self, **properties: Any) -> None:
-        """Set properties, mark it modified and reindex it. BadInput: it has no such property, or a value is not text."""
+        """Set properties, mark it modified and reindex it. BadInput: no such property, or a value is not text."""
         for name, value in properties.items():
             if name not in self.editable:
                 raise BadInput(f"A {self.portal_type} has no property {name!r}. It has: {', '.join(self.editable)}.")

@@ -50,6 +50,7 @@ class WordIndex(KeywordIndex):
         found = (multiunion([_as_set(rows) for rows in self._index.values(key, key + LAST)]) for key in record.keys)
         return reduce(intersection, found, resultset)
 
+
 InitializeClass(WordIndex)
 
 

@@ -59,7 +59,10 @@ class DataSet(Base):
 
     @security.protected(View)
     def getDataStream(self, path: str, version: int | None = None) -> DataStream:
-        """The Data Stream of a file: a document that is not stored, and has this data set's state. NotFound: no such file."""
+        """The Data Stream of a file: a document that is not stored and has this data set's state.
+
+        NotFound: it has no such file, or no such version.
+        """
         entry = self.manifest.get(path, version)
         if entry is None:
             raise NotFound(f"{self.reference} has no file {path!r}.")
@@ -76,7 +79,7 @@ class DataSet(Base):
     ) -> Version | None:
         """Commit to the manifest, then validate a draft, and tell the catalogue and the module: see IDataSet."""
         note = partial(aq_parent(aq_inner(self)).noteContent, self.id)
-        version = self.manifest.commit(staged, removed, author, message, date, note)
+        version = self.manifest.commit(staged, removed, author, message, date, new_content=note)
         if version is not None:
             self.notifyModified()
             self.reindexObject(idxs=["reference"])  # any one will do: what has changed is a column

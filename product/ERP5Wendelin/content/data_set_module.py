@@ -1,7 +1,7 @@
 """The module of data sets: references are unique here, and content can be found whichever data set has it.
 
-State (public format): that of `content.module`, and `_references` (OOBTree reference -> id), `_contents` (OOTreeSet of digest + id,
-32 bytes and ASCII: which data sets have had a file of at least SMALL_FILE_SIZE with that sha-256).
+State (public format): that of `content.module`, and `_references` (OOBTree reference -> id), `_contents` (OOTreeSet of
+digest + id, 32 bytes and ASCII: which data sets have had a file of at least SMALL_FILE_SIZE with that sha-256).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Data Stream: a document over a range of a byte stream.
 
-Streams of their own are appended to (fluentd's) and live in `data_stream_module`; a range ends then where the byte stream
-ends. The streams of a data set's files are not stored: its manifest has their ranges, and `DataSet.getDataStream` makes the document
-when asked, within the data set, from which it acquires who may see it.
+Streams of their own are appended to (fluentd's) and live in `data_stream_module`; their range ends where the byte
+stream ends. The streams of a data set's files are not stored: its manifest has their ranges, and
+`DataSet.getDataStream` makes the document when asked, within the data set, from which it acquires who may see it.
 
-State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`, `length`
-(bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it).
+State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`,
+`length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class DataStream(Base):
 
     @security.protected(PushData)
     def appendData(self, data: Any) -> int:
-        """Append a bytes-like object in the current transaction; return the new size. Conflict for a file of a data set."""
+        """Append a bytes-like object in the current transaction; return the new size. Conflict: a data set's file."""
         if self.length is not None:
             raise Conflict(f"{self.reference!r} is a file of a data set: only a push changes it.")
         if self.stream is None:

@@ -106,6 +106,7 @@ class Manifest(Persistent):
         author: str,
         message: str,
         date: datetime,
+        *,
         new_content: NewContent = lambda digest, size: None,
     ) -> Version | None:
         """Make the next version in the current transaction and return it; None where nothing changes.
@@ -115,7 +116,10 @@ class Manifest(Persistent):
         transaction must be aborted then. `new_content(digest, size)` is called for each content that no version had.
         """
         if not self.file_count:
-            return self._adopt(staged, author, message, date, new_content) if staged else None
+            if not staged:
+                return None
+            self._adopt(staged, new_content)
+            return self._add_version(author, message, date, added=self.file_count, modified=0, removed=0, replaced=None)
         change = Change(self._entries)
         for path in removed:
             if path not in staged:
@@ -128,14 +132,21 @@ class Manifest(Persistent):
         refuse(clashes_with(self._entries, change.added_paths()), self.version)
         self.file_count += change.added - change.removed
         self.size += change.growth
-        return self._add_version(date, author, message, change.added, change.modified, change.removed, change.replaced)
+        return self._add_version(
+            author,
+            message,
+            date,
+            added=change.added,
+            modified=change.modified,
+            removed=change.removed,
+            replaced=change.replaced,
+        )
 
-    def _adopt(self, staged: OOBTree, author: str, message: str, date: datetime, new_content: NewContent) -> Version:
+    def _adopt(self, staged: OOBTree, new_content: NewContent) -> None:
         """Take `staged` as the newest version, reading it once: to count, to index its contents and to find clashes."""
         self.file_count = self.size = 0
         refuse(all_clashes(self._taking_in(staged, new_content)), self.version)
         self._entries = staged
-        return self._add_version(date, author, message, self.file_count, 0, 0, None)
 
     def _taking_in(self, staged: OOBTree, new_content: NewContent) -> Iterator[str]:
         for path, value in self._collecting(staged.items()):
@@ -145,20 +156,21 @@ class Manifest(Persistent):
             yield path
 
     def _add_version(
-        self,
-        date: datetime,
-        author: str,
-        message: str,
-        added: int,
-        modified: int,
-        removed: int,
-        replaced: OOBTree | None,
+        self, author: str, message: str, date: datetime, *, added: int, modified: int, removed: int, replaced: Any
     ) -> Version:
         self.version += 1
-        version = Version(
-            self.version, date, author, message, added, modified, removed, self.size, self.file_count, replaced
+        self._versions[self.version] = version = Version(
+            number=self.version,
+            date=date,
+            author=author,
+            message=message,
+            added=added,
+            modified=modified,
+            removed=removed,
+            size=self.size,
+            file_count=self.file_count,
+            replaced=replaced,
         )
-        self._versions[self.version] = version
         return version
 
     def _index(self, value: tuple[Any, ...], new_content: NewContent) -> None:

@@ -6,6 +6,7 @@ Names are refused, never repaired: a repaired name is another one when it comes 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
 from Products.ERP5Wendelin.errors import BadInput, BadPath
 
@@ -23,7 +24,7 @@ SHOWN = 120
 
 def check_path(path: str) -> str:
     """Return `path` if a data set may hold it; otherwise BadPath says why not."""
-    problem = _problem_of_path(path)
+    problem = next(_problems_of_path(path), None)  # the first; what follows it takes for granted that there is none
     if problem:
         raise BadPath(f"The path {_shown(path)} {problem}.")
     return path
@@ -31,57 +32,57 @@ def check_path(path: str) -> str:
 
 def check_reference(reference: str) -> str:
     """Return `reference` if a data set may have this name; otherwise BadInput says why not."""
-    problem = _problem_of_reference(reference)
+    problem = next(_problems_of_reference(reference), None)
     if problem:
         raise BadInput(f"The reference {_shown(reference)} {problem}.")
     return reference
 
 
-def _problem_of_path(path: object) -> str | None:
+def _problems_of_path(path: object) -> Iterator[str]:
     if not isinstance(path, str):
-        return "is not text"
+        yield "is not text"
+        return
     if not path:
-        return "is empty"
+        yield "is empty"
     if not _encodable(path):
-        return "is not valid Unicode"
+        yield "is not valid Unicode"
     if len(path.encode()) > PATH_SIZE:
-        return f"is longer than {PATH_SIZE} bytes in UTF-8"
+        yield f"is longer than {PATH_SIZE} bytes in UTF-8"
     if path.startswith("/"):
-        return "begins with '/'; paths are relative to the data set"
+        yield "begins with '/'; paths are relative to the data set"
     if "\\" in path:
-        return "has a backslash; segments are separated by '/'"
+        yield "has a backslash; segments are separated by '/'"
     if _has_control(path):
-        return "has a control character"
+        yield "has a control character"
     if not unicodedata.is_normalized("NFC", path):
-        return "is not in Unicode normal form C (NFC)"
+        yield "is not in Unicode normal form C (NFC)"
     for segment in path.split("/"):
         if segment in ("", ".", ".."):
-            return f"has the segment {segment!r}, which no file can be named"
+            yield f"has the segment {segment!r}, which no file can be named"
         if len(segment.encode()) > SEGMENT_SIZE:
-            return f"has a segment longer than {SEGMENT_SIZE} bytes in UTF-8"
-    return None
+            yield f"has a segment longer than {SEGMENT_SIZE} bytes in UTF-8"
 
 
-def _problem_of_reference(reference: object) -> str | None:
+def _problems_of_reference(reference: object) -> Iterator[str]:
     if not isinstance(reference, str):
-        return "is not text"
+        yield "is not text"
+        return
     if not reference:
-        return "is empty"
+        yield "is empty"
     if not _encodable(reference):
-        return "is not valid Unicode"
+        yield "is not valid Unicode"
     if len(reference) > REFERENCE_LENGTH:
-        return f"is longer than {REFERENCE_LENGTH} characters"
+        yield f"is longer than {REFERENCE_LENGTH} characters"
     if "/" in reference or "\\" in reference:
-        return "has a slash or a backslash"
+        yield "has a slash or a backslash"
     if reference in (".", ".."):
-        return "is a name that folders keep for themselves"
+        yield "is a name that folders keep for themselves"
     if _has_control(reference):
-        return "has a control character"
+        yield "has a control character"
     if reference != reference.strip():
-        return "begins or ends with white space"
+        yield "begins or ends with white space"
     if not unicodedata.is_normalized("NFC", reference):
-        return "is not in Unicode normal form C (NFC)"
-    return None
+        yield "is not in Unicode normal form C (NFC)"
 
 
 def _encodable(text: str) -> bool:

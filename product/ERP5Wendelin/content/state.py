@@ -22,8 +22,8 @@ def state_of(document: Any, variable: str) -> str:
 def change_state(document: Any, variable: str, transition: str) -> None:
     """Make a transition by its name, as the current user.
 
-    WrongState where the workflow has no such transition from the document's state; NotAuthorised where the user is not one of those
-    who may make it. Permissions follow the state, so only the document's own record changes.
+    WrongState where the workflow has no such transition from the document's state; NotAuthorised where the user is not
+    one of those who may make it. Permissions follow the state, so only the document's own record changes.
     """
     tool = getUtility(IWorkflowTool)
     name = f"{document.getPortalType()} {document.getReference() or document.getId()!r}"

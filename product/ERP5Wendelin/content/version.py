@@ -32,6 +32,7 @@ class Version(Persistent):
 
     def __init__(
         self,
+        *,
         number: int,
         date: datetime,
         author: str,

@@ -1,7 +1,7 @@
 """The workflows of a lake's documents: states, transitions, and which roles may do what in which state.
 
-A workflow writes a state's roles into the document itself (one record), so that publishing a data set of 100,000 files costs
-what publishing an empty one costs.
+A workflow writes a state's roles into the document itself (one record), so that publishing a data set of 100,000 files
+costs what publishing an empty one costs.
 
 data_set_workflow (variable `validation_state`) is that of all documents that hold data::
 
@@ -11,7 +11,8 @@ data_set_workflow (variable `validation_state`) is that of all documents that ho
     published    everybody             Contributor         also its owner
     invalidated  Manager               Manager
 
-data_ingestion_workflow (variable `simulation_state`): started, then stopped (committed) or cancelled. A Manager may everything.
+data_ingestion_workflow (variable `simulation_state`): started, then stopped (committed) or cancelled. Its owner sees
+it, and may change it as long as it is started. A Manager may everything.
 """
 
 from __future__ import annotations
@@ -127,6 +128,4 @@ def _record_history(definition: DCWorkflowDefinition) -> None:
     """Keep with each change of state who made it and when."""
     for name, expression in (("action", "transition"), ("actor", "user/getId"), ("time", "state_change/getDateTime")):
         definition.variables.addVariable(name)
-        definition.variables[name].setProperties(
-            description="", default_expr=expression, for_status=1, update_always=1
-        )
+        definition.variables[name].setProperties(description="", default_expr=expression, for_status=1, update_always=1)

@@ -1,10 +1,11 @@
 """Bearer tokens: a plugin of PluggableAuthService for `Authorization: Bearer`.
 
-A token is 256 random bits, so its sha-256 is all that needs to be kept, and no slow hash is needed. The day of its last use is written
-at most once a day, so that reading data does not write to the database.
+A token is 256 random bits, so its sha-256 is all that needs to be kept, and no slow hash is needed. The day of its
+last use is written at most once a day, so that reading data does not write to the database.
 
-State (public format): `AccessTokens`: BasePlugin's, and `_tokens` (OOBTree sha-256 -> AccessToken), `_users` (OOBTree user id ->
-OOBTree token id -> sha-256). `AccessToken`: `id`, `user_id`, `title`, `created` (aware datetime, UTC), `used` (date, UTC, or None).
+State (public format): `AccessTokens`: BasePlugin's, and `_tokens` (OOBTree sha-256 -> AccessToken), `_users` (OOBTree
+user id -> OOBTree token id -> sha-256). `AccessToken`: `id`, `user_id`, `title`, `created` (aware datetime, UTC),
+`used` (date, UTC, or None).
 """
 
 from __future__ import annotations

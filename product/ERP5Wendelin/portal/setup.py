@@ -120,7 +120,5 @@ def _add_module(site: ERP5Site, module_class: type[Module]) -> None:
     )
     types._setObject(
         document_type,
-        FactoryTypeInformation(
-            document_type, title=document_type, content_meta_type=document_type, global_allow=False
-        ),
+        FactoryTypeInformation(document_type, title=document_type, content_meta_type=document_type, global_allow=False),
     )

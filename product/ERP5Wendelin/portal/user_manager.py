@@ -1,8 +1,8 @@
 """Users with passwords: a plugin of PluggableAuthService.
 
-Passwords are kept as bcrypt hashes, which take a fifth of a second to check on purpose. An HTTP client sends its password with
-every request, so a password that was right is remembered for some minutes, by a keyed hash that is worth nothing outside this process
-and that covers the stored bcrypt hash: once that changes, nothing is remembered.
+Passwords are kept as bcrypt hashes, which take a fifth of a second to check on purpose. An HTTP client sends its
+password with every request, so a password that was right is remembered for some minutes, by a keyed hash that is worth
+nothing outside this process and that covers the stored bcrypt hash: once that changes, nothing is remembered.
 
 State (public format): that of ZODBUserManager, with passwords as AuthEncoding's `{BCRYPT}…`.
 """
@@ -64,7 +64,7 @@ def hash_password(password: str) -> bytes:
 
 @cache
 def nobodys_hash() -> bytes:
-    """A hash that no password has, to be checked for users that do not exist: that takes as long as for those that do."""
+    """A hash that no password has, checked for users who do not exist: it takes as long as for those who do."""
     return hash_password(secrets.token_hex())
 
 
