@@ -34,11 +34,11 @@ class IByteStream(Interface):
         """The bytes from `start` up to `stop`, in memory."""
 
     def release():
-        """Let this connection forget what only appending needs; to be called when a writer is done and has committed."""
+        """Let this connection forget what only appending needs; for a writer who is done and has committed."""
 
 
 class IDataBucket(Interface):
-    """An ordered mapping from text keys to byte strings, by code points; persistent. Each value is a record of its own."""
+    """An ordered mapping from text keys to byte strings; persistent. Each value is a record of its own."""
 
     def get(key, default=None):
         """The bytes of a key, or `default`."""
@@ -55,7 +55,7 @@ class IDataBucket(Interface):
     def items(start=None, stop=None):
         """Iterate in order over (key, bytes) from `start` up to, not including, `stop`."""
 
-    def __contains__(key):
+    def __contains__(key):  # noqa: PLE0302
         """Whether it has a key."""
 
     def __len__():
@@ -79,13 +79,13 @@ class IArray(Interface):
         """Append along the first axis. BadInput when the other axes differ."""
 
     def resize(shape):
-        """Change the length of the first axis: what is cut off is gone, what is added is zeros. BadInput for another axis."""
+        """Change the length of the first axis; what is cut off is gone, what is added is zeros. BadInput for another."""
 
-    def __getitem__(index):
+    def __getitem__(index):  # noqa: PLE0302
         """A basic slice (integers, slices, `...`) as a new ndarray, or one element. BadInput for any other index."""
 
-    def __setitem__(index, values):
-        """Write values, or one for all, to a basic slice in the current transaction. BadInput when the shapes don't fit."""
+    def __setitem__(index, values):  # noqa: PLE0302
+        """Write values, or one for all, to a basic slice in the current transaction. BadInput if shapes don't fit."""
 
 
 # content

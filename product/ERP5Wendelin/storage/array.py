@@ -182,7 +182,7 @@ def _slice(positions: range) -> slice:
 
 
 def _checked(shape: Shape) -> Shape:
-    shape = (shape,) if isinstance(shape, int) else tuple(int(length) for length in shape)
+    shape = tuple(int(length) for length in shape)
     if not shape or min(shape) < 0:
         raise errors.BadInput(
             f"{shape} is no shape of an array: give a length of at least 0 for each of one or more axes."
@@ -214,7 +214,8 @@ def _position(part: Any, length: int, axis: int) -> range:
         position = operator.index(part)
     except TypeError:
         raise errors.BadInput(
-            f"An array is read by integers, slices and ..., not by {type(part).__name__}: read a slice, and select from it."
+            f"An array is read by integers, slices and ..., not by {type(part).__name__}: "
+            "read a slice, and select from it."
         ) from None
     if not -length <= position < length:
         raise IndexError(f"Index {position} is out of bounds for axis {axis}, which has a length of {length}.")

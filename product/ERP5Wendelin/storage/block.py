@@ -86,7 +86,7 @@ def truncate(zfile: ZBigFile, size: int) -> None:
 def _load(zblk: ZBlkBase) -> Buffer:
     """The bytes of a block up to its trailing zeros; the block's own memory is given back at once."""
     if zblk._p_state == GHOST:
-        data = zblk.loadblkdata()
+        data: Buffer = zblk.loadblkdata()
         zblk._p_deactivate()
         return data
     if isinstance(zblk, ZBlk0) and zblk._v_blkdata is not None and _is_uncommitted(zblk):

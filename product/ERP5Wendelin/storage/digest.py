@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from threading import Lock
-from typing import Any
+from typing import Protocol
 
-from ..interfaces import IByteStream
 from ..protocol import MIB
+from .block import Buffer
 
 CATCH_UP_LIMIT = 1024 * MIB
 """The most stored bytes one request reads again before its end: a second's work, so that no client times out."""
@@ -24,6 +25,13 @@ RUNNING_DIGESTS = 10_000
 Key = tuple[str, bytes]
 
 
+class Stored(Protocol):
+    """What stored bytes are read from: an IByteStream."""
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[Buffer]:
+        """Iterate over the bytes of a range."""
+
+
 class RunningDigest:
     """The sha-256 of the first `offset` bytes of a stream."""
 
@@ -32,12 +40,12 @@ class RunningDigest:
         self.offset = 0
         self._hash = hashlib.sha256()
 
-    def update(self, data: Any) -> None:
+    def update(self, data: Buffer) -> None:
         """Take in the bytes that follow."""
         self._hash.update(data)
         self.offset += len(data)
 
-    def catch_up(self, stream: IByteStream, stop: int, limit: int | None = CATCH_UP_LIMIT) -> bool:
+    def catch_up(self, stream: Stored, stop: int, limit: int | None = CATCH_UP_LIMIT) -> bool:
         """Read stored bytes from `offset` towards `stop`, at most `limit` of them; tell whether `stop` is reached.
 
         What was read is kept, so that each request brings a lost state nearer. `None` reads all, for the last one.
@@ -93,7 +101,7 @@ class RunningDigests:
         return len(self._running)
 
 
-def digest_of(stream: IByteStream, start: int = 0, stop: int | None = None) -> bytes:
+def digest_of(stream: Stored, start: int = 0, stop: int | None = None) -> bytes:
     """The sha-256, 32 bytes, of the stored bytes from `start` up to `stop`."""
     running = hashlib.sha256()
     for chunk in stream.chunks(start, stop):
