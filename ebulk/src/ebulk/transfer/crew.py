@@ -18,18 +18,20 @@ def work(tasks: Iterable[Callable[[], None]], jobs: int, stop: Callable[[], None
             for task in tasks:
                 running.add(pool.submit(task))
                 # One more than there are threads: a thread that becomes free finds its next task waiting.
-                running = _finish(running, down_to=jobs)
-            _finish(running, down_to=0)
+                _settle(running, jobs)
+            _settle(running, 0)
         except BaseException:
             stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _finish(running: set[Future[None]], down_to: int) -> set[Future[None]]:
-    """Wait until no more than this many tasks are left; raise what one of them raised."""
-    while len(running) > down_to:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
+def _settle(running: set[Future[None]], most: int) -> None:
+    """Take out what is done, until at most so many tasks are left; raise what one of them raised."""
+    while True:
+        for future in [task for task in running if task.done()]:
+            running.remove(future)
             future.result()
-    return running
+        if len(running) <= most:
+            return
+        wait(running, return_when=FIRST_COMPLETED)
