@@ -1,0 +1,364 @@
+"""One FileStorage, the process that serves it, and others: each sees what the other committed."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import transaction
+from BTrees.Length import Length
+from persistent.mapping import PersistentMapping
+from ZODB import DB
+from ZODB.FileStorage import FileStorage
+from ZODB.interfaces import IStorage, IStorageIteration, IStorageUndoable
+from ZODB.POSException import ConflictError
+from ZODB.tests import (
+    BasicStorage,
+    ConflictResolution,
+    HistoryStorage,
+    IteratorStorage,
+    MTStorage,
+    RevisionStorage,
+    StorageTestBase,
+    Synchronization,
+    TransactionalUndoStorage,
+)
+
+from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage, open_shared
+from support.shared_storage import Place, begin, commit, opened
+
+TIMEOUT = 60
+"""Seconds after which something that takes milliseconds is held to hang."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def server(place: Place) -> Iterator[DB]:
+    db = place.serve()
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def guest(place: Place, server: DB) -> Iterator[DB]:
+    db = DB(place.open())
+    assert isinstance(db.storage, Guest)
+    yield db
+    db.close()
+
+
+@contextmanager
+def other_process(place: Place, script: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a script with `place`; what it prints is for the test to wait for."""
+    prologue = f"from support.shared_storage import *\nplace = Place(Path({str(place.socket.parent)!r}))\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", prologue + script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    ) as process:
+        late = threading.Timer(TIMEOUT, process.kill)
+        late.start()
+        try:
+            yield process
+        finally:
+            late.cancel()
+            process.kill()
+
+
+@pytest.mark.parametrize("pair", [("server", "guest"), ("guest", "server")])
+def test_what_one_side_commits_is_seen_by_the_next_transaction_of_the_other(
+    pair: tuple[str, str], request: pytest.FixtureRequest
+) -> None:
+    writer, reader = (request.getfixturevalue(name) for name in ("server", "guest"))
+    if pair[0] == "guest":
+        writer, reader = reader, writer
+    with opened(writer) as written, opened(reader) as read:
+        assert "answer" not in read  # and so it is cached
+        for value in range(20):
+            written["answer"] = value
+            commit(written)
+            begin(read)
+            assert read["answer"] == value
+
+
+def test_a_transaction_goes_on_seeing_what_was_there_at_its_begin(server: DB, guest: DB) -> None:
+    with opened(server) as written, opened(guest) as read:
+        written["a"], written["b"] = PersistentMapping(value=0), PersistentMapping(value=0)
+        commit(written)
+        begin(read)
+        assert read["a"]["value"] == 0
+        written["b"]["value"] = 1
+        commit(written)
+        assert read["b"]["value"] == 0
+
+
+@pytest.mark.parametrize("first", ["server", "guest"])
+def test_writes_of_one_object_from_both_sides_conflict(first: str, server: DB, guest: DB) -> None:
+    winner, loser = (server, guest) if first == "server" else (guest, server)
+    with opened(winner) as won, opened(loser) as lost:
+        begin(lost)
+        lost["answer"] = 1
+        won["answer"] = 2
+        commit(won)
+        with pytest.raises(ConflictError):
+            commit(lost)
+        begin(lost)
+        assert lost["answer"] == 2
+
+
+def test_conflicts_that_the_class_can_resolve_are_resolved_for_both_sides(server: DB, guest: DB) -> None:
+    with opened(server) as here, opened(guest) as there:
+        here["count"] = Length()
+        commit(here)
+        begin(there)
+        here["count"].change(3)
+        there["count"].change(4)
+        commit(here)
+        commit(there)
+        begin(here)
+        begin(there)
+        assert (here["count"].value, there["count"].value) == (7, 7)
+
+
+def test_an_undo_on_one_side_is_seen_by_the_other(server: DB, guest: DB) -> None:
+    with opened(server) as here, opened(guest) as there:
+        here["answer"] = 1
+        commit(here)
+        begin(there)
+        there["answer"] = 2
+        commit(there)
+        begin(here)
+        assert here["answer"] == 2
+        manager = transaction.TransactionManager()
+        guest.undo(guest.undoLog(0, 1)[0]["id"], manager.begin())
+        manager.commit()
+        begin(here)
+        assert here["answer"] == 1
+
+
+def test_another_process_writes_and_reads_while_this_one_serves(place: Place, server: DB) -> None:
+    with opened(server) as root:
+        root["question"] = "6 * 7"
+        commit(root)
+        script = """
+with opened(DB(place.open())) as root:
+    root["answer"] = eval(root["question"])
+    commit(root)
+print("done")
+"""
+        with other_process(place, script) as process:
+            assert process.stdout.readline() == "done\n"
+        begin(root)
+        assert root["answer"] == 42
+
+
+def test_a_process_killed_while_it_holds_the_commit_lock_holds_up_nobody(place: Place, server: DB) -> None:
+    script = """
+from ZODB.Connection import TransactionMetaData
+from ZODB.utils import z64
+storage = place.open()
+txn = TransactionMetaData()
+storage.tpc_begin(txn)
+storage.store(storage.new_oid(), z64, b"x" * 1000, "", txn)
+storage.tpc_vote(txn)
+print("voted", flush=True)
+input()
+"""
+    with opened(server) as root, other_process(place, script) as process:
+        assert process.stdout.readline() == "voted\n"
+        root["answer"] = 42
+        committing = threading.Thread(target=commit, args=(root,), daemon=True)
+        committing.start()
+        committing.join(0.2)
+        assert committing.is_alive(), "the other process did not hold the lock: this test shows nothing"
+        process.kill()
+        committing.join(TIMEOUT)
+        assert not committing.is_alive()
+        begin(root)
+        assert root["answer"] == 42
+        root["answer"] = 43
+        commit(root)
+
+
+def test_bulk_commits_from_both_sides_at_once_never_dead_lock_or_lose_anything(place: Place, server: DB) -> None:
+    commits, size = 12, 2 << 20
+    with opened(server) as root:
+        for name in ("server-1", "server-2", "guest-1", "guest-2"):
+            root[name] = PersistentMapping()
+        root["count"] = Length()
+        commit(root)
+    guests = [DB(place.open()), DB(place.open())]
+
+    def write(db: DB, name: str) -> None:
+        with opened(db) as root:
+            for number in range(commits):
+                root[name][number] = PersistentMapping(data=bytes(size))
+                root["count"].change(1)
+                commit(root)
+
+    writers = [
+        threading.Thread(target=write, args=arguments, daemon=True)
+        for arguments in (
+            (server, "server-1"),
+            (server, "server-2"),
+            (guests[0], "guest-1"),
+            (guests[1], "guest-2"),
+        )
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(TIMEOUT)
+        assert not writer.is_alive()
+    for db in (server, *guests):
+        with opened(db) as root:
+            assert root["count"].value == 4 * commits
+            assert [len(root[name]) for name in ("server-1", "server-2", "guest-1", "guest-2")] == [commits] * 4
+    for db in guests:
+        db.close()
+
+
+def test_the_socket_is_for_this_user_only_and_goes_with_the_server(place: Place) -> None:
+    db = place.serve()
+    assert stat.S_IMODE(place.socket.stat().st_mode) == 0o600
+    db.close()
+    assert not place.socket.exists()
+
+
+def test_a_socket_that_a_killed_server_left_behind_is_replaced(place: Place) -> None:
+    script = "db = place.serve(); print('serving', flush=True); input()"
+    with other_process(place, script) as process:
+        assert process.stdout.readline() == "serving\n"
+        process.kill()
+        process.wait()
+    assert place.socket.exists()
+    db = place.serve()
+    with opened(DB(place.open())) as root:
+        assert dict(root) == {}
+    db.close()
+
+
+def test_a_path_too_long_for_a_socket_is_reached_all_the_same(tmp_path: Path) -> None:
+    directory = tmp_path / ("x" * 200)
+    directory.mkdir()
+    place = Place(directory)
+    db = place.serve()
+    guest = DB(place.open())
+    with opened(guest) as root:
+        root["answer"] = 42
+        commit(root)
+    with opened(db) as root:
+        assert root["answer"] == 42
+    guest.close()
+    db.close()
+
+
+def test_a_storage_in_use_that_is_not_shared_is_an_error_that_says_so(place: Place) -> None:
+    alone = place.open()
+    with pytest.raises(Conflict) as caught:
+        place.open(wait=0)
+    assert str(caught.value) == (
+        "The database is open in another process, which does not share it: wait until that is done, or stop it."
+    )
+    alone.close()
+
+
+def test_a_storage_in_use_is_opened_as_soon_as_it_is_free(place: Place) -> None:
+    alone = place.open()
+    opening = threading.Thread(target=lambda: place.open(wait=TIMEOUT).close(), daemon=True)
+    opening.start()
+    opening.join(0.3)
+    assert opening.is_alive()
+    alone.close()
+    opening.join(TIMEOUT)
+    assert not opening.is_alive()
+
+
+def test_a_storage_that_shares_itself_is_returned_as_it_is(place: Place) -> None:
+    storage = object()
+    assert open_shared(lambda: storage, place.socket) is storage
+
+
+def test_each_side_provides_what_the_storage_provides(server: DB, guest: DB) -> None:
+    for interface in (IStorage, IStorageIteration, IStorageUndoable):
+        assert interface.providedBy(server.storage)
+        assert interface.providedBy(guest.storage)
+
+
+class Listener:
+    """A database that makes no transaction of its own: the suites begin with an empty storage."""
+
+    def invalidate(self, tid: bytes, oids: list[bytes]) -> None:
+        """Take note of a commit."""
+
+
+def offer_empty_storage() -> SharedFileStorage:
+    storage = SharedFileStorage(FileStorage("Data.fs"))
+    storage.registerDB(Listener())
+    storage.offer(Place(Path.cwd()).socket)
+    return storage
+
+
+class TestServingSide(
+    StorageTestBase.StorageTestBase,
+    BasicStorage.BasicStorage,
+    TransactionalUndoStorage.TransactionalUndoStorage,
+    RevisionStorage.RevisionStorage,
+    Synchronization.SynchronizedStorage,
+    ConflictResolution.ConflictResolvingStorage,
+    ConflictResolution.ConflictResolvingTransUndoStorage,
+    HistoryStorage.HistoryStorage,
+    IteratorStorage.IteratorStorage,
+    MTStorage.MTStorage,
+):
+    """ZODB's own suites, over the storage as the serving process has it while it is shared."""
+
+    use_extension_bytes = True
+    # Half a minute of clients that come and go; it passes, and the next one shows the same in a second.
+    test_race_external_invalidate_vs_disconnect = None
+
+    def setUp(self) -> None:
+        super().setUp()
+        self._storage = offer_empty_storage()
+
+    def _new_storage_client(self) -> Guest:
+        """Whom the suite of races lets run against this side."""
+        return Place(Path.cwd()).open()
+
+
+class TestGuest(
+    StorageTestBase.StorageTestBase,
+    BasicStorage.BasicStorage,
+    RevisionStorage.RevisionStorage,
+    Synchronization.SynchronizedStorage,
+    ConflictResolution.ConflictResolvingStorage,
+    MTStorage.MTStorage,
+):
+    """The same, as other processes have it."""
+
+    test_race_external_invalidate_vs_disconnect = None  # as above
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = offer_empty_storage()
+        self._storage = self._new_storage_client()
+
+    def _new_storage_client(self) -> Guest:
+        return Place(Path.cwd()).open()
+
+    def _close(self) -> None:
+        super()._close()
+        self.server.close()

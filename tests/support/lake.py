@@ -1,0 +1,115 @@
+"""A lake in processes of its own, made and served by the commands that users run.
+
+with served_lake(tmp_path) as lake:
+    lake.add_user("ada", "contributor")
+    requests go to lake.url, as ("ada", PASSWORD) or ("admin", PASSWORD)
+    lake.kill()     # kill -9
+    lake.start()    # again, at the same address
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+COMMANDS = Path(sys.executable).parent
+PASSWORD = "correct horse"
+START_TIMEOUT = 120
+"""Seconds; a start takes two, and many more on a machine that is busy."""
+
+
+def wendelin(*arguments: str | Path, code: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run `wendelin`; fail unless its exit code is as expected."""
+    done = subprocess.run(
+        [COMMANDS / "wendelin", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT,
+        check=False,
+        **options,
+    )
+    assert done.returncode == code, f"wendelin {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done
+
+
+class ServedLake:
+    """An instance, and the process that serves it."""
+
+    def __init__(self, home: Path) -> None:
+        self.directory = home / "lake"
+        self.password_file = home / "password"
+        self.errors = home / "serve.stderr"
+        self.address = "127.0.0.1:0"
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+
+    def init(self, *arguments: str | Path) -> None:
+        """Make the instance, with the manager `admin`."""
+        self.password_file.write_text(PASSWORD + "\n")
+        wendelin("init", self.directory, "--admin-password-file", self.password_file, *arguments)
+
+    def start(self) -> None:
+        """Serve it, at the address of the first start; return once it is ready."""
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [COMMANDS / "wendelin", "serve", self.directory, "--listen", self.address],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        late = threading.Timer(START_TIMEOUT, self.process.kill)
+        late.start()
+        try:
+            ready = re.search(r"ready on (http://(\S+)/erp5)\n", self.process.stdout.readline())
+        finally:
+            late.cancel()
+        assert ready, f"wendelin serve was not ready: {self.errors.read_text()}"
+        self.url, self.address = ready.groups()
+
+    def add_user(self, name: str, role: str) -> None:
+        """Add a user whose password is PASSWORD."""
+        wendelin("user", "add", self.directory, name, "--role", role, "--password-file", self.password_file)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop; return its exit code."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self.process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code."""
+        code = self.process.wait(START_TIMEOUT)
+        self.process.stdout.close()
+        return code
+
+    def peak_memory(self) -> int:
+        """The most memory it had resident so far, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+    def log(self, name: str = "wendelin.log") -> str:
+        """Text of one of its logs."""
+        return (self.directory / "log" / name).read_text()
+
+
+@contextlib.contextmanager
+def served_lake(home: Path, *arguments: str | Path) -> Iterator[ServedLake]:
+    """A lake in `home`, which exists, being served; `arguments` go to `wendelin init`."""
+    lake = ServedLake(home)
+    lake.init(*arguments)
+    lake.start()
+    try:
+        yield lake
+    finally:
+        if lake.process.poll() is None:
+            lake.kill()
