@@ -27,8 +27,8 @@ class Call:
         self.site = site
         self._environ = request.environ
         self._stdin = request.stdin
-        self.has_credentials = bool(request._auth)
         target: Target = request[TARGET]
+        self.has_credentials = target.authorization is not None
         self.method = target.method
         self.segments = target.segments
         self._query_string = target.query_string

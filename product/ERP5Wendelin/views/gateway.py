@@ -1,6 +1,6 @@
 """What stands between a WSGI server and Zope's publisher.
 
-The publisher lets exceptions such as NotFound out where no view answers to them, and fails at once on a path that is not
+The publisher lets exceptions such as NotFound out where no view answers, and fails at once on a path that is not
 UTF-8.
 """
 

@@ -16,4 +16,6 @@ class Target:
     segments: tuple[str, ...]
     """What follows `/api/v1`, percent-decoded."""
     query_string: str
+    authorization: str | None
+    """The header, as it was sent."""
     headers: dict[str, str] = field(default_factory=dict)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.ingestion import session
-from Products.ERP5Wendelin.views.access import may_view
 from Products.ERP5Wendelin.views.answer import Answer, created
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.paging import decode_cursor, limit_of, page
@@ -21,10 +21,12 @@ def search(call: Call) -> dict[str, Any]:
     if state and state not in STATES:
         raise BadInput(f"state must be one of {', '.join(STATES)}.")
     (after,) = decode_cursor(call.query, str) or ("",)
-    module = call.site.data_ingestion_module
-    reference = call.data_set.getReference()
-    found = (each for each in module.searchIngestions(reference, state=state, after=after) if may_view(each))
-    return page(found, limit_of(call.query), lambda each: describe(call, each), lambda each: each.getId())
+    query = {"portal_type": "Data Ingestion", "data_set": call.data_set.getReference()}
+    if state:
+        query["simulation_state"] = state
+    rows = ((brain.getPath().rpartition("/")[2], brain) for brain in call.site.portal_catalog.searchResults(**query))
+    found = sorted((row for row in rows if row[0] > after), key=itemgetter(0))
+    return page(found, limit_of(call.query), lambda row: describe(call, row[1].getObject()), itemgetter(0))
 
 
 def create(call: Call) -> Answer:
@@ -47,7 +49,7 @@ def cancel(call: Call) -> None:
 
 def describe(call: Call, ingestion: Any) -> dict[str, Any]:
     """An ingestion as plain data."""
-    staged = ingestion.staged
+    file_count, size = ingestion.getReceived()
     return {
         "id": ingestion.getId(),
         "data_set": ingestion.data_set,
@@ -58,8 +60,10 @@ def describe(call: Call, ingestion: Any) -> dict[str, Any]:
         "created": format_date(ingestion.created),
         "modified": format_date(ingestion.modified),
         "expires": format_date(ingestion.expires),
-        "received": {"file_count": len(staged), "size": sum(entry[2] for entry in staged.values())},
-        "uploads": [describe_upload(call, ingestion, upload) for upload in ingestion.uploads.values()],
+        "received": {"file_count": file_count, "size": size},
+        "uploads": [
+            describe_upload(call, ingestion, upload) for upload in ingestion.uploads.values() if not upload.complete
+        ],
         "result": ingestion.result,
     }
 
@@ -72,5 +76,5 @@ def describe_upload(call: Call, ingestion: Any, upload: Any) -> dict[str, Any]:
         "path": upload.path,
         "offset": upload.offset,
         "length": upload.length,
-        "digest": format_digest(upload.digest) if upload.digest else None,
+        "digest": None if upload.digest is None else format_digest(upload.digest),
     }

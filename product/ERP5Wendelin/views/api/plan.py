@@ -8,7 +8,7 @@ from typing import Any
 
 from Products.ERP5Wendelin.content.entry import REGULAR
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
-from Products.ERP5Wendelin.ingestion import session
+from Products.ERP5Wendelin.ingestion import locks, session
 from Products.ERP5Wendelin.ingestion.session import PlannedFile
 from Products.ERP5Wendelin.protocol import PLAN_LENGTH
 from Products.ERP5Wendelin.views.access import may_view
@@ -27,7 +27,8 @@ def create(call: Call) -> dict[str, Any]:
         raise TooLarge(f"A plan may name at most {PLAN_LENGTH} files; this one has {len(listed)}. Send several.")
     now = time.time_ns()
     files = [planned_file(each, now) for each in listed]
-    return {"missing": session.plan(call.ingestion, files, removed, renamed, may_view)}
+    with locks.serialised(session.key_of_ingestion(call.ingestion)):
+        return {"missing": session.plan(call.ingestion, files, removed, renamed, may_view)}
 
 
 def planned_file(members: Members, now: int) -> PlannedFile:

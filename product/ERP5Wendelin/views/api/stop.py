@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from Products.ERP5Wendelin.ingestion import session
+from Products.ERP5Wendelin.ingestion import locks, session
 from Products.ERP5Wendelin.views.call import Call
 
 
 def create(call: Call) -> dict[str, Any]:
     """POST: repeated, it gives the same answer."""
-    return session.stop(call.ingestion, call.user_id)
+    with locks.serialised(session.key_of_data_set(call.ingestion)):
+        return session.stop(call.ingestion, call.user_id)
