@@ -8,6 +8,7 @@ install ebulk[keyring]`), the token is in it, and `token` here is null.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -40,9 +41,9 @@ class Keyring(Protocol):
 
 
 class Credentials:
-    """The logins in the folder `home`, which is made when the first is stored."""
+    """The logins in the folder `home`, which is made when the first is stored; `keyring` is asked for when needed."""
 
-    def __init__(self, home: Path, keyring: Keyring | None = None) -> None:
+    def __init__(self, home: Path, keyring: Callable[[], Keyring | None]) -> None:
         self.path = home / "credentials.json"
         self._keyring = keyring
 
@@ -63,7 +64,8 @@ class Credentials:
         login = Login(url, stored["user"], stored["id"], stored["token"] or "")
         if login.token:
             return login
-        token = self._keyring.get_password(SERVICE, url) if self._keyring else None
+        keyring = self._keyring()
+        token = keyring.get_password(SERVICE, url) if keyring else None
         return replace(login, token=token) if token else None
 
     def store(self, login: Login) -> None:
@@ -71,7 +73,7 @@ class Credentials:
         everything = self._read()
         fields = asdict(login)
         url = fields.pop("url")
-        if self._keyring and _stored(self._keyring, url, login.token):
+        if _stored(self._keyring(), url, login.token):
             fields["token"] = None
         everything["lakes"][url] = fields
         everything["default"] = url
@@ -86,8 +88,9 @@ class Credentials:
         if everything["default"] == url:
             everything["default"] = next(iter(everything["lakes"]), None)
         self._write(everything)
-        if self._keyring and not login["token"]:
-            self._keyring.delete_password(SERVICE, url)
+        keyring = None if login["token"] else self._keyring()
+        if keyring:
+            keyring.delete_password(SERVICE, url)
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -115,7 +118,9 @@ def system_keyring() -> Keyring | None:
     return cast("Keyring", backend) if getattr(backend, "priority", 0) > 0 else None
 
 
-def _stored(keyring: Keyring, url: str, token: str) -> bool:
+def _stored(keyring: Keyring | None, url: str, token: str) -> bool:
+    if keyring is None:
+        return False
     try:
         keyring.set_password(SERVICE, url, token)
         return keyring.get_password(SERVICE, url) == token

@@ -212,7 +212,7 @@ class Index:
     def push_base(self) -> int:
         """The version to compare a push of what is pending with: the oldest of those that its files came from."""
         scopes = self._scopes()
-        if len(scopes) < 2:  # noqa: PLR2004 - nothing but the whole
+        if len(scopes) < 2:
             return self.base_version()
         with self._lock:
             rows = self._connection.execute("SELECT path FROM pending").fetchall()

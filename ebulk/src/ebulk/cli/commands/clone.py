@@ -1,0 +1,47 @@
+"""`ebulk clone`, and what it shares with `ebulk pull`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from ebulk.cli.context import Context
+from ebulk.cli.progress import make_display
+from ebulk.cli.report import report_pull
+from ebulk.local.folder import Folder
+from ebulk.local.names import check_directory, check_reference
+from ebulk.verbs.clone import prepare_clone
+from ebulk.verbs.pull import pull
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Pull a data set into a new folder."""
+    reference = check_reference(arguments.data_set)
+    return clone_into(reference, Path(arguments.folder or reference), arguments, context)
+
+
+def clone_into(reference: str, path: Path, arguments: argparse.Namespace, context: Context) -> int:
+    """Pull a data set into the folder `path`, which is made."""
+    check_reference(reference)
+    url = context.url()
+    return pull_in(prepare_clone(context.lake(url), reference, path), arguments, context)
+
+
+def pull_in(folder: Folder, arguments: argparse.Namespace, context: Context) -> int:
+    """Bring a data set folder up to date."""
+    url = context.url(folder)
+    started = time.monotonic()
+    with make_display(context.output, "Receiving") as display:
+        lake = context.lake(url, display.note)
+        report = pull(
+            folder.with_url(url),
+            lake,
+            version=arguments.number,
+            directory=check_directory(arguments.directory),
+            discard=arguments.discard_changes,
+            jobs=arguments.jobs,
+            observer=display,
+        )
+    report_pull(report, time.monotonic() - started, context.output)
+    return 0

@@ -1,0 +1,28 @@
+"""`ebulk pull`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ebulk.cli.commands.clone import clone_into, pull_in
+from ebulk.cli.context import Context
+from ebulk.errors import UsageError
+from ebulk.local import folder as folders
+from ebulk.local.names import shown
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Bring a folder up to date; one of that name is made if the name is a data set's."""
+    name = arguments.data_set
+    if name is None or folders.is_data_set(Path(name)):
+        return pull_in(context.folder(name), arguments, context)
+    around = folders.find(Path.cwd())
+    if around is None:
+        return clone_into(name, Path(name), arguments, context)
+    if around.reference == name:
+        return pull_in(around, arguments, context)
+    raise UsageError(
+        f"This folder is in the data set {shown(around.reference)}, not in {shown(name)}.",
+        "Pull another data set into a folder outside of it.",
+    )

@@ -1,0 +1,32 @@
+"""`ebulk push`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from ebulk.cli.context import Context
+from ebulk.cli.progress import make_display
+from ebulk.cli.report import report_push
+from ebulk.local.names import check_directory
+from ebulk.verbs.push import push
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    """Push a folder."""
+    folder = context.folder(arguments.folder)
+    url = context.url(folder)
+    started = time.monotonic()
+    with make_display(context.output, "Sending") as display:
+        lake = context.lake(url, display.note)
+        report = push(
+            folder.with_url(url),
+            lake,
+            message=arguments.message,
+            directory=check_directory(arguments.directory),
+            restart=arguments.restart,
+            jobs=arguments.jobs,
+            observer=display,
+        )
+    report_push(report, time.monotonic() - started, context.output)
+    return 0

@@ -1,0 +1,31 @@
+"""Turns what is wrong with a folder into one error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ebulk.errors import EbulkError
+from ebulk.local.names import shown
+from ebulk.local.scan import Problem
+
+NAMED = 5
+"""How many files a message names."""
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Some of the paths as they can stand in a message, and how many more there are."""
+    names = ", ".join(shown(path) for path in paths[:NAMED])
+    more = len(paths) - NAMED
+    return f"{names} and {more:,} more" if more > 0 else names
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """EbulkError if there are any: a push leaves nothing out silently."""
+    if not problems:
+        return
+    sentences = "; ".join(f"{shown(problem.path)} {problem.reason}" for problem in problems[:NAMED])
+    more = len(problems) - NAMED
+    raise EbulkError(
+        f"Nothing was pushed: {sentences}{f'; and {more:,} more' if more > 0 else ''}.",
+        "Put it right or move it out of the folder, then push again.",
+    )

@@ -1,0 +1,360 @@
+"""Sends what changed in a folder since the last push or pull, as one new version.
+
+::
+
+    scan and compare with the index     what changed: rows of `pending`
+    hash, plan, send                    a pipeline: files are hashed while others are planned and sent
+    look again                          nothing may have changed meanwhile
+    stop                                the lake makes the version
+    commit the index                    one transaction; then the journal is cleared
+
+It may be killed anywhere. The journal names the ingestion, `pending` holds the digests, and the lake knows what it has
+received: the same command again goes on, and doesn't send twice what the lake has committed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
+from ebulk.local.compare import Kind, classify, compare
+from ebulk.local.digest import Measured, to_text
+from ebulk.local.folder import Folder
+from ebulk.local.index import Index, Pending, Totals, is_settled
+from ebulk.local.journal import Journal, PushUnderWay
+from ebulk.local.lock import Lock
+from ebulk.local.names import shown
+from ebulk.local.scan import Found, Problem, Scan
+from ebulk.local.tree import Tree
+from ebulk.model import SYMLINK, FileEntry, Ingestion, LocalFile, StopResult
+from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
+from ebulk.remote.lake import Lake
+from ebulk.transfer.upload import Sent, send
+from ebulk.verbs.hashing import Hashed, Hasher
+from ebulk.verbs.observer import SILENT, Observer
+from ebulk.verbs.problems import listed, refuse
+
+SENT_KINDS = (Kind.NEW.value, Kind.MODIFIED.value, Kind.SUSPECT.value)
+STALE = "stale"
+
+LISTED_PATHS = 100
+"""The most paths in conflict that a lake names: of so many, there may be more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """What a push did."""
+
+    reference: str
+    version: int
+    """The new version; where nothing changed, the one the folder came from."""
+    new: int
+    modified: int
+    removed: int
+    renamed: int
+    """How many of the new files are removed ones under another name."""
+    unchanged: int
+    sent: Totals
+    present: Totals
+    """Changed files that needed no upload, since the lake has their content."""
+    total: Totals
+    """The files of the folder, as of the new version."""
+    resumed: bool
+    """Whether it went on with a push that was broken off."""
+    others: bool
+    """Whether somebody else pushed since the folder's last pull: there is something to pull."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was anything to push."""
+        return bool(self.new or self.modified or self.removed)
+
+
+@dataclass(slots=True)
+class _Counts:
+    new: int = 0
+    modified: int = 0
+    unchanged: int = 0
+    present_files: int = 0
+    present_size: int = 0
+
+
+def push(
+    folder: Folder,
+    lake: Lake,
+    *,
+    message: str = "",
+    directory: str = "",
+    restart: bool = False,
+    jobs: int = 4,
+    observer: Observer = SILENT,
+) -> PushReport:
+    """Push a folder, or only its subfolder `directory`; `restart` gives up what an interrupted push has sent.
+
+    ConflictError: somebody else changed the same files. ChangedError: a file changed while it was sent.
+    """
+    with Lock(folder.control / "lock") as lock, Index(folder.control / "index.db") as index:
+        return _Push(folder, lake, lock, index, directory, jobs, observer).run(message, restart)
+
+
+class _Push:
+    def __init__(
+        self, folder: Folder, lake: Lake, lock: Lock, index: Index, directory: str, jobs: int, observer: Observer
+    ) -> None:
+        self._folder = folder
+        self._lake = lake
+        self._lock = lock
+        self._index = index
+        self._directory = directory
+        self._jobs = jobs
+        self._observer = observer
+        self._journal = Journal(folder.control / "push.json")
+        self._root = str(folder.root)
+        self._counts = _Counts()
+
+    def run(self, message: str, restart: bool) -> PushReport:
+        under_way = self._resume(restart)
+        self._collect(resume=under_way is not None)
+        if not self._index.base_version():
+            self._lake.create_data_set(self._folder.reference)
+        sent, ingestion = self._transfer(under_way, message, self._index.push_base())
+        if ingestion is None:
+            return self._nothing(under_way)
+        try:
+            result = self._lake.stop(ingestion)
+        except ConflictError as conflict:
+            base = self._base_beyond(conflict, ingestion)
+            self._lake.cancel(ingestion)
+            self._journal.clear()
+            sent, ingestion = self._transfer(None, message, base)
+            if ingestion is None:
+                raise
+            result = self._lake.stop(ingestion)
+        report = self._report(result, sent, resumed=under_way is not None)
+        self._finish(result)
+        return replace(report, total=self._index.totals(), others=self._index.base_version() < result.version)
+
+    # a push that was broken off
+
+    def _resume(self, restart: bool) -> Ingestion | None:
+        """The push to go on with, or None; one that the lake has committed already is brought to its end here."""
+        begun = self._journal.load()
+        if begun is None:
+            return None
+        try:
+            ingestion = self._lake.ingestion(self._folder.reference, begun.ingestion)
+        except NotFoundError:  # it has expired
+            self._journal.clear()
+            return None
+        if ingestion.state == "stopped" and ingestion.result is not None:
+            self._finish(ingestion.result)
+            return None
+        if ingestion.state == "started" and not restart:
+            if begun.directory != self._directory:
+                scope = f"the folder {shown(begun.directory)}" if begun.directory else "the whole data set"
+                raise EbulkError(
+                    f"A push of {scope} was broken off and is not finished.",
+                    "Finish it by the same command as then, or give up what it has sent by --restart.",
+                )
+            return ingestion
+        if ingestion.state == "started":
+            self._lake.cancel(ingestion)
+        self._journal.clear()
+        return None
+
+    # what changed
+
+    def _collect(self, *, resume: bool) -> None:
+        self._observer.stage("Scanning")
+        scan = Scan(self._root, self._directory)
+        if self._directory and not next(chain(scan, self._index.known(self._directory)), None):
+            refuse(scan.problems)
+            raise EbulkError(
+                f"There is no folder {shown(self._directory)} with files in this data set.",
+                "Give it relative to the data set folder.",
+            )
+        self._index.replace_pending(self._rows(Scan(self._root, self._directory)), resume=resume)
+
+    def _rows(self, scan: Scan) -> Iterator[tuple[str, Found]]:
+        """What changed, as rows of `pending`; EbulkError at the end if there is something that can't be pushed."""
+        problems = scan.problems
+        for path, found, known in compare(scan, self._index.known(self._directory)):
+            kind = classify(found, known)
+            if kind is Kind.UNCHANGED:
+                self._counts.unchanged += 1
+            elif found is None:
+                yield kind.value, Found(path, path, 0, 0, 0, 0, "")
+            else:
+                if found.mode != SYMLINK and not os.access(f"{self._root}/{found.disk}", os.R_OK):
+                    problems.append(Problem(path, "can't be read: permission denied"))
+                yield kind.value, found
+        refuse(problems)
+
+    # hash, plan, send
+
+    def _transfer(self, under_way: Ingestion | None, message: str, base: int) -> tuple[Sent, Ingestion | None]:
+        """Send all that changed; no ingestion where nothing did."""
+        self._counts = _Counts(unchanged=self._counts.unchanged)
+        self._observer.expect(*self._index.pending_totals(*SENT_KINDS))
+        with Hasher(self._root, self._jobs) as hasher:
+            changes = self._changes(hasher)
+            first = next(changes, None)
+            if first is None and not self._index.pending_totals(Kind.REMOVED.value).files:
+                return Sent(0, 0), None
+            ingestion = under_way or self._start(message, base)
+            self._plan_removed(ingestion)
+            missing = self._missing(ingestion, chain([first] if first else (), changes))
+            sent = send(self._lake, ingestion, missing, jobs=self._jobs, progress=self._observer)
+        self._check_unchanged()
+        return sent, ingestion
+
+    def _start(self, message: str, base: int) -> Ingestion:
+        ingestion = self._lake.start_ingestion(self._folder.reference, message, base)
+        self._journal.save(PushUnderWay(ingestion.id, base, self._directory, message))
+        return ingestion
+
+    def _changes(self, hasher: Hasher) -> Iterator[LocalFile]:
+        """The new and modified files, with their digests, which are written down as they come."""
+        for hashed in hasher.run(self._index.pending(*SENT_KINDS)):
+            self._write_down(hashed)
+            for row, measured in hashed:
+                if self._is_change(row, measured):
+                    yield _local_file(self._root, measured)
+                else:
+                    self._counts.unchanged += 1
+                    self._observer.skip(row.path, row.size)
+
+    def _write_down(self, hashed: list[Hashed]) -> None:
+        clock = self._lock.clock()
+        fresh = [measured for row, measured in hashed if row.digest is None]
+        if fresh:
+            self._index.set_digests([(file, digest, is_settled(file, clock)) for file, digest in fresh])
+
+    def _is_change(self, row: Pending, measured: Measured) -> bool:
+        if row.known is None:
+            self._counts.new += 1
+            return True
+        changed = (row.known.digest, row.known.mode) != (measured.digest, measured.found.mode)
+        self._counts.modified += changed
+        return changed
+
+    def _missing(self, ingestion: Ingestion, files: Iterable[LocalFile]) -> Iterator[LocalFile]:
+        """Those of the files whose content the lake has not."""
+        for batch in _batches(files):
+            missing = self._lake.plan(ingestion, [file.entry for file in batch], (), ())
+            for file in batch:
+                if file.entry.path in missing:
+                    yield file
+                else:
+                    self._counts.present_files += 1
+                    self._counts.present_size += file.entry.size
+                    self._observer.skip(file.entry.path, file.entry.size)
+
+    def _plan_removed(self, ingestion: Ingestion) -> None:
+        """Tell the lake what is removed; and what it was told before the push was broken off and is so no more."""
+        restored, removed = [], []
+        for row in self._index.pending(Kind.REMOVED.value, STALE):
+            if row.kind == STALE and row.known is not None:
+                known = row.known
+                restored.append(FileEntry(row.path, known.size, to_text(known.digest), known.mtime_ns, known.mode))
+            else:
+                removed.append(row.path)
+        if removed or restored:
+            self._lake.plan(ingestion, restored, removed, ())
+
+    # the end
+
+    def _check_unchanged(self) -> None:
+        self._observer.stage("Checking that nothing changed meanwhile")
+        tree = Tree(self._folder.root)
+        changed = [row.path for row in self._index.pending(*SENT_KINDS) if tree.look(row.path, row.disk) != row.found]
+        if changed:
+            raise ChangedError(
+                f"Not pushed, since these files changed meanwhile: {listed(changed)}.",
+                "Run the same command again when nothing writes to them: only what changed is sent.",
+            )
+
+    def _base_beyond(self, conflict: ConflictError, ingestion: Ingestion) -> int:
+        """The version to push on top of if the conflict is with what this folder has already; raises `conflict` if not.
+
+        That is so when the folder was pulled after the push was broken off, or when the other change was our own push.
+        """
+        base = self._index.push_base()
+        if base > ingestion.base_version:
+            return base
+        if 0 < len(conflict.paths) < LISTED_PATHS:
+            newest = self._lake.data_set(self._folder.reference).version
+            if all(self._is_here(path, newest) for path in conflict.paths):
+                return newest
+        raise ConflictError(
+            f"Somebody else pushed other changes to {listed(conflict.paths)}." if conflict.paths else str(conflict),
+            "Pull to get them, decide what should stay, then push again.",
+            conflict.paths,
+        ) from conflict
+
+    def _is_here(self, path: str, version: int) -> bool:
+        """Whether the lake's file of this path is the one that this folder's changes are made to."""
+        _, entries = self._lake.manifest(self._folder.reference, version, path)
+        entry = next((entry for entry in entries if entry.path == path), None)
+        known = self._index.find(path)
+        if entry is None or known is None:
+            return entry is None and known is None
+        return (entry.digest, entry.mode) == (to_text(known.digest), known.mode)
+
+    def _finish(self, result: StopResult) -> None:
+        self._index.commit_push(result.version)
+        self._journal.clear()
+
+    def _nothing(self, under_way: Ingestion | None) -> PushReport:
+        """Nothing changed, as reading the touched files has shown."""
+        if under_way:
+            self._lake.cancel(under_way)
+        self._index.commit_push(None)
+        self._journal.clear()
+        version = self._index.base_version(self._directory)
+        nothing = Totals(0, 0)
+        unchanged = self._counts.unchanged
+        return PushReport(
+            self._folder.reference, version, 0, 0, 0, 0, unchanged, nothing, nothing, self._index.totals(), False, False
+        )
+
+    def _report(self, result: StopResult, sent: Sent, *, resumed: bool) -> PushReport:
+        counts = self._counts
+        return PushReport(
+            reference=self._folder.reference,
+            version=result.version,
+            new=counts.new,
+            modified=counts.modified,
+            removed=self._index.pending_totals(Kind.REMOVED.value).files,
+            renamed=self._index.renamed_count(),
+            unchanged=counts.unchanged,
+            sent=Totals(sent.files, sent.bytes),
+            present=Totals(counts.present_files, counts.present_size),
+            total=self._index.totals(),
+            resumed=resumed,
+            others=False,
+        )
+
+
+def _local_file(root: str, measured: Measured) -> LocalFile:
+    found = measured.found
+    entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
+    return LocalFile(entry, Path(root, found.disk))
+
+
+def _batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
+    """Lists of files for one plan each: enough for a request and for a bundle, not so many that their sending waits."""
+    batch: list[LocalFile] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.entry.size
+        if len(batch) == PLAN_LENGTH or size >= BUNDLE_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
