@@ -73,7 +73,7 @@ def select(  # noqa: PLR0913 - one argument for each field of the request
 
 
 def matches(field: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags, or `*`, has `etag`; by weak comparison (section 8.8.3.2) a tag marked W/ counts."""
+    """Whether a list of entity tags, or `*`, has `etag`; by weak comparison (8.8.3.2) a tag marked W/ counts."""
     if field.strip() == "*":
         return True
     return any(tag == etag and (weak or not mark) for mark, tag in _ENTITY_TAG.findall(field))

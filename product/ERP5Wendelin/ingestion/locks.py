@@ -1,0 +1,36 @@
+"""One at a time, where many requests would conflict for certain.
+
+Stopping a push rewrites what every other push to the data set reads, and parallel bundles of one push insert into the
+same BTrees. Conflicts would be retried, but each retry does its work again; within a process it is cheaper to wait.
+Between processes conflicts remain, and are retried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from zlib import crc32
+
+import transaction
+
+_LOCKS = [Lock() for _ in range(64)]
+"""Keys share them: a bounded number of locks, and two pushes seldom meet in one."""
+
+
+@contextmanager
+def serialised(key: str) -> Iterator[None]:
+    """Run a transaction of this thread while no other with the same key runs; commit it at the end.
+
+    It begins once the lock is held, so that it sees what the one before committed. What fails is aborted; a conflict
+    with another process goes on to the publisher, which tries the request again. Not to be nested: two keys may share
+    a lock.
+    """
+    with _LOCKS[crc32(key.encode()) % len(_LOCKS)]:
+        transaction.begin()
+        try:
+            yield
+            transaction.commit()
+        except BaseException:
+            transaction.abort()
+            raise

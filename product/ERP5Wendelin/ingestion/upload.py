@@ -1,0 +1,237 @@
+"""Uploads: files that arrive in pieces (tus) and go on where they broke off.
+
+A piece is committed in slices, on a connection of its own; each slice's transaction also moves the upload's offset, so
+that what the offset says has been received is there. The last one completes the upload: the digest is compared, and the
+ingestion has the file. The running digest lives in this process's memory; if it is lost, what is stored is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Any, BinaryIO
+from zlib import crc32
+
+from Acquisition import aq_base
+from ZODB import DB
+
+from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.content.entry import REGULAR
+from Products.ERP5Wendelin.content.path import check_path
+from Products.ERP5Wendelin.content.upload import Upload
+from Products.ERP5Wendelin.errors import BadInput, ChecksumMismatch, DigestMismatch, Gone, NotFound, WrongOffset
+from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, SIZE_MAX, check_started
+from Products.ERP5Wendelin.protocol import FILE_MODES, MIB
+from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests
+from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
+
+_RUNNING = RunningDigests()
+"""Of the uploads that this process receives."""
+
+Checksum = tuple[str, bytes]
+"""Algorithm, one of TUS_CHECKSUM_ALGORITHMS, and the digest's bytes."""
+
+
+def create(  # noqa: PLR0917 - one argument for each member of the request
+    ingestion: Any,
+    path: str,
+    length: int,
+    digest: bytes | None,
+    mtime_ns: int | None,
+    mode: str | None,
+    metadata: str = "",
+) -> Upload:
+    """Begin an upload in the current transaction, which has to be committed before `receive`.
+
+    What is None is as planned; where nothing was planned the time is now, the mode that of a regular file, and the
+    digest any. DigestMismatch where the plan says otherwise. An empty file is received with that.
+    """
+    check_started(ingestion)
+    check_path(path)
+    if not 0 <= length <= SIZE_MAX:
+        raise BadInput("Upload-Length must be a number of bytes from 0 to 2**63 - 1.")
+    planned = ingestion.expected.get(path)
+    if planned is None:
+        planned = (length, digest, int(now().timestamp()) * 10**9, REGULAR)
+    digest = planned[1] if digest is None else digest
+    if (length, digest) != (planned[0], planned[1] or digest):
+        raise DigestMismatch(
+            f"{path!r} is not what was planned: size or digest differ. If the file has changed, plan it again.",
+            paths=[path],
+        )
+    mode = planned[3] if mode is None else mode
+    if mode not in FILE_MODES:
+        raise BadInput(f"The mode of {path!r} must be one of {', '.join(FILE_MODES)}.")
+    mtime_ns = planned[2] if mtime_ns is None else mtime_ns
+    upload = Upload(aq_base(ingestion), token_hex(16), path, length, digest, mtime_ns, mode, metadata)
+    ingestion.addUpload(upload)
+    if not length:
+        _complete(upload, EMPTY_DIGEST)
+    ingestion.touch()
+    return upload
+
+
+def get(ingestion: Any, id: str) -> Upload:
+    """An upload of an ingestion by its id. NotFound if it has none; Gone when it has expired."""
+    check_started(ingestion)
+    upload = ingestion.uploads.get(id)
+    if upload is None:
+        raise NotFound(f"The ingestion {ingestion.getId()} has no upload {id!r}. It was dropped: send the file again.")
+    _check_alive(upload)
+    return upload
+
+
+def receive(  # noqa: PLR0917 - as the request has them
+    database: DB, upload: Upload, offset: int, source: BinaryIO, length: int, checksum: Checksum | None = None
+) -> int:
+    """Append up to `length` bytes of a source at `offset`; return the new offset. The last byte completes the upload.
+
+    WrongOffset, with the right one in `extra`, unless `offset` is where the upload ends. With `checksum` the source
+    must be seekable: it is read once to compare (ChecksumMismatch: nothing is stored) and once to store.
+    DigestMismatch when the content is not what its digest says: the upload is dropped. Gone when it has expired.
+    A source that ends early is no error.
+    """
+    _check_alive(upload)
+    _check_offset(upload, offset, length)
+    if checksum is not None:
+        _verify(checksum, source, length)
+    if not length:
+        return offset
+    receiver = _Receiver(database, upload, offset)
+    try:
+        return receiver.receive(source, length)
+    except DigestMismatch:
+        _drop(database, upload)
+        raise
+
+
+def terminate(ingestion: Any, upload: Upload) -> None:
+    """Drop an upload, complete or not, in the current transaction: nothing of it stays."""
+    check_started(ingestion)
+    ingestion.dropUpload(upload)
+    ingestion.touch()
+    _RUNNING.drop(_key(upload))
+
+
+class _Receiver:
+    """One request's piece: keeps the running digest in step with what is stored."""
+
+    def __init__(self, database: DB, upload: Upload, offset: int) -> None:
+        self._database = database
+        self._upload = upload
+        self._offset = offset
+        self._key = _key(upload)
+        self._running: RunningDigest = _RUNNING.take(self._key, offset)
+        self._in_step = self._running.catch_up(upload.stream, offset)
+
+    def receive(self, source: BinaryIO, length: int) -> int:
+        """Store the piece; return the new offset."""
+        upload = self._upload
+        reached = append_slices(
+            self._database,
+            upload._p_oid,
+            source,
+            length,
+            offset=self._offset,
+            note=f"receive {upload.path}",
+            user=upload.ingestion.author,
+            total=upload.length,
+            on_data=self._on_data,
+            on_slice=self._on_slice,
+        )
+        if reached < upload.length:
+            _RUNNING.put(self._key, self._running)
+        return reached
+
+    def _on_data(self, data: bytes) -> None:
+        if self._in_step:
+            self._running.update(data)
+
+    def _on_slice(self, upload: Upload) -> None:
+        """In the transaction of each slice: note it, and complete the upload with the last one."""
+        if upload.dropped:
+            raise NotFound(f"The upload of {upload.path!r} was dropped. Send the file again.")
+        upload.modified = now()
+        upload.ingestion.touch()
+        if upload.complete:
+            self._running.catch_up(upload.stream, upload.length, limit=None)
+            _complete(upload, self._running.digest())
+
+
+def _complete(upload: Upload, digest: bytes) -> None:
+    """Give the ingestion the file. DigestMismatch if it is not what was announced or, by now, is planned."""
+    planned = upload.ingestion.expected.get(upload.path)
+    for expected in (upload.digest, planned and planned[1]):
+        if expected is not None and expected != digest:
+            raise DigestMismatch(
+                f"What arrived of {upload.path!r} has the digest sha-256:{digest.hex()}, not sha-256:{expected.hex()}. "
+                "It was damaged, or the file changed while it was sent: send it again.",
+                paths=[upload.path],
+            )
+    upload.ingestion.stage(upload.path, upload.entry(digest))
+
+
+def _drop(database: DB, upload: Upload) -> None:
+    """Drop an upload in a transaction of its own."""
+    with separate_connection(database) as connection:
+
+        def drop() -> None:
+            stored = connection.get(upload._p_oid)
+            if not stored.dropped:
+                stored.ingestion.dropUpload(stored)
+
+        in_transaction(connection, drop, note=f"drop the upload of {upload.path}")
+
+
+def _check_alive(upload: Upload) -> None:
+    if upload.expires < now():
+        raise Gone(f"The upload of {upload.path!r} has expired: nothing arrived for days. Send the file again.")
+
+
+def _check_offset(upload: Upload, offset: int, length: int) -> None:
+    if offset + length > upload.length:
+        raise BadInput(
+            f"Bytes {offset} to {offset + length} do not fit into an upload of {upload.length} bytes.",
+            offset=upload.offset,
+        )
+    if offset != upload.offset:
+        raise WrongOffset(
+            f"{upload.offset} bytes of {upload.path!r} are here, not {offset}. Go on from byte {upload.offset}.",
+            offset=upload.offset,
+        )
+
+
+def _verify(checksum: Checksum, source: BinaryIO, length: int) -> None:
+    """ChecksumMismatch unless the next `length` bytes of the source have a digest; they are to be read again."""
+    algorithm, expected = checksum
+    update, digest = _hasher(algorithm)
+    start = source.tell()
+    left = length
+    while left and (data := source.read(min(left, MIB))):
+        update(data)
+        left -= len(data)
+    source.seek(start)
+    if not hmac.compare_digest(digest(), expected):
+        raise ChecksumMismatch(
+            f"The piece does not have the {algorithm} of Upload-Checksum: it was damaged. Send it again."
+        )
+
+
+def _hasher(algorithm: str) -> tuple[Callable[[bytes], None], Callable[[], bytes]]:
+    """What takes in bytes, and what tells their digest."""
+    if algorithm != "crc32":
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        return hasher.update, hasher.digest
+    value = 0
+
+    def update(data: bytes) -> None:
+        nonlocal value
+        value = crc32(data, value)
+
+    return update, lambda: value.to_bytes(4, "big")
+
+
+def _key(upload: Upload) -> tuple[str, bytes]:
+    return upload._p_jar.db().database_name, upload._p_oid
