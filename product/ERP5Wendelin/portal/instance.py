@@ -29,6 +29,7 @@ import Zope2
 from AccessControl.SecurityManagement import newSecurityManager, noSecurityManager
 from AccessControl.users import system
 from Testing.makerequest import makerequest
+from zope.component.hooks import setSite
 from Zope2.Startup.run import make_wsgi_app
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
@@ -214,6 +215,7 @@ def perform(instance: Instance, function: Callable[[Any], Result], zope_conf: Pa
                     result = function(app)
             return result
         finally:
+            setSite()
             noSecurityManager()
             app._p_jar.close()
     finally:

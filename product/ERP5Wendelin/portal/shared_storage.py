@@ -19,8 +19,8 @@ through the socket, about ten times slower than the file: enough for administrat
 
 Nothing can dead-lock. The commit lock is the FileStorage's own. Who holds it in the serving process never waits for the
 ZEO thread: its invalidations are only queued there. The ZEO thread may wait for the lock, for as long as one commit
-takes. A client that stalls in the middle of a commit is cut off after TRANSACTION_TIMEOUT seconds, one that dies at once,
-and its transaction is aborted.
+takes. A client that stalls in the middle of a commit is cut off after TRANSACTION_TIMEOUT seconds, one that dies at
+once, and its transaction is aborted.
 """
 
 from __future__ import annotations
@@ -121,8 +121,7 @@ class Side:
 class SharedFileStorage(Side):
     """The serving process's side; `offer` lets other processes in."""
 
-    _server: StorageServer | None = None
-    _address: Path | None = None
+    _offer: tuple[StorageServer, Path] | None = None
 
     def offer(self, address: Path) -> None:
         """Serve other processes on a Unix socket at `address`, mode 0600, until the storage is closed."""
@@ -139,17 +138,18 @@ class SharedFileStorage(Side):
         other.tell(self.database.invalidate)
         self.tell(tell_clients)
         server.start_thread()
-        self._server, self._address = server, address
+        self._offer = server, address
 
     def close(self) -> None:
         """Cut other processes off, then close the file."""
-        if self._server is None:
+        if self._offer is None:
             self._storage.close()
-        else:
-            self.tell(lambda tid, oids: None)
-            self._address.unlink(missing_ok=True)
-            self._server.close()  # closes its storages too, and they are this one
-            self._server = None
+            return
+        server, address = self._offer
+        self._offer = None
+        self.tell(lambda tid, oids: None)
+        address.unlink(missing_ok=True)
+        server.close()  # closes its storage as well, which is this one
 
 
 @contextlib.contextmanager

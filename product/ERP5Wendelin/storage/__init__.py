@@ -2,5 +2,5 @@
 
 import warnings
 
-# wendelin.core 0.13 declares its namespace by pkg_resources, which warns whoever runs a command; our setuptools is pinned.
+# wendelin.core 0.13 declares its namespace by pkg_resources, which warns whoever runs a command.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
