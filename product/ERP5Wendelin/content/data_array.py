@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy
 from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.state import change_state, state_of
-from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
+from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
+from Products.ERP5Wendelin.storage.array import Array
 
 
 class DataArray(Base):
@@ -22,7 +25,7 @@ class DataArray(Base):
 
     portal_type = meta_type = "Data Array"
 
-    array: Any = None
+    array: Array | None = None
 
     @security.protected(View)
     def getValidationState(self) -> str:
@@ -33,6 +36,37 @@ class DataArray(Base):
     def changeState(self, transition: str) -> None:
         """'validate', 'publish' or 'invalidate' it. WrongState: not from its state. NotAuthorised: not by this user."""
         change_state(self, "validation_state", transition)
+
+    @security.protected(PushData)
+    def initArray(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Make it an array of zeros, in place of what it was. BadInput for a shape or dtype that can't be stored."""
+        self.array = Array(shape, dtype)
+        return self.array
+
+    @security.protected(View)
+    def getArray(self) -> Array | None:
+        """The array, of which slices are read and written; None until `initArray`."""
+        return self.array
+
+    @security.protected(View)
+    def getArrayShape(self) -> tuple[int, ...]:
+        """Its length along each axis."""
+        return self._initialised().shape
+
+    @security.protected(View)
+    def getArrayDtype(self) -> numpy.dtype:
+        """The type of its elements."""
+        return self._initialised().dtype
+
+    @security.protected(View)
+    def getArraySlice(self, start: int, stop: int) -> numpy.ndarray:
+        """The elements from `start` up to `stop` of the first axis, as a new ndarray."""
+        return self._initialised()[start:stop]
+
+    def _initialised(self) -> Array:
+        if self.array is None:
+            raise Conflict(f"Data Array {self.reference or self.id!r} has no array yet: give it one with initArray.")
+        return self.array
 
 
 InitializeClass(DataArray)

@@ -48,8 +48,9 @@ def remove_user(site: Any, name: str) -> None:
     """Remove a user, with role and tokens; what they have pushed stays. NotFound if there is none of this name."""
     if name not in _users(site).listUserIds():
         raise NotFound(f"There is no user {name!r}.")
+    for role in ROLES.values():
+        site.acl_users.roles.removeRoleFromPrincipal(role, name)
     _users(site).removeUser(name)
-    site.acl_users.roles.removePrincipal(name)
     site.acl_users.access_tokens.removeUser(name)
 
 
