@@ -173,7 +173,7 @@ class _Transfer:
 
 def _bytes_of(data: numpy.ndarray) -> memoryview:
     """The memory of a contiguous array that isn't empty: memoryview itself knows neither records nor dates."""
-    return memoryview(data.reshape(-1).view(numpy.uint8))
+    return data.reshape(-1).view(numpy.uint8).data
 
 
 def _slice(positions: range) -> slice:

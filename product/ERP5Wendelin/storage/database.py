@@ -136,8 +136,8 @@ def _neo_resolver() -> Callable[[str], Resolved]:
         return import_module("neo.client.zodburi").resolve_uri
     except (ImportError, SyntaxError) as error:
         raise errors.BadInput(
-            "NEO is not installed here for Python 3. The release of neoppod on PyPI is for Python 2: install "
-            "upstream's development branch, https://lab.nexedi.com/nexedi/neoppod, into the environment of this server."
+            f"NEO can't be loaded here: {error}. The release of neoppod on PyPI is for Python 2: install upstream's "
+            "development branch, https://lab.nexedi.com/nexedi/neoppod, and erp5-wendelin[neo]."
         ) from error
 
 

@@ -16,8 +16,11 @@ from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import TempFormatter
 
 
-class SafeFileStorage(FileStorage):  # type: ignore[misc]
+class SafeFileStorage(FileStorage):
     """The file and its format are FileStorage's; so are the arguments."""
+
+    _file: Any
+    _tfile: Any
 
     def tpc_vote(self, transaction: Any) -> Any:
         """Write the transaction behind the last one, or leave the file as it was."""

@@ -1,0 +1,279 @@
+"""What every storage must do for byte streams, whatever database they are in.
+
+A storage's tests subclass `StorageSuite` and give it `uri`, a fixture with the URI of a database that the class's tests
+share; each test keeps to an object of its own in it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from persistent import Persistent
+from ZODB import DB
+from ZODB.POSException import ConflictError
+from zope.interface.verify import verifyObject
+
+from Products.ERP5Wendelin import errors
+from Products.ERP5Wendelin.interfaces import IByteStream
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.database import open_database
+from Products.ERP5Wendelin.storage.stream import ByteStream
+from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
+from support.pattern import pattern
+
+B = BLOCK_SIZE
+TESTS = Path(__file__).parents[1]
+
+BORDERS = {
+    "nothing": [0],
+    "one byte": [1],
+    "a byte less than a block": [B - 1],
+    "a block": [B],
+    "a byte more than a block": [B + 1],
+    "the last byte of a block by itself": [B - 1, 1],
+    "over a block's border": [B - 1, 2],
+    "chunks of a block and their borders": [1, 4095, 4096, 4097, 1],
+    "three blocks at once from within a block": [3, 3 * B],
+    "a block, then nothing, then a byte": [B, 0, 1],
+}
+
+
+class Owner(Persistent):
+    """What `append_slices` writes for: a stream, and how far it goes."""
+
+    def __init__(self) -> None:
+        self.stream = ByteStream()
+        self.offset = 0
+
+
+class StorageSuite:
+    """The tests."""
+
+    large = 64 * 2**20
+    """Bytes of a stream that is large: four times what it may take in memory."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def uri(cls) -> Iterator[str]:
+        """The URI of a database."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def database(self, uri: str) -> Iterator[DB]:
+        with opened(uri) as database:
+            yield database
+
+    def test_a_stream_provides_its_interface(self, database: DB) -> None:
+        oid = new_owner(database)
+        with separate_connection(database) as connection:
+            verifyObject(IByteStream, connection.get(oid).stream)
+
+    @pytest.mark.parametrize("sizes", BORDERS.values(), ids=BORDERS)
+    def test_bytes_appended_around_borders_are_read_at_any_offset(self, database: DB, sizes: list[int]) -> None:
+        oid = new_owner(database)
+        for size in sizes:
+            append(database, oid, size)
+        total = sum(sizes)
+        expected = pattern(0, total)
+        edges = sorted({edge for border in (0, 4096, B, 2 * B, total) for edge in (border - 1, border, border + 1)})
+        edges = [edge for edge in edges if 0 <= edge <= total]
+        with separate_connection(database) as connection:
+            stream = connection.get(oid).stream
+            assert stream.size == total
+            for start in edges:
+                for stop in edges:
+                    if start <= stop:
+                        assert stream.read(start, stop) == expected[start:stop]
+                        assert all(0 < len(chunk) <= B for chunk in stream.chunks(start, stop))
+
+    def test_what_is_appended_after_reopening_follows_what_was_there(self, uri: str) -> None:
+        with opened(uri) as database:
+            oid = new_owner(database)
+            append(database, oid, B + 5000)
+        with opened(uri) as database:
+            append(database, oid, B)
+        with opened(uri) as database:
+            assert content(database, oid) == pattern(0, 2 * B + 5000)
+
+    @pytest.mark.parametrize("zeros", [1, 4095, 4096, 5000, B, B + 1])
+    def test_zeros_at_the_end_are_kept_and_bytes_behind_them_stay_in_place(self, database: DB, zeros: int) -> None:
+        oid = new_owner(database)
+        expected = b""
+        for data in (b"a" * 10, bytes(zeros), b"b"):
+            expected += data
+            append_bytes(database, oid, data)
+            assert content(database, oid) == expected
+
+    def test_a_stream_of_zeros_reads_as_zeros(self, database: DB) -> None:
+        oid = new_owner(database)
+        append_bytes(database, oid, bytes(B + 100))
+        assert content(database, oid) == bytes(B + 100)
+
+    def test_a_reader_keeps_its_view_while_another_connection_appends(self, database: DB) -> None:
+        oid = new_owner(database)
+        append(database, oid, B + 10)
+        with separate_connection(database) as connection:
+            stream = connection.get(oid).stream
+            reading = stream.chunks()
+            assert next(reading) == pattern(0, B)
+            append(database, oid, 2 * B)
+            assert b"".join(reading) == pattern(B, B + 10)
+            assert stream.size == B + 10
+            connection.transaction_manager.begin()
+            assert stream.read(0, stream.size) == pattern(0, 3 * B + 10)
+
+    def test_a_writer_sees_what_another_connection_appended_to_the_block_it_wrote(self, database: DB) -> None:
+        oid = new_owner(database)
+        with separate_connection(database) as connection:
+            for turn in range(3):
+                connection.transaction_manager.begin()
+                stream = connection.get(oid).stream
+                stream.append(pattern(stream.size, stream.size + 1000))
+                connection.transaction_manager.commit()
+                append(database, oid, 1000)
+                connection.transaction_manager.begin()
+                assert stream.read(0, stream.size) == pattern(0, (turn + 1) * 2000)
+
+    def test_an_aborted_append_leaves_nothing(self, database: DB) -> None:
+        oid = new_owner(database)
+        append(database, oid, 5000)
+        with separate_connection(database) as connection:
+            stream = connection.get(oid).stream
+            stream.append(b"x" * (B + 5))
+            assert stream.size == B + 5005
+            connection.transaction_manager.abort()
+            assert stream.read(0, stream.size) == pattern(0, 5000)
+            stream.append(pattern(5000, 6000))
+            connection.transaction_manager.commit()
+        assert content(database, oid) == pattern(0, 6000)
+
+    def test_the_second_of_two_writers_of_a_stream_conflicts_and_leaves_nothing(self, database: DB) -> None:
+        oid = new_owner(database)
+        append(database, oid, 100)
+        with separate_connection(database) as first, separate_connection(database) as second:
+            # The second writes whole blocks, the first into the one that both begin with.
+            first.get(oid).stream.append(pattern(100, 200))
+            second.get(oid).stream.append(b"x" * (2 * B))
+            first.transaction_manager.commit()
+            with pytest.raises(ConflictError):
+                second.transaction_manager.commit()
+            second.transaction_manager.abort()
+        assert content(database, oid) == pattern(0, 200)
+
+    def test_of_two_writers_in_slices_the_second_is_told_the_right_offset(self, database: DB) -> None:
+        oid = new_owner(database)
+
+        class Slow(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                if not self.tell():
+                    append_slices(database, oid, io.BytesIO(pattern(0, 300)), 300, offset=0, note="overtaking")
+                return super().read(size)
+
+        with pytest.raises(errors.WrongOffset, match=r"300 bytes are here, and 0 were believed to be") as caught:
+            append_slices(database, oid, Slow(b"x" * 500), 500, offset=0, note="overtaken")
+        assert caught.value.extra == {"offset": 300}
+        assert content(database, oid) == pattern(0, 300)
+
+    def test_a_writer_killed_between_slices_leaves_those_that_were_committed(self, uri: str) -> None:
+        size = 2 * B
+        oid = committed_owner(uri)
+        assert run_child("kill_between", uri, oid, 3 * size, size, size + 1000).returncode == -9
+        self.check_goes_on_from(uri, oid, size)
+
+    @pytest.mark.parametrize("step", ["tpc_begin", "commit", "tpc_vote", "tpc_finish"])
+    def test_a_writer_killed_in_a_commit_leaves_all_of_the_slice_or_nothing(self, uri: str, step: str) -> None:
+        size = B + 70_000
+        oid = committed_owner(uri)
+        assert run_child("kill_in_commit", uri, oid, 3 * B, size, step).returncode == -9
+        # Slices end at borders of blocks.
+        self.check_goes_on_from(uri, oid, 2 * B if step == "tpc_finish" else B)
+
+    def check_goes_on_from(self, uri: str, oid: bytes, offset: int) -> None:
+        """The stream ends at `offset`, and another process can append to it."""
+        with opened(uri) as database:
+            with separate_connection(database) as connection:
+                assert connection.get(oid).offset == offset
+            assert content(database, oid) == pattern(0, offset)
+            append_slices(database, oid, io.BytesIO(pattern(offset, offset + 5000)), 5000, offset=offset, note="on")
+            assert content(database, oid) == pattern(0, offset + 5000)
+
+    def test_a_stream_is_written_and_read_in_a_quarter_of_the_memory_it_would_take(self, uri: str) -> None:
+        oid = committed_owner(uri)
+        child = run_child("measure", uri, oid, self.large, 2 * B)
+        assert child.returncode == 0, child.stderr
+        read, growth = map(int, child.stdout.split())
+        assert read == self.large
+        assert growth < self.large / 4
+
+
+@contextmanager
+def opened(uri: str) -> Iterator[DB]:
+    """A database, closed at the end: a child may have it open before and after."""
+    database = open_database(uri)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def new_owner(database: DB) -> bytes:
+    """The object id of a new owner of an empty stream."""
+    with separate_connection(database) as connection:
+
+        def add() -> bytes:
+            owner = Owner()
+            connection.add(owner)
+            # Two tests never share a key, and packing would remove what the root does not reach.
+            connection.root()[owner._p_oid.hex()] = owner
+            return owner._p_oid
+
+        return in_transaction(connection, add, note="new owner")
+
+
+def committed_owner(uri: str) -> bytes:
+    """The object id of a new owner in a database that is closed again."""
+    with opened(uri) as database:
+        return new_owner(database)
+
+
+def append(database: DB, oid: bytes, size: int) -> None:
+    """Append the next bytes of the pattern in a transaction."""
+    with separate_connection(database) as connection:
+        start = connection.get(oid).stream.size
+    append_bytes(database, oid, pattern(start, start + size))
+
+
+def append_bytes(database: DB, oid: bytes, data: bytes) -> None:
+    """Append in a transaction."""
+    with separate_connection(database) as connection:
+        in_transaction(connection, lambda: connection.get(oid).stream.append(data), note="append")
+
+
+def content(database: DB, oid: bytes) -> bytes:
+    """All bytes of a stream."""
+    with separate_connection(database) as connection:
+        stream = connection.get(oid).stream
+        return stream.read(0, stream.size)
+
+
+def run_child(verb: str, uri: str, oid: bytes, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Run a verb of `storage_child` to its end."""
+    command = [sys.executable, "-W", "ignore", "-m", "support.storage_child", verb, uri, oid.hex()]
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("NEO_PATH"), os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=TESTS.parent,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=300,
+    )
