@@ -28,6 +28,15 @@ def test_stream_can_be_read_by_what_wants_a_file():
     assert io.BufferedReader(Body(io.BytesIO(b"0123456789"), 8)).read(100) == b"01234567"
 
 
+def test_stream_can_be_read_twice():
+    stream = Body(io.BytesIO(b"body and the next request"), 4)
+    assert stream.read(2) == b"bo"
+    assert (stream.tell(), stream.seek(1), stream.tell()) == (2, 1, 1)
+    assert stream.read() == b"ody"
+    with pytest.raises(io.UnsupportedOperation, match=r"^a body is read from its start$"):
+        stream.seek(0, io.SEEK_END)
+
+
 def test_empty_body_is_an_empty_object():
     assert Body(io.BytesIO(), 0).json() == {}
 

@@ -13,8 +13,6 @@ from Products.ERP5Wendelin.protocol import MIB
 JSON_SIZE = 16 * MIB
 """The largest JSON document that is taken: it is held in memory."""
 
-COPY_SIZE = 64 * 1024
-
 
 class Body(io.RawIOBase):
     """Reads what the server has of the request's body, and not a byte behind it.
@@ -26,6 +24,7 @@ class Body(io.RawIOBase):
         self.source = source
         self.length = length
         self._left = length
+        self._position = 0
 
     def readable(self) -> bool:
         """It is."""
@@ -36,9 +35,24 @@ class Body(io.RawIOBase):
         if self._left is not None:
             size = self._left if size < 0 else min(size, self._left)
         data = self.source.read(size) if size else b""
+        self._position += len(data)
         if self._left is not None:
             self._left -= len(data)
         return data
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._position
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        """Go back (`position` from the start), for who has to read it twice."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("a body is read from its start")
+        self.source.seek(position - self._position, io.SEEK_CUR)
+        if self._left is not None:
+            self._left += self._position - position
+        self._position = position
+        return position
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, as far as there is something."""

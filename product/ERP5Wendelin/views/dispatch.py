@@ -10,6 +10,7 @@ from typing import Any
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.errors import NotAuthorised
+from Products.ERP5Wendelin.protocol import TUS_VERSION
 from Products.ERP5Wendelin.views import locate
 from Products.ERP5Wendelin.views.access import is_known, may
 from Products.ERP5Wendelin.views.answer import Answer, no_content, to_answer
@@ -33,6 +34,8 @@ def answer(call: Call) -> Answer:
 
 
 def _answer(call: Call) -> Any:
+    if call.header("Tus-Resumable") is not None:  # whoever speaks tus is answered in tus, errors too
+        call.headers["Tus-Resumable"] = TUS_VERSION
     check_credentials(call)
     methods = allowed(call.segments, routes())
     if call.method == "OPTIONS" and "OPTIONS" not in methods:
