@@ -44,7 +44,7 @@ class Selection:
         return f"bytes {self.start}-{self.stop - 1}/{self.size}"
 
 
-def select(  # noqa: PLR0913 - one argument for each field of the request
+def select(
     etag: str,
     size: int,
     *,

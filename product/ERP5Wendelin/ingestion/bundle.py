@@ -10,9 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.path import check_path
 from Products.ERP5Wendelin.errors import BadInput, DigestMismatch
-from Products.ERP5Wendelin.ingestion.session import check_started
+from Products.ERP5Wendelin.ingestion.session import check_file, check_started
 from Products.ERP5Wendelin.ingestion.tar import Member, Source, members
 from Products.ERP5Wendelin.protocol import BUNDLE_SIZE
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
@@ -35,7 +34,8 @@ def receive(ingestion: Any, source: Source) -> Received:
     pack = Pack()
     received: dict[str, Entry] = {}
     for member in members(source, BUNDLE_SIZE, STREAM_SIZE):
-        path = check_path(member.path)
+        path = member.path
+        check_file(path, len(member.content), None, member.mtime_ns, member.mode)
         if path in received:
             raise BadInput(f"The bundle has {path!r} twice.")
         received[path] = _entry(pack, member)

@@ -15,8 +15,8 @@ from Products.CMFCore.interfaces import ISiteRoot
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.base import now
-from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.path import check_path
+from Products.ERP5Wendelin.content.entry import SYMLINK, Entry
+from Products.ERP5Wendelin.content.path import PATH_SIZE, check_path
 from Products.ERP5Wendelin.errors import BadInput, Conflict, Gone, Incomplete, NotFound, PushConflict
 from Products.ERP5Wendelin.ingestion.expiry import cancel_expired
 from Products.ERP5Wendelin.protocol import FILE_MODES, SMALL_FILE_SIZE
@@ -129,19 +129,25 @@ def _rename(ingestion: Any, data_set: Any, old: str, new: str) -> None:
 
 
 def _checked(file: PlannedFile) -> PlannedFile:
-    path, size, digest, mtime_ns, mode = file
+    check_file(*file)
+    if not file.size and file.digest != EMPTY_DIGEST:
+        raise BadInput(f"{file.path!r} is planned as empty with the digest of other content. Read the file again.")
+    return file
+
+
+def check_file(path: str, size: int, digest: bytes | None, mtime_ns: int, mode: str) -> None:
+    """Refuse a file that no data set may hold: BadPath or BadInput. `digest` None: not known."""
     check_path(path)
     if not 0 <= size <= SIZE_MAX:
         raise BadInput(f"The size of {path!r} must be a number of bytes from 0 to 2**63 - 1.")
-    if len(digest) != DIGEST_SIZE:
+    if digest is not None and len(digest) != DIGEST_SIZE:
         raise BadInput(f"The digest of {path!r} must be a sha-256.")
     if abs(mtime_ns) > MTIME_NS_MAX:
         raise BadInput(f"The modification time of {path!r} is out of range.")
     if mode not in FILE_MODES:
         raise BadInput(f"The mode of {path!r} must be one of {', '.join(FILE_MODES)}.")
-    if not size and digest != EMPTY_DIGEST:
-        raise BadInput(f"{path!r} is planned as empty with the digest of other content. Read the file again.")
-    return file
+    if mode == SYMLINK and size > PATH_SIZE:
+        raise BadInput(f"{path!r} is a symbolic link: its target may have at most {PATH_SIZE} bytes.")
 
 
 def _take_over(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView) -> bool:

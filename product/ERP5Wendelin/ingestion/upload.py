@@ -19,11 +19,10 @@ from ZODB import DB
 
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import REGULAR
-from Products.ERP5Wendelin.content.path import check_path
 from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.errors import BadInput, ChecksumMismatch, DigestMismatch, Gone, NotFound, WrongOffset
-from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, SIZE_MAX, check_started
-from Products.ERP5Wendelin.protocol import FILE_MODES, MIB
+from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, check_file, check_started
+from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests
 from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
 
@@ -49,9 +48,6 @@ def create(  # noqa: PLR0917 - one argument for each member of the request
     digest any. DigestMismatch where the plan says otherwise. An empty file is received with that.
     """
     check_started(ingestion)
-    check_path(path)
-    if not 0 <= length <= SIZE_MAX:
-        raise BadInput("Upload-Length must be a number of bytes from 0 to 2**63 - 1.")
     planned = ingestion.expected.get(path)
     if planned is None:
         planned = (length, digest, int(now().timestamp()) * 10**9, REGULAR)
@@ -61,10 +57,9 @@ def create(  # noqa: PLR0917 - one argument for each member of the request
             f"{path!r} is not what was planned: size or digest differ. If the file has changed, plan it again.",
             paths=[path],
         )
-    mode = planned[3] if mode is None else mode
-    if mode not in FILE_MODES:
-        raise BadInput(f"The mode of {path!r} must be one of {', '.join(FILE_MODES)}.")
     mtime_ns = planned[2] if mtime_ns is None else mtime_ns
+    mode = planned[3] if mode is None else mode
+    check_file(path, length, digest, mtime_ns, mode)
     upload = Upload(aq_base(ingestion), token_hex(16), path, length, digest, mtime_ns, mode, metadata)
     ingestion.addUpload(upload)
     if not length:

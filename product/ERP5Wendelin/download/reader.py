@@ -1,0 +1,80 @@
+"""StreamReader: a range of a stored byte stream as a file, for a response that outlives its request.
+
+It is seekable, so that waitress takes it as it is (`wsgi.file_wrapper`) and sends it from its own loop: no worker
+thread is held by a slow reader, and nothing is copied into buffers or temporary files. Measured with 2 GiB on loopback:
+1,020 MB/s with 27 MB of memory that way; through an iterator 540 MB/s with 105 MB, or 1,260 MB/s with 44 MB once
+waitress's buffers are set for it, and then a thread for each reader. The price is that the loop waits for each block:
+about a millisecond from a local file.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ZODB import DB
+from zope.interface import implementer
+from ZPublisher.Iterators import IStreamIterator
+
+from ..protocol import KIB
+from .blocks import Blocks
+
+READ_SIZE = 256 * KIB
+"""The most one `read` gives: waitress asks for as much as the socket's buffer may hold, each time it can send a bit."""
+
+
+@implementer(IStreamIterator)
+class StreamReader(io.RawIOBase):
+    """The bytes from `start` up to `stop` of the stream with an object id."""
+
+    def __init__(self, database: DB, oid: bytes, start: int, stop: int) -> None:
+        self._blocks = Blocks(database)
+        self._oid = oid
+        self._start = start
+        self._size = stop - start
+        self._position = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __next__(self) -> bytes:
+        data = self.read(READ_SIZE)
+        if not data:
+            raise StopIteration
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` bytes, seldom as many; none at the end. A negative size reads all that is left."""
+        if size is None or size < 0:
+            return self.readall()
+        stop = min(self._position + min(size, READ_SIZE), self._size)
+        if stop <= self._position:
+            return b""
+        data = bytes(self._blocks.piece(self._oid, self._start + self._position, self._start + stop))
+        self._position += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as far as one read goes."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = (0, self._position, self._size)[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def close(self) -> None:
+        """Let go of the block in memory."""
+        self._blocks.clear()
+        super().close()
