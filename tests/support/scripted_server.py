@@ -1,9 +1,9 @@
 """An HTTP server that answers byte for byte what a test tells it to: for answers that no lake would give.
 
-    def answer(request): return problem(503, "Later.") if len(server.requests) == 1 else document({"missing": []})
-    with scripted_server(answer) as server:
-        Lake(server.url)
-        assert [request.method for request in server.requests] == ["POST", "POST"]
+def answer(request): return problem(503, "Later.") if len(server.requests) == 1 else document({"missing": []})
+with scripted_server(answer) as server:
+    Lake(server.url)
+    assert [request.method for request in server.requests] == ["POST", "POST"]
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def reply(status: int, body: bytes = b"", kind: str = "text/html", **headers: st
     if status == HTTPStatus.NO_CONTENT:
         del named["Content-Length"]
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-    return Answer(f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status != 460 else ''}\r\n{lines}\r\n".encode() + body)
+    return Answer(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode() + body)
 
 
 def document(value: Any, status: int = 200, **headers: str) -> Answer:
@@ -70,8 +70,9 @@ def problem(status: int, detail: str, /, headers: Mapping[str, str] | None = Non
 class ScriptedServer:
     """The server; `requests` are those that arrived whole, in order."""
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Answer], greeting: bytes = b"") -> None:
         self._answer = answer
+        self._greeting = greeting
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
         self.url = f"http://{self.address}{PREFIX}"
@@ -106,7 +107,11 @@ class ScriptedServer:
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         with suppress(OSError), sock.makefile("rb") as stream:
-            while request := _read(stream, number):
+            sock.sendall(self._greeting)
+            if self._greeting:
+                sock.shutdown(socket.SHUT_WR)
+                self.closed.wait()
+            while not self.closed.is_set() and (request := _read(stream, number)):
                 self.requests.append(request)
                 answer = self._answer(request)
                 sock.sendall(answer.data)
@@ -129,7 +134,7 @@ def _read(stream: BinaryIO, number: int) -> Request | None:
         return None
     method, target, _ = first.decode().split(" ")
     headers = {}
-    while (line := stream.readline().decode().strip()):
+    while line := stream.readline().decode().strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     body = stream.read(int(headers.get("content-length", "0")))
@@ -140,6 +145,16 @@ def _read(stream: BinaryIO, number: int) -> Request | None:
 def scripted_server(answer: Callable[[Request], Answer]) -> Iterator[ScriptedServer]:
     """A server that gives each request to `answer`, on a free port."""
     server = ScriptedServer(answer)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def greeting_server(greeting: bytes) -> Iterator[ScriptedServer]:
+    """A server that sends these bytes at once, whatever the client says: one of another protocol."""
+    server = ScriptedServer(lambda request: Answer(b""), greeting)
     try:
         yield server
     finally:

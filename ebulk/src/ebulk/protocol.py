@@ -5,7 +5,7 @@ The server has its own copy: client and server share nothing but the wire.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 API_PATH = "/api/v1"
 
@@ -33,6 +33,8 @@ UPLOAD_CHUNK_SIZE = 16 * MIB
 """Bytes of one PATCH: what a broken connection can cost at the most."""
 
 NANOSECONDS = 1_000_000_000
+TIME_DIGITS = 15
+"""Digits before the point beyond which a time is taken for nonsense: 31 million years."""
 
 
 def seconds(nanoseconds: int) -> str:
@@ -43,8 +45,14 @@ def seconds(nanoseconds: int) -> str:
 
 
 def nanoseconds(text: str) -> int:
-    """The reverse of `seconds`; digits beyond the ninth are cut off. ValueError when `text` is no finite number."""
-    value = Decimal(text)
-    if not value.is_finite():
+    """The reverse of `seconds`; digits beyond the ninth are cut off. ValueError when `text` is no time.
+
+    A lake may send any number: `1e999999999` must not become an integer of a gigabyte.
+    """
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"not a time: {text}") from None
+    if not value.is_finite() or value.adjusted() >= TIME_DIGITS:
         raise ValueError(f"not a time: {text}")
     return int(value.scaleb(9))

@@ -5,6 +5,7 @@ Numbers with a fraction arrive as text (see `Reply.json`), so that times stay ex
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from ebulk.errors import EbulkError
 from ebulk.protocol import nanoseconds
 
 T = TypeVar("T")
+
+SHA_256 = re.compile("sha-256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,7 @@ def member(document: object, name: str, kind: type[T]) -> T:
     """The member of a JSON object, which must be of this type."""
     value = document.get(name) if isinstance(document, dict) else None
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise EbulkError(
-            f"The lake's answer cannot be understood: {name!r} is {value!r}.",
-            "Lake and ebulk may be of different versions; `pip install --upgrade ebulk` gets the newest.",
-        )
+        raise _unclear(f"{name!r} is {value!r}")
     return value
 
 
@@ -137,15 +137,16 @@ def received(document: object) -> Received:
 
 def _size(document: object, name: str) -> int:
     size = member(document, name, int)
-    return size if size >= 0 else member({}, name, int)
+    if size < 0:
+        raise _unclear(f"{name!r} is {size}")
+    return size
 
 
 def _digest(document: object) -> str:
     """A digest becomes part of a file name: nothing but hexadecimal digits may pass."""
     digest = member(document, "digest", str)
-    algorithm, _, hexadecimal = digest.partition(":")
-    if algorithm != "sha-256" or len(hexadecimal) != 64 or not set(hexadecimal) <= set("0123456789abcdef"):
-        raise EbulkError(f"The lake's answer cannot be understood: {digest!r} is no sha-256 digest.")
+    if not SHA_256.fullmatch(digest):
+        raise _unclear(f"{digest!r} is no sha-256 digest")
     return digest
 
 
@@ -154,4 +155,11 @@ def _mtime(document: object) -> int:
     try:
         return nanoseconds(str(value))
     except ValueError:
-        raise EbulkError(f"The lake's answer cannot be understood: {value!r} is no time.") from None
+        raise _unclear(f"{value!r} is no time") from None
+
+
+def _unclear(reason: str) -> EbulkError:
+    return EbulkError(
+        f"The lake's answer cannot be understood: {reason}.",
+        "Lake and ebulk may be of different versions; `pip install --upgrade ebulk` gets the newest.",
+    )

@@ -197,9 +197,9 @@ def _not_connected(error: Exception, host: str) -> str:
         return f"The HTTP proxy cannot be used: {_reason(error)}."
     if isinstance(error, http_errors.NameResolutionError):
         return f"The host {host} cannot be found. Is its name right, and is there a network?"
-    if isinstance(error, http_errors.ConnectTimeoutError):
-        return f"No connection to {host}: it does not answer. Is the server running?"
-    return f"No connection to {host}: {_reason(error)}. Is the server running?"
+    if isinstance(error, http_errors.NewConnectionError):
+        return f"No connection to {host}: {_reason(error)}. Is the server running?"
+    return f"No connection to {host}: it does not answer. Is the server running?"
 
 
 def _tls_failed(error: http_errors.SSLError, host: str) -> EbulkError:

@@ -9,6 +9,7 @@ whole time-out for each, and 64 KiB in a minute is slower than any network that 
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -82,6 +84,40 @@ class Settings:
     def host(self) -> str:
         """Host and port, for messages."""
         return urlsplit(self.url).netloc
+
+
+class _LastLine:
+    """A stream that remembers the last line read from it."""
+
+    def __init__(self, stream: BufferedReader) -> None:
+        self.stream = stream
+        self.line = b""
+
+    def readline(self, limit: int) -> bytes:
+        self.line = self.stream.readline(limit)
+        return self.line
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class WholeResponse(http.client.HTTPResponse):
+    """An answer with all of its header.
+
+    http.client takes the end of the stream for the end of the header, so that in a connection that breaks there, a 206
+    would have lost its Content-Range, and a 204 its Upload-Offset.
+    """
+
+    def begin(self) -> None:
+        """Read the header. IncompleteRead when its end is missing."""
+        stream = self.fp
+        self.fp = lines = _LastLine(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+        if not lines.line:
+            raise http.client.IncompleteRead(b"")
 
 
 class Reply:
@@ -310,10 +346,14 @@ def _pools(watch: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnect
         watch(connection.sock)
 
     class Plain(HTTPConnection):
+        response_class = WholeResponse
+
         def connect(self) -> None:
             connect(self, super().connect)
 
     class Secure(HTTPSConnection):
+        response_class = WholeResponse
+
         def connect(self) -> None:
             connect(self, super().connect)
 

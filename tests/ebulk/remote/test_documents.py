@@ -1,0 +1,75 @@
+"""The lake's JSON becomes values; whatever does not fit is refused with its name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ebulk.errors import EbulkError
+from ebulk.model import FileEntry, Ingestion, StopResult, Upload
+from ebulk.remote import documents
+
+DIGEST = "sha-256:" + "0f" * 32
+ENTRY = {"path": "a/b", "size": 3, "digest": DIGEST, "mtime": 1.5, "mode": "100644"}
+INGESTION = {"data_set": "brain", "id": "i1", "state": "started", "base_version": 2, "uploads": [], "result": None}
+
+
+def parsed(value: object) -> object:
+    """As `Reply.json` parses it."""
+    return json.loads(json.dumps(value), parse_float=str)
+
+
+def test_manifest_item_becomes_an_entry_with_its_exact_time():
+    text = json.dumps(ENTRY).replace("1.5", "1700000000.123456789")
+    entry = documents.entry(json.loads(text, parse_float=str))
+    assert entry == FileEntry("a/b", 3, DIGEST, 1_700_000_000_123_456_789, "100644")
+
+
+def test_whole_and_negative_times_are_taken():
+    assert documents.entry(parsed({**ENTRY, "mtime": 1_700_000_000})).mtime_ns == 1_700_000_000_000_000_000
+    assert documents.entry(parsed({**ENTRY, "mtime": -0.25})).mtime_ns == -250_000_000
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("path", None, "'path' is None"),
+        ("size", "3", "'size' is '3'"),
+        ("size", True, "'size' is True"),
+        ("size", -1, "'size' is -1"),
+        ("digest", "sha-256:../../../etc/passwd", "'sha-256:../../../etc/passwd' is no sha-256 digest"),
+        ("digest", "md5:" + "0" * 64, f"'md5:{'0' * 64}' is no sha-256 digest"),
+        ("mtime", "today", "'today' is no time"),
+        ("mtime", None, "None is no time"),
+        ("mode", 100644, "'mode' is 100644"),
+    ],
+)
+def test_entry_that_does_not_fit_is_refused_with_the_reason(member, value, message):
+    with pytest.raises(EbulkError) as raised:
+        documents.entry(parsed({**ENTRY, member: value}))
+    assert str(raised.value) == f"The lake's answer cannot be understood: {message}."
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "NaN", "Infinity", "1e16"])
+def test_time_that_would_be_a_gigantic_integer_is_refused(number):
+    with pytest.raises(EbulkError, match="is no time"):
+        documents.entry({**ENTRY, "mtime": number})
+
+
+def test_ingestion_has_its_uploads_and_its_result():
+    upload = {"id": "u", "location": "/u", "path": "p", "offset": 5, "length": 9, "digest": None}
+    result = {"version": 3, "added": 1, "modified": 2, "removed": 0}
+    assert documents.ingestion({**INGESTION, "uploads": [upload], "result": result}) == Ingestion(
+        "brain", "i1", "started", 2, (Upload("/u", "p", 5, 9, None),), StopResult(3, 1, 2, 0)
+    )
+    assert documents.ingestion(INGESTION).result is None
+
+
+def test_answer_that_is_no_object_is_refused():
+    with pytest.raises(EbulkError, match="'reference' is None"):
+        documents.data_set([1, 2])
+
+
+def test_user_has_name_and_roles():
+    assert documents.user({"name": "ada", "roles": ["Contributor"]}) == documents.User("ada", ("Contributor",))
