@@ -98,9 +98,11 @@ class Credentials:
         except FileNotFoundError:
             return {"format": FORMAT, "default": None, "lakes": {}}
         except ValueError as error:
-            raise EbulkError(f"{self.path} is damaged", "remove it, then log in again") from error
+            raise EbulkError(f"{self.path} is damaged.", "Remove it, then log in again.") from error
         if not isinstance(everything, dict) or everything.get("format") != FORMAT:
-            raise EbulkError(f"{self.path} was written by another ebulk", "update ebulk, or remove it and log in again")
+            raise EbulkError(
+                f"{self.path} was written by another ebulk.", "Update ebulk, or remove it and log in again."
+            )
         return everything
 
     def _write(self, everything: dict[str, Any]) -> None:

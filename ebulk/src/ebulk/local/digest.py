@@ -41,7 +41,7 @@ def to_raw(text: str) -> bytes:
     except ValueError:
         raw = b""
     if not text.startswith(ALGORITHM) or len(raw) != hashlib.sha256().digest_size:
-        raise EbulkError(f"the lake sent the digest {shown(text)}, which is no sha-256", "update ebulk, or the lake")
+        raise EbulkError(f"The lake sent the digest {shown(text)}, which is no sha-256.", "Update ebulk, or the lake.")
     return raw
 
 
@@ -57,13 +57,13 @@ def measure(root: str, found: Found, stop: threading.Event | None = None) -> Mea
             if measured:
                 return measured
     except FileNotFoundError as error:
-        raise ChangedError(f"{shown(found.path)} was removed meanwhile", "run the same command again") from error
+        raise ChangedError(f"{shown(found.path)} was removed meanwhile.", "Run the same command again.") from error
     except OSError as error:
         raise EbulkError(
-            f"{shown(found.path)} can't be read: {error.strerror}", "make it readable or move it away, then try again"
+            f"{shown(found.path)} can't be read: {error.strerror}.", "Make it readable or move it away, then try again."
         ) from error
     raise ChangedError(
-        f"{shown(found.path)} changes while it is read", "run the same command again when nothing writes to it"
+        f"{shown(found.path)} changes while it is read.", "Run the same command again when nothing writes to it."
     )
 
 

@@ -53,17 +53,17 @@ def create(path: Path, reference: str | None = None, url: str | None = None) -> 
     if root.is_symlink() or root.exists():
         root = root.resolve()
         if not root.is_dir():
-            raise EbulkError(f"{shown(str(path))} is not a folder", "a data set is a folder with files in it")
+            raise EbulkError(f"{shown(str(path))} is not a folder.", "A data set is a folder with files in it.")
     name = check_reference(reference if reference is not None else root.name)
     around = _around(root)
     if around == root:
         raise EbulkError(
-            f"{shown(str(path))} is a data set folder already", "`ebulk status` says what has changed in it"
+            f"{shown(str(path))} is a data set folder already.", "`ebulk status` says what has changed in it."
         )
     if around:
         raise EbulkError(
-            f"{shown(str(path))} is within the data set folder {shown(str(around))}",
-            "a data set can't hold another: make it beside that folder",
+            f"{shown(str(path))} is within the data set folder {shown(str(around))}.",
+            "A data set can't hold another: make it beside that folder.",
         )
     (root / CONTROL_FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Folder(root, name, url)
@@ -77,10 +77,10 @@ def load(path: Path) -> Folder:
         around = _around(path.absolute())
         if around:
             raise EbulkError(
-                f"{shown(str(path))} is a folder within the data set folder {shown(str(around))}",
-                "name that folder, and choose a part of it by --directory",
+                f"{shown(str(path))} is a folder within the data set folder {shown(str(around))}.",
+                "Name that folder, and choose a part of it by --directory.",
             )
-        raise EbulkError(f"{shown(str(path))} is not a data set folder", f"`ebulk init {path}` makes it one")
+        raise EbulkError(f"{shown(str(path))} is not a data set folder.", f"`ebulk init {path}` makes it one.")
     return _read(path.resolve())
 
 
@@ -95,7 +95,7 @@ def find_here(start: Path) -> Folder:
     folder = find(start)
     if folder is None:
         raise EbulkError(
-            "this folder is not in a data set folder", "name one, or make one of this folder by `ebulk init .`"
+            "This folder is not in a data set folder.", "Name one, or make one of this folder by `ebulk init .`."
         )
     return folder
 
@@ -114,14 +114,14 @@ def _read(root: Path) -> Folder:
     try:
         config = json.loads(path.read_bytes())
         if config["format"] > FORMAT:
-            raise EbulkError(f"{path} was written by a newer ebulk", "update ebulk on this machine")
+            raise EbulkError(f"{path} was written by a newer ebulk.", "Update ebulk on this machine.")
         url, reference = config["url"], config["reference"]
         if not isinstance(reference, str) or not (url is None or isinstance(url, str)):
             raise TypeError
         check_reference(reference)
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise EbulkError(
-            f"{path} is damaged", f'it should read {{"format": {FORMAT}, "url": null, "reference": "NAME"}}'
+            f"{path} is damaged.", f'It should read {{"format": {FORMAT}, "url": null, "reference": "NAME"}}.'
         ) from error
     return Folder(root, reference, url)
 

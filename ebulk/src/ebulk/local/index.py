@@ -170,7 +170,7 @@ class Index:
     def _prepare(self) -> None:
         (number,) = self._connection.execute("PRAGMA user_version").fetchone()
         if number > FORMAT:
-            raise EbulkError(f"{self._path} was written by a newer ebulk", "update ebulk on this machine")
+            raise EbulkError(f"{self._path} was written by a newer ebulk.", "Update ebulk on this machine.")
         if not number:
             self._connection.executescript(SCHEMA)
 
@@ -181,11 +181,11 @@ class Index:
         except sqlite3.Error as error:
             if "disk is full" in str(error):
                 raise DiskFullError(
-                    f"the disk with {self._path} is full", "make room, then run the same command again: it goes on"
+                    f"The disk with {self._path} is full.", "Make room, then run the same command again: it goes on."
                 ) from error
             raise EbulkError(
-                f"the index {self._path} can't be used: {error}",
-                "remove it and pull: files that are the same as in the lake stay as they are",
+                f"The index {self._path} can't be used: {error}.",
+                "Remove it and pull: files that are the same as in the lake stay as they are.",
             ) from error
 
     @contextmanager

@@ -24,8 +24,8 @@ class Lock:
     def __enter__(self) -> Lock:
         if not self.acquire():
             raise EbulkError(
-                f"another ebulk{self._holder()} is at work in this data set folder",
-                "wait for it, or end it, then try again",
+                f"Another ebulk{self._holder()} is at work in this data set folder.",
+                "Wait for it, or end it, then try again.",
             )
         return self
 

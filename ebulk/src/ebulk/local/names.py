@@ -45,8 +45,8 @@ def check_path(path: str) -> str:
     problem = path_problem(path)
     if problem:
         raise EbulkError(
-            f"the lake has a file {shown(path)} that can't be written here: it {problem}",
-            "nothing was written; whoever runs the lake should look at this data set",
+            f"The lake has a file {shown(path)} that can't be written here: it {problem}.",
+            "Nothing was written; whoever runs the lake should look at this data set.",
         )
     return path
 
@@ -59,7 +59,7 @@ def check_directory(directory: str) -> str:
     problem = path_problem(text)
     if problem:
         raise UsageError(
-            f"{shown(directory)} is no folder of a data set: it {problem}", "give it relative to the data set"
+            f"{shown(directory)} is no folder of a data set: it {problem}.", "Give it relative to the data set."
         )
     return text
 
@@ -68,7 +68,7 @@ def check_reference(reference: str) -> str:
     """Return `reference` if a data set may have this name; otherwise UsageError says why not."""
     problem = _reference_problem(reference)
     if problem:
-        raise UsageError(f"{shown(reference)} can't be the reference of a data set: it {problem}")
+        raise UsageError(f"{shown(reference)} can't be the reference of a data set: it {problem}.")
     return reference
 
 
@@ -150,8 +150,8 @@ class Capacity:
             size > self.name_size and any(len(os.fsencode(name)) > self.name_size for name in path.split("/"))
         ):
             raise EbulkError(
-                f"the file {shown(path)} can't be written here: its name is too long for this file system",
-                "pull into a folder with a shorter path, or on another file system",
+                f"The file {shown(path)} can't be written here: its name is too long for this file system.",
+                "Pull into a folder with a shorter path, or on another file system.",
             )
         if self.case_insensitive:
             self._check_case(path)
@@ -164,8 +164,8 @@ class Capacity:
             other = self._folded.setdefault(part.casefold(), part)
             if other != part:
                 raise EbulkError(
-                    f"{shown(part)} and {shown(other)} can't both be here: for this file system they are the same name",
-                    "pull on a file system that tells upper case from lower case",
+                    f"{shown(part)} and {shown(other)} can't both be here: for this file system they are the same name.",
+                    "Pull on a file system that tells upper case from lower case.",
                 )
 
 

@@ -41,7 +41,7 @@ class Tree:
             return None
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
             kind = "folder" if stat.S_ISDIR(status.st_mode) else "special file"
-            raise ConflictError(f"a {kind} is in the way of {shown(path)}", "move it away, then pull again", (path,))
+            raise ConflictError(f"A {kind} is in the way of {shown(path)}.", "Move it away, then pull again.", (path,))
         return found_from(path, disk, status)
 
     def place(self, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
@@ -97,7 +97,7 @@ class Tree:
         now = self.look(path, disk)
         if now != expected:
             raise ConflictError(
-                f"{shown(path)} changed here during the pull", "the same command again looks at it anew", (path,)
+                f"{shown(path)} changed here during the pull.", "The same command again looks at it anew.", (path,)
             )
 
     def _place_link(self, part: Path, parent: int, name: str, mtime_ns: int) -> None:
@@ -139,10 +139,10 @@ class Tree:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFullError(
-                    f"there is no room for {shown(path)}", "make room, then run the same command again: it goes on"
+                    f"There is no room for {shown(path)}.", "Make room, then run the same command again: it goes on."
                 ) from error
             raise EbulkError(
-                f"{shown(path)} can't be written: {error.strerror}", "what was pulled so far is kept"
+                f"{shown(path)} can't be written: {error.strerror}.", "What was pulled so far is kept."
             ) from error
 
 
@@ -160,5 +160,5 @@ def _open_folder(name: str, parent: int, create: bool) -> int:
 def _in_the_way(folder: str, disk: str, root: Path) -> ConflictError:
     kind = "a symbolic link" if (root / folder).is_symlink() else "a file"
     return ConflictError(
-        f"{shown(disk)} can't be written: {shown(folder)} is {kind} here", "move it away, then pull again", (folder,)
+        f"{shown(disk)} can't be written: {shown(folder)} is {kind} here.", "Move it away, then pull again.", (folder,)
     )

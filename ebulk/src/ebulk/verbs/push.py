@@ -189,7 +189,7 @@ class _Push:
             elif found is None:
                 yield kind.value, Found(path, path, 0, 0, 0, 0, "")
             else:
-                if found.mode != SYMLINK and not os.access(f"{self._root}/{found.disk}", os.R_OK):
+                if found.mode != SYMLINK and not os.access(f"{self._root}/{found.disk}", os.R_OK, effective_ids=True):
                     problems.append(Problem(path, "can't be read: permission denied"))
                 yield kind.value, found
         refuse(problems)
