@@ -111,11 +111,14 @@ class WholeResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         """Read the header. IncompleteRead when its end is missing."""
         stream = self.fp
-        self.fp = lines = _LastLine(stream)  # type: ignore[assignment]
+        lines: Any = _LastLine(stream)
+        self.fp = lines
         try:
             super().begin()
         finally:
-            self.fp = stream
+            # It isn't when the answer is not HTTP: then it was closed.
+            if self.fp is lines:
+                self.fp = stream
         if not lines.line:
             raise http.client.IncompleteRead(b"")
 
