@@ -91,9 +91,11 @@ class Lake:
 
         Only those whose path begins with the text `prefix`, where one is given.
         """
-        query = {"limit": str(MANIFEST_LIMIT), "prefix": prefix}
+        query = {"limit": str(MANIFEST_LIMIT)}
         if version is not None:
             query["version"] = str(version)
+        if prefix:
+            query["prefix"] = prefix
         pages = self._pages(f"{data_set_path(reference)}/manifest", query)
         first = next(pages)
 
@@ -164,7 +166,7 @@ class Lake:
         cursor: str | None = ""
         while cursor is not None:
             asked = {**query, "cursor": cursor} if cursor else query
-            page = self._get(f"{path}?{urlencode({name: value for name, value in asked.items() if value})}")
+            page = self._get(_with_query(path, asked))
             following = documents.optional(page, "next", str)
             if following is not None and following == cursor:
                 raise failure.not_a_lake(self.url, "a list without an end")
@@ -189,6 +191,10 @@ def file_path(reference: str, path: str) -> str:
 
 def _ingestion_path(reference: str, id: str) -> str:
     return f"{data_set_path(reference)}/ingestions/{_segment(id)}"
+
+
+def _with_query(path: str, query: dict[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 def _segment(text: str) -> str:
