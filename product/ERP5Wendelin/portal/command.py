@@ -46,8 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (WendelinError, OSError) as error:
+    except WendelinError as error:
         return fail(str(error), 1, arguments.debug)
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1, arguments.debug)
     except KeyboardInterrupt:
         return fail("interrupted", 130, arguments.debug)
     except Exception as error:  # a fault of ours, or of a storage: still one line, and --debug for who looks into it

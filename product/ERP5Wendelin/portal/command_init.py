@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import shlex
 from functools import partial
 from typing import Any
 
 from Products.ERP5Wendelin.portal.command_password import read_password_file
-from Products.ERP5Wendelin.portal.instance import Instance, create
+from Products.ERP5Wendelin.portal.instance import SITE, Instance, create
+from Products.ERP5Wendelin.portal.root import enter_site
 from Products.ERP5Wendelin.portal.setup import make_site
 from Products.ERP5Wendelin.portal.users import add_user
 
@@ -20,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
         "--storage",
         metavar="URI",
         help="where the data goes: file:///…/Data.fs (default: var/Data.fs in DIR), zeo://HOST:PORT, neo://…,"
-        " postgresql://… or mysql://…",
+        " postgresql://… or mysql://…; a site that is there already is served as it is",
     )
     parser.add_argument("--admin-user", metavar="NAME", default="admin", help="the first manager (default: admin)")
     parser.add_argument(
@@ -35,17 +37,28 @@ def run(arguments: argparse.Namespace) -> None:
     password = read_password_file(arguments.admin_password_file) if arguments.admin_password_file else None
     instance = create(arguments.directory, arguments.storage, partial(populate, arguments.admin_user, password))
     print(f"Made the instance {instance.directory}")
-    print(f"Manager:  {arguments.admin_user}")
-    if password is None:
-        print(f"Password: {instance.admin_password.read_text(encoding='utf-8').strip()}")
+    if instance.admin_password.exists():
+        print(f"Manager:  {arguments.admin_user}")
+        print(f"Password: {read_password_file(str(instance.admin_password))}")
         print(f"          kept in {instance.admin_password}, which only you can read")
-    print(f"Serve it with: wendelin serve {arguments.directory}")
+    elif password is not None:
+        print(f"Manager:  {arguments.admin_user}, with the password of {arguments.admin_password_file}")
+    else:
+        print("The storage has a site already: its users are as they were.")
+    print(f"Serve it with: wendelin serve {shlex.quote(arguments.directory)}")
 
 
 def populate(user: str, password: str | None, instance: Instance, app: Any) -> None:
-    """Make the site and its first manager; write the password down if we made it up."""
-    site = make_site(app)
-    if password is None:
-        password = secrets.token_urlsafe(15)
-        instance.admin_password.write_text(password + "\n", encoding="utf-8")
-    add_user(site, user, "manager", password)
+    """Make the site and its first manager; write the password down if it is made up here.
+
+    A storage may hold a site already, where several servers share a storage: it stays as it is.
+    """
+    if app.hasObject(SITE):
+        site = enter_site(app)
+    else:
+        site = make_site(app)
+        if password is None:
+            password = secrets.token_urlsafe(15)
+            instance.admin_password.write_text(password + "\n", encoding="utf-8")
+    if password is not None:
+        add_user(site, user, "manager", password)

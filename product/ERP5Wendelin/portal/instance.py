@@ -148,7 +148,7 @@ def create(directory: str | Path, uri: str | None, populate: Callable[[Instance,
         instance.unfinished_zope_conf.rename(instance.zope_conf)
     except BaseException:
         clear(instance)
-        if not existed:
+        if not existed and instance.directory.exists():
             instance.directory.rmdir()
         raise
     return instance
@@ -161,18 +161,24 @@ def check_is_free(instance: Instance) -> None:
         raise Conflict(f"{directory} is an instance already. Serve it with: wendelin serve {directory}")
     if instance.unfinished_zope_conf.exists():
         clear(instance)
-    if directory.is_dir() and any(directory.iterdir()):
-        raise Conflict(f"{directory} is not empty: name a new or an empty directory.")
-    if directory.exists() and not directory.is_dir():
+    if directory.is_dir():
+        if any(directory.iterdir()):
+            raise Conflict(f"{directory} is not empty: name a new or an empty directory.")
+    elif directory.exists():
         raise Conflict(f"{directory} is a file: name a new or an empty directory.")
+    elif not directory.parent.is_dir():
+        raise NotFound(f"There is no directory {directory.parent} to make {directory.name} in.")
 
 
 def lay_out(instance: Instance, uri: str | None) -> None:
     """Make the directories and the unfinished configuration, private to this user."""
-    for directory in (instance.directory, instance.etc, instance.var, instance.log, instance.tmp):
-        directory.mkdir(parents=directory == instance.directory, exist_ok=True)
-        directory.chmod(0o700)
-    instance.unfinished_zope_conf.write_text(zope_conf(instance, uri), encoding="utf-8")
+    text = zope_conf(instance, uri)
+    instance.directory.mkdir(exist_ok=True)
+    instance.directory.chmod(0o700)
+    instance.etc.mkdir()
+    instance.unfinished_zope_conf.write_text(text, encoding="utf-8")  # from here on it can be told what this was
+    for directory in (instance.var, instance.log, instance.tmp):
+        directory.mkdir()
 
 
 def zope_conf(instance: Instance, uri: str | None) -> str:
