@@ -146,7 +146,7 @@ def test_stop_before_all_has_arrived_is_422_with_what_is_missing(server, push):
 
 def test_stop_over_what_another_push_changed_is_409_with_paths_and_version(server, ingestions):
     pushes = [server.request("POST", ingestions).headers["Location"] for _ in range(2)]
-    for push, mode in zip(pushes, ["100644", "100755"]):
+    for push, mode in zip(pushes, ["100644", "100755"], strict=True):
         server.request("POST", f"{push}/plan", {"files": [file(size=0, digest=EMPTY, mode=mode)]})
     assert server.request("POST", f"{pushes[0]}/stop").status == 200
     answer = server.request("POST", f"{pushes[1]}/stop")

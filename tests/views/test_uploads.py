@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 DATA = bytes(range(256)) * 1200
-HALF = len(DATA) // 2
+LENGTH = len(DATA)
+HALF = LENGTH // 2
 DIGEST = f"sha-256:{hashlib.sha256(DATA).hexdigest()}"
 PIECE = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
@@ -31,7 +32,7 @@ def push(server) -> str:
 def create(server, push):
     """Begin an upload of DATA; answers the response."""
 
-    def create(body=None, length=len(DATA), headers=(), **values):
+    def create(body=None, length=LENGTH, headers=(), **values):
         sent = {
             "Tus-Resumable": "1.0.0",
             "Upload-Length": str(length),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-
-from zope.interface import implementer
-from ZPublisher.Iterators import IUnboundStreamIterator
 
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -18,31 +15,11 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @dataclass
 class Answer:
-    """A response: `body` is bytes, an IUnboundStreamIterator, or None for none."""
+    """A response: `body` is bytes, what the publisher takes as a stream (`ZPublisher.Iterators`), or None for none."""
 
     body: Any = None
     status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@implementer(IUnboundStreamIterator)
-class Chunks:
-    """An iterator of bytes as a body that is sent while it is made."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Chunks:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        """Let go of what it reads from; the gateway calls it when the client has gone, too."""
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
 
 
 def as_json(data: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Answer:
@@ -77,13 +54,14 @@ def write(answer: Answer, response: Any, always: Mapping[str, str], head: bool) 
     response.setStatus(int(answer.status))
     for name, value in {**always, **answer.headers}.items():
         response.setHeader(name, value)
-    body = answer.body or b""
-    if isinstance(body, bytes):
-        if body or not response.getHeader("Content-Length"):
-            response.setHeader("Content-Length", str(len(body)))
-        if not head:
+    body = answer.body
+    if body is None or isinstance(body, bytes):
+        if body is not None or not response.getHeader("Content-Length"):
+            response.setHeader("Content-Length", str(len(body or b"")))
+        if body and not head:
             response.setBody(body)
     elif head:
         body.close()
+        response._streaming = 1  # its length is not known, so the response has none
     else:
         response.setBody(body)
