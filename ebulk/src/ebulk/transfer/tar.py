@@ -176,11 +176,12 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         digits, space, _ = data[position : position + 20].partition(b" ")
         if not space or not digits.isdigit() or int(digits) <= len(digits):
             raise _malformed("a pax record has no length")
-        keyword, equals, value = data[position + len(digits) + 1 : position + int(digits)].partition(b"=")
-        if not equals or not value.endswith(b"\n"):
+        end = position + int(digits)
+        keyword, equals, value = data[position + len(digits) + 1 : end].partition(b"=")
+        if end > len(data) or not equals or not value.endswith(b"\n"):
             raise _malformed("a pax record is broken")
         records[keyword] = value[:-1]
-        position += int(digits)
+        position = end
     return records
 
 
