@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Products.CMFCore.PortalContent import PortalContent
 
 from Products.ERP5Wendelin.content.catalogue import words_of
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
 
@@ -24,11 +24,14 @@ def now() -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0)
 
 
+@declared
 class Base(PortalContent):
     """A document of the site; subclasses set `portal_type` and `meta_type`, which are equal."""
 
     security = ClassSecurityInfo()
     security.declareObjectProtected(View)
+    security.setDefaultAccess("deny")
+    security.declarePrivate("created", "modified")
 
     portal_type = meta_type = "Base Document"
     editable = ("title", "description")
@@ -113,6 +116,3 @@ class Base(PortalContent):
     def notifyModified(self) -> None:
         """Set the modification date; the catalogue calls it when the whole document is reindexed."""
         self.modified = now()
-
-
-InitializeClass(Base)

@@ -12,11 +12,13 @@ import unicodedata
 from functools import reduce
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
+from AccessControl.SecurityInfo import ClassSecurityInfo
 from BTrees.IIBTree import IISet, IITreeSet, intersection, multiunion
 from Products.CMFCore.CatalogTool import CatalogTool
 from Products.PluginIndexes.FieldIndex.FieldIndex import FieldIndex
 from Products.PluginIndexes.KeywordIndex.KeywordIndex import KeywordIndex
+
+from Products.ERP5Wendelin.content.declaration import declared
 
 FIELDS = ("portal_type", "reference", "validation_state", "simulation_state", "data_set")
 """Indexed by their value. `data_set` is an ingestion's: the reference of the data set it pushes to."""
@@ -39,19 +41,20 @@ def prefixes(search: str) -> dict[str, Any]:
     return {"query": words_of(search) or [LAST], "operator": "and"}
 
 
+@declared
 class WordIndex(KeywordIndex):
     """An index of a document's words, found by how they begin. State: that of KeywordIndex."""
+
+    security = ClassSecurityInfo()
 
     meta_type = "Wendelin Word Index"
     query_options = ("query", "operator")
 
+    @security.private
     def query_index(self, record: Any, resultset: Any = None) -> Any:
         """The documents that have, for each of the keys, a word that begins with it."""
         found = (multiunion([_as_set(rows) for rows in self._index.values(key, key + LAST)]) for key in record.keys)
         return reduce(intersection, found, resultset)
-
-
-InitializeClass(WordIndex)
 
 
 def install(catalog: CatalogTool) -> None:

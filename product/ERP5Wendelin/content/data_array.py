@@ -8,20 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 
 from Products.ERP5Wendelin.content.base import Base
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.state import change_state, state_of
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.array import Array
 
 
+@declared
 class DataArray(Base):
     """An array with a shape and a dtype, with ERP5's methods."""
 
     security = ClassSecurityInfo()
+    security.declarePrivate("array")
 
     portal_type = meta_type = "Data Array"
 
@@ -67,6 +69,3 @@ class DataArray(Base):
         if self.array is None:
             raise Conflict(f"Data Array {self.reference or self.id!r} has no array yet: give it one with initArray.")
         return self.array
-
-
-InitializeClass(DataArray)

@@ -20,7 +20,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_base
 from BTrees.Length import Length
@@ -28,6 +27,7 @@ from BTrees.OOBTree import OOBTree, OOTreeSet
 from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.base import Base, now
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.state import change_state, state_of
 from Products.ERP5Wendelin.content.upload import LIFETIME, Upload
@@ -39,11 +39,13 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 """How exact `modified` is; pieces that arrive at the same time would otherwise conflict in the document's record."""
 
 
+@declared
 @implementer(IDataIngestion)
 class DataIngestion(Base):
     """An arrival of data: 'started', then 'stopped' or 'cancelled'."""
 
     security = ClassSecurityInfo()
+    security.declarePrivate("staged", "expected", "removed", "uploads", "contents", "file_count", "size", "result")
 
     portal_type = meta_type = "Data Ingestion"
 
@@ -165,6 +167,3 @@ class DataIngestion(Base):
         kept = self.contents.get(entry[3])
         if kept is not None and kept[0] is entry[0]:
             del self.contents[entry[3]]
-
-
-InitializeClass(DataIngestion)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from AccessControl.class_init import InitializeClass
-
 from Products.ERP5Wendelin.content.data_ingestion import DataIngestion
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.module import Module
 
 
+@declared
 class DataIngestionModule(Module):
     """The folder of all Data Ingestions."""
 
     portal_type = meta_type = "Data Ingestion Module"
     document_class = DataIngestion
-
-
-InitializeClass(DataIngestionModule)

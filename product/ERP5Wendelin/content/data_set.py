@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
 from BTrees.OOBTree import OOBTree
 from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.base import Base
-from Products.ERP5Wendelin.content.data_stream import DataStream
+from Products.ERP5Wendelin.content.data_stream import DataStream, file_stream
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.manifest import Manifest
 from Products.ERP5Wendelin.content.state import change_state, state_of
 from Products.ERP5Wendelin.content.version import Version
@@ -25,11 +25,13 @@ from Products.ERP5Wendelin.interfaces import IDataSet
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 
 
+@declared
 @implementer(IDataSet)
 class DataSet(Base):
     """A data set; `manifest` has its files."""
 
     security = ClassSecurityInfo()
+    security.declarePrivate("manifest")
 
     portal_type = meta_type = "Data Set"
 
@@ -66,7 +68,7 @@ class DataSet(Base):
         entry = self.manifest.get(path, version)
         if entry is None:
             raise NotFound(f"{self.reference} has no file {path!r}.")
-        return DataStream.of_entry(path, entry).__of__(self)
+        return file_stream(path, entry).__of__(self)
 
     @security.protected(ModifyPortalContent)
     def changeState(self, transition: str) -> None:
@@ -86,6 +88,3 @@ class DataSet(Base):
         if self.getValidationState() == "draft":
             self.changeState("validate")
         return version
-
-
-InitializeClass(DataSet)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from BTrees.OOBTree import OOBTree, OOTreeSet
 from Products.CMFCore.interfaces import ICatalogTool
@@ -18,6 +17,7 @@ from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.catalogue import prefixes
 from Products.ERP5Wendelin.content.data_set import DataSet
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.module import Module
 from Products.ERP5Wendelin.content.path import check_reference
@@ -32,6 +32,7 @@ LAST = b"\xff"
 STATES = ("draft", "validated", "published", "invalidated")
 
 
+@declared
 @implementer(IDataSetModule)
 class DataSetModule(Module):
     """The folder of all data sets."""
@@ -100,6 +101,3 @@ class DataSetModule(Module):
         """Note that a data set has got a content; small ones are not worth a look-up in all data sets."""
         if size >= SMALL_FILE_SIZE:
             self._contents.add(digest + id.encode())
-
-
-InitializeClass(DataSetModule)

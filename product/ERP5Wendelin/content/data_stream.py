@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
 
 from Products.ERP5Wendelin.content.base import Base
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.state import change_state, state_of
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
@@ -25,10 +25,12 @@ from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, Vie
 from Products.ERP5Wendelin.storage.stream import ByteStream
 
 
+@declared
 class DataStream(Base):
     """A document over a range of bytes, with ERP5's methods."""
 
     security = ClassSecurityInfo()
+    security.declarePrivate("stream")
 
     portal_type = meta_type = "Data Stream"
 
@@ -36,14 +38,6 @@ class DataStream(Base):
     offset = 0
     length: int | None = None
     sha256: bytes | None = None
-
-    @classmethod
-    def of_entry(cls, path: str, entry: Entry) -> DataStream:
-        """The stream of a data set's file; to be wrapped in the data set, and not to be stored."""
-        document = cls(path.rpartition("/")[2], reference=path)
-        document.stream, document.offset, document.length = entry.stream, entry.offset, entry.size
-        document.sha256 = entry.digest
-        return document
 
     @security.protected(View)
     def getValidationState(self) -> str:
@@ -91,4 +85,9 @@ class DataStream(Base):
         return b"".join(self.iterate(start, stop))
 
 
-InitializeClass(DataStream)
+def file_stream(path: str, entry: Entry) -> DataStream:
+    """The Data Stream of a data set's file; to be wrapped in the data set, and not to be stored."""
+    document = DataStream(path.rpartition("/")[2], reference=path)
+    document.stream, document.offset, document.length = entry.stream, entry.offset, entry.size
+    document.sha256 = entry.digest
+    return document

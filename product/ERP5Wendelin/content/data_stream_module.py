@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from AccessControl.class_init import InitializeClass
-
 from Products.ERP5Wendelin.content.data_stream import DataStream
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.module import Module
 
 
+@declared
 class DataStreamModule(Module):
     """The folder of all Data Streams that are stored."""
 
     portal_type = meta_type = "Data Stream Module"
     document_class = DataStream
-
-
-InitializeClass(DataStreamModule)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import secrets
 from typing import Any, ClassVar
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from BTrees.OIBTree import OIBTree
 from Products.CMFCore.CMFBTreeFolder import CMFBTreeFolder
@@ -19,6 +18,7 @@ from zope.event import notify
 from zope.lifecycleevent import ObjectCreatedEvent
 
 from Products.ERP5Wendelin.content.base import Base
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.permissions import AccessContentsInformation, AddDataSet
 
@@ -28,6 +28,7 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+@declared
 class Module(CMFBTreeFolder):
     """A folder of documents; subclasses set `portal_type`, `meta_type` (equal) and `document_class`."""
 
@@ -52,6 +53,3 @@ class Module(CMFBTreeFolder):
         notify(ObjectCreatedEvent(document))
         self._setObject(document.getId(), document)
         return self._getOb(document.getId())
-
-
-InitializeClass(Module)

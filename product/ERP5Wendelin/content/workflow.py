@@ -126,6 +126,10 @@ def _definition(workflow: Workflow) -> DCWorkflowDefinition:
 
 def _record_history(definition: DCWorkflowDefinition) -> None:
     """Keep with each change of state who made it and when."""
-    for name, expression in (("action", "transition"), ("actor", "user/getId"), ("time", "state_change/getDateTime")):
+    for name, expression in (
+        ("action", "transition/getId|nothing"),
+        ("actor", "user/getId"),
+        ("time", "state_change/getDateTime"),
+    ):
         definition.variables.addVariable(name)
         definition.variables[name].setProperties(description="", default_expr=expression, for_status=1, update_always=1)

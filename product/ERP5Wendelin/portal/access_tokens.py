@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from BTrees.OOBTree import OOBTree
 from persistent import Persistent
@@ -25,6 +24,7 @@ from Products.PluggableAuthService.plugins.BasePlugin import BasePlugin
 from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.module import new_id
 from Products.ERP5Wendelin.errors import BadInput, NotFound
 from Products.ERP5Wendelin.interfaces import IAccessTokens
@@ -51,6 +51,7 @@ class AccessToken(Persistent):
         return saved if saved["used"] >= new["used"] else new
 
 
+@declared
 @implementer(IAccessTokens, IExtractionPlugin, IAuthenticationPlugin)
 class AccessTokens(BasePlugin):
     """The tokens of all users."""
@@ -115,9 +116,6 @@ class AccessTokens(BasePlugin):
         if token.used != today:
             token.used = today
         return token.user_id, token.user_id
-
-
-InitializeClass(AccessTokens)
 
 
 def _digest(secret: str) -> bytes:

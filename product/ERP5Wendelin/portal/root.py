@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from Products.CMFCore.PortalObject import PortalObjectBase
 from zope.component.hooks import setSite
 
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.errors import NotFound
 
 
+@declared
 class ERP5Site(PortalObjectBase):
     """A lake: modules of documents, and the tools they need."""
 
@@ -21,9 +22,6 @@ class ERP5Site(PortalObjectBase):
 
     __ac_roles__ = ("Contributor", "Downloader")
     """Roles defined here, besides Zope's Manager, Owner, Authenticated and Anonymous."""
-
-
-InitializeClass(ERP5Site)
 
 
 def enter_site(app: Any, id: str = "erp5") -> ERP5Site:

@@ -18,10 +18,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from AccessControl.class_init import InitializeClass
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from AuthEncoding import AuthEncoding
 from Products.PluggableAuthService.plugins.ZODBUserManager import ZODBUserManager
+
+from Products.ERP5Wendelin.content.declaration import declared
 
 REMEMBERED_SECONDS = 300
 REMEMBERED_LENGTH = 1_000
@@ -68,6 +69,7 @@ def nobodys_hash() -> bytes:
     return hash_password(secrets.token_hex())
 
 
+@declared
 class UserManager(ZODBUserManager):
     """Users of the site: name (which is the id, too) and password."""
 
@@ -87,6 +89,3 @@ class UserManager(ZODBUserManager):
 
     def _pw_encrypt(self, password: str) -> bytes:
         return hash_password(password)
-
-
-InitializeClass(UserManager)
