@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
+from zlib import adler32
 
 from ZODB import DB
 from zope.interface import implementer
@@ -25,6 +26,9 @@ from .blocks import Blocks
 
 BATCH = 1_000
 """Entries looked up at a time."""
+
+BLOCKS = 8
+"""Blocks kept in memory: neighbours in a folder may come from as many pushes without reading a block twice."""
 
 PIECE_SIZE = 256 * KIB
 """About how many bytes are given out at a time: small files are put together."""
@@ -76,7 +80,7 @@ class Archive:
         self._version = version
         self._prefix = prefix
         self._paths = paths
-        self._blocks = Blocks(database)
+        self._blocks = Blocks(database, BLOCKS)
         self._pieces = self._together()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -202,5 +206,7 @@ def _record(  # noqa: PLR0917 - the fields in their order
         )
     )
     end = b"".join((kind, target[:NAME_SIZE].ljust(NAME_SIZE, b"\0"), b"ustar\x0000"))
-    checksum = sum(start) + sum(end) + 8 * ord(" ")
+    # The lower half of adler32 is the sum of the bytes, plus 1, and twenty times as fast as sum(). It is exact up to
+    # 65,520: two names of 100 bytes come to 51,000, and the digits and the rest to less than 4,000.
+    checksum = (adler32(end, adler32(start)) & 0xFFFF) - 1 + 8 * ord(" ")
     return b"".join((start, b"%06o\0 " % checksum, end)).ljust(RECORD, b"\0")

@@ -8,6 +8,8 @@ behind. That is safe, for what a reader may see of a stream never changes.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from ZODB import DB
 
 from ..storage.block import BLOCK_SIZE
@@ -15,30 +17,33 @@ from ..storage.transaction import separate_connection
 
 
 class Blocks:
-    """Reads streams by their object id; keeps the last block, since small files lie many in one."""
+    """Reads streams by their object id; keeps the `capacity` blocks used last, since many small files lie in one."""
 
-    def __init__(self, database: DB) -> None:
+    def __init__(self, database: DB, capacity: int = 1) -> None:
         self._database = database
-        self._key: tuple[bytes, int] | None = None
-        self._block = memoryview(b"")
+        self._capacity = capacity
+        self._blocks: OrderedDict[tuple[bytes, int], memoryview] = OrderedDict()
 
     def piece(self, oid: bytes, start: int, stop: int) -> memoryview:
         """The bytes of a stream from `start` up to `stop` or the end of the block, whichever is nearer."""
         number, offset = divmod(start, BLOCK_SIZE)
-        if self._key != (oid, number):
-            self._load(oid, number)
-        return self._block[offset : offset + stop - start]
+        key = oid, number
+        block = self._blocks.get(key)
+        if block is None:
+            while len(self._blocks) >= self._capacity:
+                self._blocks.popitem(last=False)
+            block = self._blocks[key] = self._load(oid, number)
+        elif self._capacity > 1:
+            self._blocks.move_to_end(key)
+        return block[offset : offset + stop - start]
 
     def clear(self) -> None:
-        """Let go of the block."""
-        self._key = None
-        self._block = memoryview(b"")
+        """Let go of all blocks."""
+        self._blocks.clear()
 
-    def _load(self, oid: bytes, number: int) -> None:
-        self.clear()
+    def _load(self, oid: bytes, number: int) -> memoryview:
         with separate_connection(self._database) as connection:
             stream = connection.get(oid)
             start = number * BLOCK_SIZE
             pieces = list(stream.chunks(start, min(start + BLOCK_SIZE, stream.size)))
-        self._block = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()
-        self._key = oid, number
+        return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()
