@@ -9,7 +9,22 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize(
     "path",
-    ["a", "a/b.txt", "é/ü", "…", "a b", "ab:c", "sub/.ebulk", ".ebulk2", "日本/語", "x" * 255, "C", "-rf", "a/..b", "🙂" * 63],
+    [
+        "a",
+        "a/b.txt",
+        "é/ü",
+        "…",
+        "a b",
+        "ab:c",
+        "sub/.ebulk",
+        ".ebulk2",
+        "日本/語",
+        "x" * 255,
+        "C",
+        "-rf",
+        "a/..b",
+        "🙂" * 63,
+    ],
 )
 def test_a_path_that_stays_within_the_folder_is_allowed(path):
     assert check_path(path) == path
@@ -92,7 +107,14 @@ def test_a_bad_reference_is_a_usage_error_with_its_reason(reference, reason):
 
 
 def test_the_folder_to_choose_is_cleaned_of_what_shells_complete():
-    assert [check_directory(text) for text in ("", ".", "./", "a/", "./a/b", "e\u0301")] == ["", "", "", "a", "a/b", "é"]
+    assert [check_directory(text) for text in ("", ".", "./", "a/", "./a/b", "e\u0301")] == [
+        "",
+        "",
+        "",
+        "a",
+        "a/b",
+        "é",
+    ]
 
 
 def test_a_folder_outside_the_data_set_is_a_usage_error():

@@ -29,7 +29,9 @@ def test_files_come_in_the_order_of_their_paths(tmp_path):
     assert paths(tmp_path) == sorted(files)
 
 
-NAMES = st.text(st.sampled_from("ab-./0é~"), min_size=1, max_size=3).filter(lambda name: name.strip("./") and "/" not in name)
+NAMES = st.text(st.sampled_from("ab-./0é~"), min_size=1, max_size=3).filter(
+    lambda name: name.strip("./") and "/" not in name
+)
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -58,7 +60,9 @@ def test_a_file_is_described_without_being_opened(tmp_path):
 
 def test_symbolic_links_are_stored_and_not_followed(tmp_path):
     write_files(tmp_path / "outside", {"secret": "x"})
-    write_files(tmp_path / "set", {"to-file": "-> ../outside/secret", "to-folder": "-> ../outside", "nowhere": "-> gone"})
+    write_files(
+        tmp_path / "set", {"to-file": "-> ../outside/secret", "to-folder": "-> ../outside", "nowhere": "-> gone"}
+    )
     found = list(Scan(str(tmp_path / "set")))
     assert [(each.path, each.mode, each.size) for each in found] == [
         ("nowhere", SYMLINK, 4),
