@@ -65,8 +65,14 @@ def test_head_has_the_headers_and_no_body(server, url):
 
 @pytest.mark.parametrize(
     ("field", "start", "stop"),
-    [("bytes=0-0", 0, 1), ("bytes=100-199", 100, 200), ("bytes=-10", len(DATA) - 10, len(DATA)), ("bytes=10000-", 10000, len(DATA)), ("bytes=10-99999", 10, len(DATA))],
-)  # fmt: skip
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-199", 100, 200),
+        ("bytes=-10", len(DATA) - 10, len(DATA)),
+        ("bytes=10000-", 10000, len(DATA)),
+        ("bytes=10-99999", 10, len(DATA)),
+    ],
+)
 def test_range_is_206_with_its_bytes(server, url, field, start, stop):
     answer = server.request("GET", url, headers={"Range": field})
     assert (answer.status, answer.body) == (206, DATA[start:stop])

@@ -8,6 +8,8 @@ import time
 import pytest
 
 EMPTY = f"sha-256:{hashlib.sha256().hexdigest()}"
+BAD_DIGEST = "digest must be 'sha-256:' and 64 hexadecimal digits in lower case."
+BAD_MTIME = "mtime must be seconds since 1970 with at most nine decimals, between the years 1678 and 2262."
 DIGEST = f"sha-256:{hashlib.sha256(b'a').hexdigest()}"
 
 
@@ -85,10 +87,10 @@ def file(**changes) -> dict:
         ({"files": [file(path=None)]}, 400, "files[0].path is missing; it must be text."),
         ({"files": [file(), file(size="1")]}, 400, "files[1].size must be a whole number."),
         ({"files": [file(size=-1)]}, 400, "files[0].size must be a whole number from 0."),
-        ({"files": [file(digest="md5:a")]}, 400, "files[0].digest must be 'sha-256:' and 64 hexadecimal digits in lower case."),
+        ({"files": [file(digest="md5:a")]}, 400, f"files[0].{BAD_DIGEST}"),
         ({"files": [file(mtime="1")]}, 400, "files[0].mtime must be a number."),
         ({"files": [file(mtime=True)]}, 400, "files[0].mtime must be a number."),
-        ({"files": [file(mtime=1e300)]}, 400, "files[0].mtime must be seconds since 1970 with at most nine decimals, between the years 1678 and 2262."),
+        ({"files": [file(mtime=1e300)]}, 400, f"files[0].{BAD_MTIME}"),
         ({"files": [file(mode="0644")]}, 400, "files[0].mode must be one of 100644, 100755, 120000."),
         ({"files": [file(path="../a")]}, 400, "The path '../a' has the segment '..', which no file can be named."),
         ({"files": [file(path="\ud800")]}, 400, "files[0].path is not valid Unicode."),
@@ -98,7 +100,7 @@ def file(**changes) -> dict:
         ({"renamed": [{"from": "a"}]}, 400, "renamed[0].to is missing; it must be text."),
         ({"renamed": [{"from": "a", "to": "b"}]}, 400, "Version 0 of 'brain' has no file 'a' to rename."),
     ],
-)  # fmt: skip
+)
 def test_plan_that_can_not_be_is_refused_naming_the_member(server, push, plan, status, detail):
     answer = server.request("POST", f"{push}/plan", plan)
     assert (answer.status, answer.data["detail"]) == (status, detail)

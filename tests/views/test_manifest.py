@@ -14,6 +14,7 @@ from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import Entry
 from support.push import push
 
+BAD_CURSOR = "The cursor is not one that this list gave. Pass what `next` had, unchanged, or begin without one."
 MANIFEST = "/data-sets/brain/manifest"
 
 
@@ -72,9 +73,9 @@ def test_cursor_stays_on_the_version_of_the_first_page(server):
         ("version=x", 400, "version must be a whole number from 1 to 2147483647."),
         ("version=99999999999", 400, "version must be a whole number from 1 to 2147483647."),
         ("limit=10001", 400, "limit must be a whole number from 1 to 10000."),
-        ("cursor=x", 400, "The cursor is not one that this list gave. Pass what `next` had, unchanged, or begin without one."),
+        ("cursor=x", 400, BAD_CURSOR),
     ],
-)  # fmt: skip
+)
 def test_manifest_that_there_is_not_says_why(server, query, status, detail):
     push(server, "brain", {"a": b""})
     answer = server.request("GET", f"{MANIFEST}?{query}")

@@ -10,15 +10,17 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from support.push import metadata
+
 DATA = bytes(range(256)) * 1200
 LENGTH = len(DATA)
 HALF = LENGTH // 2
 DIGEST = f"sha-256:{hashlib.sha256(DATA).hexdigest()}"
+BAD_DIGEST = "digest must be 'sha-256:' and 64 hexadecimal digits in lower case."
+BAD_MTIME = "mtime must be seconds since 1970 with at most nine decimals, between the years 1678 and 2262."
+NO_LENGTH = "Upload-Defer-Length is not supported: say how long the file is, in Upload-Length."
+NO_PATH = "Upload-Metadata must have the path of the file in the data set, as 'path' or 'filename'."
 PIECE = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
-
-
-def metadata(**values: str) -> str:
-    return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in values.items())
 
 
 @pytest.fixture
@@ -218,15 +220,19 @@ def test_other_version_of_tus_is_412_with_ours(server, create, method, version):
     ("headers", "status", "detail"),
     [
         ({"Upload-Length": "x"}, 400, "The header Upload-Length must be a whole number of bytes from 0."),
-        ({"Upload-Defer-Length": "1"}, 400, "Upload-Defer-Length is not supported: say how long the file is, in Upload-Length."),
-        ({"Upload-Metadata": ""}, 400, "Upload-Metadata must have the path of the file in the data set, as 'path' or 'filename'."),
+        ({"Upload-Defer-Length": "1"}, 400, NO_LENGTH),
+        ({"Upload-Metadata": ""}, 400, NO_PATH),
         ({"Upload-Metadata": "path é"}, 400, "Upload-Metadata: the value of 'path' is not UTF-8 text in base64."),
-        ({"Upload-Metadata": metadata(path="../a")}, 400, "The path '../a' has the segment '..', which no file can be named."),
-        ({"Upload-Metadata": metadata(path="a", digest="md5:1")}, 400, "digest must be 'sha-256:' and 64 hexadecimal digits in lower case."),
+        (
+            {"Upload-Metadata": metadata(path="../a")},
+            400,
+            "The path '../a' has the segment '..', which no file can be named.",
+        ),
+        ({"Upload-Metadata": metadata(path="a", digest="md5:1")}, 400, BAD_DIGEST),
         ({"Upload-Metadata": metadata(path="a", mode="0644")}, 400, "mode must be one of 100644, 100755, 120000."),
-        ({"Upload-Metadata": metadata(path="a", mtime="now")}, 400, "mtime must be seconds since 1970 with at most nine decimals, between the years 1678 and 2262."),
+        ({"Upload-Metadata": metadata(path="a", mtime="now")}, 400, BAD_MTIME),
     ],
-)  # fmt: skip
+)
 def test_upload_that_can_not_begin_says_why(create, headers, status, detail):
     answer = create(headers=headers.items())
     assert (answer.status, answer.data["detail"]) == (status, detail)
