@@ -137,7 +137,10 @@ def _read(stream: BinaryIO, number: int) -> Request | None:
     while line := stream.readline().decode().strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("content-length", "0")))
+    length = int(headers.get("content-length", "0"))
+    body = stream.read(length)
+    if len(body) < length:
+        return None
     return Request(method, target.removeprefix(f"{PREFIX}/api/v1"), headers, body, number)
 
 

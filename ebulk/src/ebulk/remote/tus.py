@@ -10,13 +10,14 @@ from base64 import b64encode
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from ebulk.errors import EbulkError
+from ebulk.errors import EbulkError, NotFoundError
 from ebulk.model import FileEntry, Ingestion, Upload
 from ebulk.protocol import TUS_VERSION, seconds
 from ebulk.remote.lake import ingestion_path
 from ebulk.remote.session import Reply, Session
 
 HEADERS = {"Tus-Resumable": TUS_VERSION}
+GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
 def create(session: Session, ingestion: Ingestion, entry: FileEntry) -> Upload:
@@ -37,7 +38,11 @@ def create(session: Session, ingestion: Ingestion, entry: FileEntry) -> Upload:
 
 def offset(session: Session, upload: Upload) -> int:
     """How many bytes the lake has of an upload. NotFoundError when it has none, or is done with it."""
-    with session.request("HEAD", session.locate(upload.location), expect=(200, 204), headers=HEADERS) as reply:
+    expect = (200, 204, *GONE)
+    with session.request("HEAD", session.locate(upload.location), expect=expect, headers=HEADERS) as reply:
+        if reply.status in GONE:
+            # An answer to HEAD has no body that would say so.
+            raise NotFoundError(f"The lake has no unfinished upload of {upload.path}.")
         return _offset(reply, upload)
 
 

@@ -9,6 +9,7 @@ fetched once.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -231,14 +232,14 @@ class _LargeFile:
 
     def _hash_part(self, file: FileIO) -> None:
         """Take up what an earlier run left."""
+        if os.fstat(file.fileno()).st_size > self._entry.size:
+            file.truncate(0)
         file.seek(0)
         buffer = memoryview(bytearray(WRITE_SIZE))
         while count := file.readinto(buffer):
             self._fetcher.session.check()
             self._hash.update(buffer[:count])
             self._advance(count)
-        if self._position > self._entry.size:
-            self._start_over(file)
 
     def _complete(self, file: FileIO) -> None:
         """Fetch until the digest is right; what is complete but wrong is fetched anew once."""
