@@ -28,6 +28,7 @@ class Response:
     """What came back."""
 
     status: int
+    reason: str
     headers: http.client.HTTPMessage
     body: bytes
 
@@ -80,7 +81,7 @@ class Server:
         try:
             connection.request(method, target, body, sent)
             answer = connection.getresponse()
-            return Response(answer.status, answer.headers, answer.read())
+            return Response(answer.status, answer.reason, answer.headers, answer.read())
         finally:
             connection.close()
 

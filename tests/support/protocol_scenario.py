@@ -1,0 +1,279 @@
+"""Every request of docs/protocol.rst, in an order in which each can be answered, and how it is written down.
+
+A step is named as the files it is kept in. Paths may name what an earlier answer gave, as in `{push}/plan`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from support.http_server import Response, Server
+from support.push import TUS, metadata, tar
+
+SCAN = b"the bytes of a scan\n" * 3
+SCAN_DIGEST = f"sha-256:{hashlib.sha256(SCAN).hexdigest()}"
+NOTE = b"a small file\n"
+NOTE_DIGEST = f"sha-256:{hashlib.sha256(NOTE).hexdigest()}"
+OTHER_DIGEST = f"sha-256:{hashlib.sha256(b'other').hexdigest()}"
+SHOWN_HEADERS = (
+    "Accept-Ranges",
+    "Allow",
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "ETag",
+    "Last-Modified",
+    "Location",
+    "Repr-Digest",
+    "Retry-After",
+    "Tus-Checksum-Algorithm",
+    "Tus-Extension",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
+    "WWW-Authenticate",
+    "X-Content-Type-Options",
+)
+"""Of the response; others, such as Date and Server, are the HTTP server's."""
+
+
+LINE_LENGTH = 110
+
+
+@dataclass
+class Step:
+    """A request; `keeps` is the name under which later steps know its Location."""
+
+    name: str
+    method: str
+    path: str
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    user: str | None = "ada"
+    keeps: str = ""
+
+
+def planned(path: str, content: bytes, mtime: float = 1700000000.5, mode: str = "100644") -> dict[str, Any]:
+    """A file of a plan."""
+    digest = f"sha-256:{hashlib.sha256(content).hexdigest()}"
+    return {"path": path, "size": len(content), "digest": digest, "mtime": mtime, "mode": mode}
+
+
+def creation(path: str, content: bytes, **values: str) -> dict[str, str]:
+    """Headers that begin an upload."""
+    return {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": str(len(content)),
+        "Upload-Metadata": metadata(path=path, **values),
+    }
+
+
+def piece(offset: int, **headers: str) -> dict[str, str]:
+    """Headers of a piece of an upload."""
+    return {**TUS, "Upload-Offset": str(offset), **headers}
+
+
+BRAIN = "/data-sets/brain_mri"
+PUSHES = f"{BRAIN}/ingestions"
+FILE = f"{BRAIN}/files/scans/1.nii"
+PART = len(SCAN) // 3
+SHA1 = b64encode(hashlib.sha1(b"other", usedforsecurity=False).digest()).decode()
+
+STEPS = (
+    Step("service", "GET", "/", user=None),
+    Step("user", "GET", "/user"),
+    Step("user-anonymous", "GET", "/user", user=None),
+    Step("wrong-credentials", "GET", "/data-sets", headers={"Authorization": "Bearer wrong"}, user=None),
+    Step("token-create", "POST", "/tokens", {"title": "laptop"}, keeps="token"),
+    Step("tokens", "GET", "/tokens"),
+    Step("token-delete", "DELETE", "{token}"),
+    Step("method-not-allowed", "POST", "/data-sets"),
+    Step("data-set-create", "PUT", BRAIN, {"title": "Brains"}),
+    Step("data-set-create-again", "PUT", BRAIN),
+    Step("data-set-create-bad", "PUT", "/data-sets/%20brain"),
+    Step("data-set-update", "PATCH", BRAIN, {"description": "Scans of healthy brains."}),
+    Step("data-set", "GET", BRAIN),
+    Step("data-set-unknown", "GET", "/data-sets/brain_mir"),
+    Step("ingestion-start", "POST", PUSHES, {"message": "first scans", "base_version": 0}, keeps="push"),
+    Step(
+        "plan",
+        "POST",
+        "{push}/plan",
+        {"files": [planned("notes.txt", NOTE), planned("scans/1.nii", SCAN), planned("run.sh", b"", 1, "100755")]},
+    ),
+    Step("plan-bad", "POST", "{push}/plan", {"files": [{"path": "notes.txt", "size": "13"}]}),
+    Step("stop-incomplete", "POST", "{push}/stop"),
+    Step(
+        "bundle", "POST", "{push}/bundle", tar({"notes.txt": NOTE}, 1700000000.5), {"Content-Type": "application/x-tar"}
+    ),
+    Step("upload-options", "OPTIONS", "{push}/uploads", user=None),
+    Step(
+        "upload-create",
+        "POST",
+        "{push}/uploads",
+        headers=creation("scans/1.nii", SCAN, digest=SCAN_DIGEST, mtime="1700000000.123456789"),
+        keeps="upload",
+    ),
+    Step("upload-patch", "PATCH", "{upload}", SCAN[:PART], piece(0)),
+    Step("upload-head", "HEAD", "{upload}", headers={"Tus-Resumable": "1.0.0"}),
+    Step("upload-wrong-offset", "PATCH", "{upload}", SCAN[:PART], piece(0)),
+    Step("upload-wrong-checksum", "PATCH", "{upload}", SCAN[PART:], piece(PART, **{"Upload-Checksum": f"sha1 {SHA1}"})),
+    Step("upload-wrong-version", "HEAD", "{upload}", headers={"Tus-Resumable": "0.2.2"}),
+    Step("ingestion", "GET", "{push}"),
+    Step("ingestions", "GET", f"{PUSHES}?state=started"),
+    Step("upload-finish", "PATCH", "{upload}", SCAN[PART:], piece(PART)),
+    Step(
+        "upload-create-wrong-digest",
+        "POST",
+        "{push}/uploads",
+        SCAN,
+        {**TUS, **creation("scans/2.nii", SCAN, digest=OTHER_DIGEST)},
+    ),
+    Step("upload-create-other", "POST", "{push}/uploads", headers=creation("scans/3.nii", SCAN), keeps="other"),
+    Step("upload-delete", "DELETE", "{other}", headers={"Tus-Resumable": "1.0.0"}),
+    Step("stop", "POST", "{push}/stop"),
+    Step("ingestion-stopped", "GET", "{push}"),
+    Step("second-start", "POST", PUSHES, {"message": "renamed", "base_version": 1}, keeps="second"),
+    Step("third-start", "POST", PUSHES, {"message": "other notes", "base_version": 1}, keeps="third"),
+    Step(
+        "plan-rename",
+        "POST",
+        "{second}/plan",
+        {"renamed": [{"from": "notes.txt", "to": "README"}], "removed": ["run.sh"]},
+    ),
+    Step("second-stop", "POST", "{second}/stop"),
+    Step("third-plan", "POST", "{third}/plan", {"files": [planned("notes.txt", SCAN)]}),
+    Step("stop-conflict", "POST", "{third}/stop"),
+    Step("ingestion-cancel", "DELETE", "{third}"),
+    Step("ingestion-cancel-stopped", "DELETE", "{push}"),
+    Step("versions", "GET", f"{BRAIN}/versions"),
+    Step("manifest", "GET", f"{BRAIN}/manifest?version=1&limit=2"),
+    Step("manifest-prefix", "GET", f"{BRAIN}/manifest?prefix=scans/"),
+    Step("file", "GET", FILE),
+    Step("file-head", "HEAD", FILE),
+    Step("file-range", "GET", FILE, headers={"Range": "bytes=40-", "If-Range": f'"{SCAN_DIGEST}"'}),
+    Step("file-not-modified", "GET", FILE, headers={"If-None-Match": f'"{SCAN_DIGEST}"'}),
+    Step("file-range-unsatisfiable", "GET", FILE, headers={"Range": "bytes=1000-"}),
+    Step("file-precondition-failed", "GET", FILE, headers={"If-Match": f'"{OTHER_DIGEST}"'}),
+    Step("file-unknown", "GET", f"{BRAIN}/files/notes.txt"),
+    Step("file-bad-path", "GET", f"{BRAIN}/files/../notes.txt"),
+    Step("archive", "GET", f"{BRAIN}/archive?format=tar&prefix=scans/"),
+    Step("archive-select", "POST", f"{BRAIN}/archive", {"paths": ["scans/1.nii", "README"]}),
+    Step("archive-unknown", "POST", f"{BRAIN}/archive", {"paths": ["README", "notes.txt"]}),
+    Step("forbidden", "PATCH", BRAIN, {"title": "Mine"}, user="dan"),
+    Step("state", "POST", f"{BRAIN}/state", {"transition": "publish"}),
+    Step("state-wrong", "POST", f"{BRAIN}/state", {"transition": "publish"}),
+    Step("data-sets", "GET", "/data-sets?search=brain&state=published&limit=10", user=None),
+    Step("data-set-invalidate", "DELETE", BRAIN),
+)
+
+
+def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
+    """Send all requests; give out each step, its URL's path, and the response."""
+    known: dict[str, str] = {}
+    for step in STEPS:
+        path = step.path.format(**known)
+        response = server.request(step.method, path, step.body, step.headers, step.user)
+        if step.keeps:
+            known[step.keeps] = response.headers["Location"]
+        parts = urlsplit(path if path.startswith("http:") else server.api + path)
+        yield step, parts.path + (f"?{parts.query}" if parts.query else ""), response
+
+
+def request_text(step: Step, path: str) -> str:
+    """A request as it is kept."""
+    headers = {"Host": "127.0.0.1:8080"}
+    if step.user:
+        headers["Authorization"] = "Bearer wendelin_…"
+    if step.body is not None and not isinstance(step.body, bytes):
+        headers["Content-Type"] = "application/json"
+    headers |= step.headers
+    return message(f"{step.method} {path} HTTP/1.1", headers, body_text(step.body))
+
+
+def response_text(response: Response) -> str:
+    """A response as it is kept."""
+    headers = {name: response.headers[name] for name in SHOWN_HEADERS if response.headers[name] is not None}
+    body = response.body
+    media_type = response.headers.get("Content-Type", "")
+    shown = body_text(parse(body) if "json" in media_type and body else body)
+    if shown and "json" in media_type:
+        del headers["Content-Length"]  # of what was sent, which had no line breaks
+    return message(f"HTTP/1.1 {response.status} {response.reason}", headers, shown)
+
+
+def message(first: str, headers: dict[str, str], body: str) -> str:
+    """First line, headers, and the body after an empty line."""
+    lines = [first, *(f"{name}: {value}" for name, value in headers.items())]
+    return "\n".join([*lines, "", body, ""] if body else [*lines, ""])
+
+
+def parse(body: bytes) -> Any:
+    """JSON whose numbers `body_text` writes as they were."""
+    return json.loads(body, parse_float=lambda digits: f"\0{digits}\0")
+
+
+def body_text(body: Any) -> str:
+    """A body as it is kept: JSON in lines of a readable length, text as it is, other bytes by their number."""
+    if body is None or body == b"":
+        return ""
+    if not isinstance(body, bytes):
+        return re.sub(r'"\\u0000(.*?)\\u0000"', r"\1", json_text(body))
+    if body.isascii() and body.replace(b"\n", b"").decode().isprintable():
+        return body.decode().removesuffix("\n")
+    return f"({len(body)} bytes)"
+
+
+def json_text(value: Any, indent: int = 0) -> str:
+    """JSON, with what fits into a line in one."""
+    plain = json.dumps(value, ensure_ascii=False)
+    if indent + len(plain) <= LINE_LENGTH or not isinstance(value, dict | list):
+        return plain
+    margin = " " * (indent + 2)
+    if isinstance(value, dict):
+        parts = [f"{margin}{json.dumps(key)}: {json_text(part, indent + 2)}" for key, part in value.items()]
+        return "\n".join(["{", ",\n".join(parts), " " * indent + "}"])
+    parts = [margin + json_text(part, indent + 2) for part in value]
+    return "\n".join(["[", ",\n".join(parts), " " * indent + "]"])
+
+
+class Normaliser:
+    """Puts something fixed for what differs from run to run: ids, dates, secrets, the port. One for a whole run."""
+
+    RULES = (
+        (re.compile(r"(?<=127\.0\.0\.1:)\d+"), lambda found, ids: "8080"),
+        (re.compile(r'(?<="expires": ")[^"]+'), lambda found, ids: "2026-11-29T10:06:00Z"),
+        (re.compile(r'(?<!"expires": ")\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ'), lambda found, ids: "2026-11-22T10:06:00Z"),
+        (re.compile(r"(?<=Upload-Expires: ).*"), lambda found, ids: "Sun, 29 Nov 2026 10:06:00 GMT"),
+        (re.compile(r"wendelin_[\w-]{43}"), lambda found, ids: "wendelin_NtlDmwu8pBxXFt0bGRpRbNOuVVKzk3yVJbYqfYZT-5k"),
+        (re.compile(r"(?<![\w:+-])([0-9a-f]{32}|[0-9a-f]{16})(?![\w=])"), lambda found, ids: ids[found[0]]),
+    )
+
+    def __init__(self) -> None:
+        self._ids = Ids()
+
+    def __call__(self, text: str) -> str:
+        for pattern, replacement in self.RULES:
+            text = pattern.sub(lambda found, replacement=replacement: replacement(found, self._ids), text)
+        return text
+
+
+class Ids(dict[str, str]):
+    """Names for random ids, by the order in which they appear, of the same length."""
+
+    def __missing__(self, identity: str) -> str:
+        name = hashlib.sha256(str(len(self)).encode()).hexdigest()[: len(identity)]
+        self[identity] = name
+        return name
