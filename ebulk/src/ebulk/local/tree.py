@@ -36,21 +36,17 @@ class Tree:
         """What is there now; None for nothing. EbulkError for a folder, or something that is neither file nor link."""
         try:
             with self._parent(disk) as (parent, name):
-                status = os.lstat(name, dir_fd=parent)
+                return _look(path, disk, parent, name)
         except FileNotFoundError:
             return None
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
-            kind = "folder" if stat.S_ISDIR(status.st_mode) else "special file"
-            raise ConflictError(f"A {kind} is in the way of {shown(path)}.", "Move it away, then pull again.", (path,))
-        return found_from(path, disk, status)
 
     def place(self, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
         """Move a complete file into its place in one step; return its new state.
 
         ConflictError: what is there isn't what was there (`replaces`). EbulkError: this file system won't have it.
         """
-        self._check(entry.path, disk, replaces)
         with self._writing(entry.path), self._parent(disk, create=True) as (parent, name):
+            _check(entry.path, disk, parent, name, replaces)
             if entry.mode == SYMLINK:
                 self._place_link(part, parent, name, entry.mtime_ns)
             else:
@@ -61,8 +57,8 @@ class Tree:
 
     def stamp(self, found: Found, mode: str, mtime_ns: int) -> Found:
         """Give a file that has the right content the right mode and modification time; return its new state."""
-        self._check(found.path, found.disk, found)
         with self._writing(found.path), self._parent(found.disk) as (parent, name):
+            _check(found.path, found.disk, parent, name, found)
             if found.mode != mode:
                 permissions = stat.S_IMODE(os.lstat(name, dir_fd=parent).st_mode)
                 executable = permissions | (permissions & 0o444) >> 2
@@ -72,8 +68,8 @@ class Tree:
 
     def remove(self, found: Found) -> None:
         """Remove a file that is as `found`, and the folders that are empty without it; ConflictError if it is not."""
-        self._check(found.path, found.disk, found)
         with self._writing(found.path), self._parent(found.disk) as (parent, name):
+            _check(found.path, found.disk, parent, name, found)
             os.unlink(name, dir_fd=parent)
         self.prune(found.disk)
 
@@ -92,13 +88,6 @@ class Tree:
             except OSError:
                 return
             folder = folder.rpartition("/")[0]
-
-    def _check(self, path: str, disk: str, expected: Found | None) -> None:
-        now = self.look(path, disk)
-        if now != expected:
-            raise ConflictError(
-                f"{shown(path)} changed here during the pull.", "The same command again looks at it anew.", (path,)
-            )
 
     def _place_link(self, part: Path, parent: int, name: str, mtime_ns: int) -> None:
         with part.open("rb") as file:
@@ -144,6 +133,24 @@ class Tree:
             raise EbulkError(
                 f"{shown(path)} can't be written: {error.strerror}.", "What was pulled so far is kept."
             ) from error
+
+
+def _look(path: str, disk: str, parent: int, name: str) -> Found | None:
+    try:
+        status = os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+        kind = "folder" if stat.S_ISDIR(status.st_mode) else "special file"
+        raise ConflictError(f"A {kind} is in the way of {shown(path)}.", "Move it away, then pull again.", (path,))
+    return found_from(path, disk, status)
+
+
+def _check(path: str, disk: str, parent: int, name: str, expected: Found | None) -> None:
+    if _look(path, disk, parent, name) != expected:
+        raise ConflictError(
+            f"{shown(path)} changed here during the pull.", "The same command again looks at it anew.", (path,)
+        )
 
 
 def _open_folder(name: str, parent: int, create: bool) -> int:

@@ -370,7 +370,7 @@ class _Pull:
             self._note(found, entry)
 
     def _note(self, found: Found, entry: FileEntry, gone: str | None = None) -> None:
-        settled = is_settled(found, self._lock.clock())
+        settled = is_settled(found, found.ctime_ns)  # just written: its ctime is the clock
         self._refreshed.append(known_from(found, to_raw(entry.digest), entry.mtime_ns, settled))
         if gone is not None:
             self._gone.append(gone)
