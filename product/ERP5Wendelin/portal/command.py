@@ -14,17 +14,17 @@ from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal import command_init, command_serve, command_user
 
 DESCRIPTION = """\
-Run a data lake: a server that stores data sets, and gives them to `ebulk`.
+Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
 
-  wendelin init /srv/lake                      make an instance; prints the administrator's password
-  wendelin serve /srv/lake                     serve it on 127.0.0.1:8080, until Ctrl-C
+  wendelin init /srv/lake       make an instance; prints the manager's password
+  wendelin serve /srv/lake      serve it on 127.0.0.1:8080, until Ctrl-C
   wendelin user add /srv/lake ada --role contributor
-                                               let Ada push data sets
+                                let Ada push data sets
 """
 
 EPILOG = """\
-Commands that change an instance may be used while it is being served.
-What a command does in detail: wendelin COMMAND --help
+All commands work while the instance is being served.
+In detail: wendelin COMMAND --help
 """
 
 COMMANDS = (command_init, command_serve, command_user)

@@ -9,10 +9,15 @@ from Products.ERP5Wendelin.portal.instance import find
 from Products.ERP5Wendelin.portal.serve import GRACE, parse_address, serve
 
 DESCRIPTION = f"""\
-Serve DIR in the foreground. Prints `ready on http://HOST:PORT/erp5` once requests are answered.
+Serve DIR in the foreground. Prints `ready on http://HOST:PORT/erp5` once it
+answers requests.
 
-SIGTERM or Ctrl-C stops it: requests that run have {GRACE} seconds to finish. A second one stops it at once.
-What happens is written to DIR/log/wendelin.log, each request to DIR/log/access.log; both may be moved away at any time.
+SIGTERM or Ctrl-C stops it: requests that run have {GRACE} seconds to finish.
+A second one stops it at once.
+
+What happens is written to DIR/log/wendelin.log (warnings to standard error as
+well), each request to DIR/log/access.log. Both may be moved away at any time:
+they are begun anew.
 """
 
 

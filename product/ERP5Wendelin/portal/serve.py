@@ -2,13 +2,14 @@
 
 ::
 
-    wait for the storage · bind · start Zope · offer the storage · serve · say `ready` · … signal …
-    stop accepting · finish running requests · close what is idle · close the database
+    listen · start Zope, which opens the storage · offer the storage · answer requests · say `ready` · … signal …
+    stop listening · finish running requests · close connections · close the database
+
+Who connects before it is ready waits a moment, rather than being refused.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import logging.handlers
 import os
@@ -19,20 +20,28 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import Zope2
 from waitress import wasyncore
 
-from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.portal.instance import SITE, Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage
 
 GRACE = 30
 """Seconds that running requests have to finish once a stop was asked for."""
+
+START_TIMEOUT = 60
+"""Seconds the site has to answer its first request."""
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+MAX_PORT = 65535
 
 logger = logging.getLogger("wendelin.serve")
 
@@ -41,41 +50,42 @@ def parse_address(text: str) -> tuple[str, int]:
     """HOST:PORT or [IPV6]:PORT as (host, port); BadInput when it's neither."""
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > MAX_PORT:
         raise BadInput(f"{text} is no address to listen on: give HOST:PORT, such as 127.0.0.1:8080.")
     return host, int(port)
 
 
-def bind(address: tuple[str, int]) -> socket.socket:
-    """A socket bound to an address, not yet listening; Conflict when the port is taken."""
+def listen(address: tuple[str, int]) -> socket.socket:
+    """A socket that listens at an address; Conflict when the port is taken."""
     host, port = address
     try:
         family, kind, protocol, _, resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise BadInput(f"{host} is no address of this machine: {error.strerror}.") from error
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind(resolved)
+        listening.bind(resolved)
+        listening.listen(BACKLOG)  # now: two sockets may be bound to one port, but only one may listen
     except OSError as error:
-        bound.close()
+        listening.close()
         raise Conflict(
             f"Can't listen on {host}:{port}: {error.strerror}. Stop what uses it, or choose another with --listen."
         ) from error
-    return bound
+    return listening
 
 
 def serve(instance: Instance, address: tuple[str, int]) -> None:
     """Serve an instance until a signal asks to stop."""
     os.umask(0o077)
     log_to(instance)
-    with bind(address) as bound:
-        port = bound.getsockname()[1]
+    with listen(address) as listening:
+        port = listening.getsockname()[1]
         application = start_zope(instance)
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            run(application, bound, f"http://{host}:{port}/{SITE}")
+            run(application, listening, f"http://{host}:{port}/{SITE}")
         finally:
             Zope2.DB.close()
             logger.info("stopped")
@@ -107,23 +117,35 @@ def offer_storage(instance: Instance) -> None:
         raise Conflict(f"{instance.directory} is being served already, by another process.")
 
 
-def run(application: Callable[..., Any], bound: socket.socket, url: str) -> None:
-    """Answer requests on a bound socket until SIGTERM or SIGINT; then give running requests GRACE seconds."""
-    server = make_server(application, bound)
+def run(application: Callable[..., Any], listening: socket.socket, url: str) -> None:
+    """Answer requests until SIGTERM or SIGINT; then give running requests GRACE seconds."""
+    server = make_server(application, listening)
     stopping = threading.Event()
-    with stopped_by_signal(stopping, server.pull_trigger):
-        threading.Thread(target=announce, args=(url,), daemon=True).start()
-        while not stopping.is_set():
-            turn(server)
+    problems: list[str] = []
+
+    def stop(problem: str = "") -> None:
+        if problem:
+            problems.append(problem)
+        stopping.set()
+        server.pull_trigger()
+
+    stop_on_signal(stop)
+    threading.Thread(target=announce, args=(url, stop), daemon=True).start()
+    while not stopping.is_set():
+        turn(server)
     logger.info("stopping: requests that run have %d seconds to finish", GRACE)
-    wasyncore.dispatcher.close(server)  # accept no more; the channels live on
+    wasyncore.dispatcher.close(server)  # accept no more; the connections live on
     deadline = time.monotonic() + GRACE
     while close_idle(server) and time.monotonic() < deadline:
         turn(server)
     if server.active_channels:
-        logger.warning("%d requests did not finish in %d seconds and are cut off", len(server.active_channels), GRACE)
+        logger.warning(
+            "requests cut off because they did not finish in %d seconds: %d", GRACE, len(server.active_channels)
+        )
     server.task_dispatcher.shutdown(timeout=1)
     wasyncore.close_all(server._map)
+    if problems:
+        raise WendelinError(problems[0])
 
 
 def turn(server: Server) -> None:
@@ -139,32 +161,29 @@ def close_idle(server: Server) -> bool:
     return bool(server.active_channels)
 
 
-@contextlib.contextmanager
-def stopped_by_signal(stopping: threading.Event, wake: Callable[[], None]) -> Iterator[None]:
-    """Set `stopping` at the first SIGTERM or SIGINT; leave the second to the system, which ends the process at once."""
+def stop_on_signal(stop: Callable[[], None]) -> None:
+    """Call `stop` at the first SIGTERM or SIGINT; leave the second to the system, which ends the process at once."""
 
-    def stop(number: int, frame: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, signal.SIG_DFL)
-        stopping.set()
-        wake()
+        stop()
 
     for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
-    yield
+        signal.signal(each, handle)
 
 
-def announce(url: str) -> None:
-    """Say that the site is ready, once it answered a request."""
+def announce(url: str, stop: Callable[[str], None]) -> None:
+    """Say that the site is ready, once it answered a request; stop if it doesn't."""
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=60):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=START_TIMEOUT):
             pass
     except urllib.error.HTTPError as error:
         if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("the site does not work: %s answered %d %s", url, error.code, error.reason)
+            stop(f"The site does not work: {url} answered {error.code} {error.reason}. See wendelin.log.")
             return
     except OSError as error:
-        logger.error("the site does not answer at %s: %s", url, error)
+        stop(f"The site does not answer at {url}: {error}.")
         return
     logger.info("ready on %s", url)
     print(f"ready on {url}", flush=True)

@@ -112,18 +112,18 @@ def log_access(task: Task, user: str) -> None:
     )
 
 
-def make_server(application: Callable[..., Any], bound: socket.socket) -> Server:
-    """A server of a WSGI application on a bound socket; its threads run, and its loop is the caller's."""
-    adjustments = Adjustments(sockets=[bound], **SETTINGS)
+def make_server(application: Callable[..., Any], listening: socket.socket) -> Server:
+    """A server of a WSGI application on a socket that listens; its threads run, and its loop is the caller's."""
+    adjustments = Adjustments(sockets=[listening], **SETTINGS)
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.set_thread_count(adjustments.threads)
     server = Server(
         application,
-        _sock=bound,
+        _sock=listening,
         dispatcher=dispatcher,
         adj=adjustments,
         bind_socket=False,
-        sockinfo=(bound.family, bound.type, bound.proto, bound.getsockname()),
+        sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
     )
     server.channel_class = Channel
     return server

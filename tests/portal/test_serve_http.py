@@ -1,0 +1,168 @@
+"""Waitress as we run it, in front of small WSGI applications."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waitress import wasyncore
+
+from Products.ERP5Wendelin.portal.serve import listen
+from Products.ERP5Wendelin.portal.serve_http import RESPONSE_BLOCK, Server, make_server
+from Products.ERP5Wendelin.protocol import MIB
+
+TIMEOUT = 60
+
+
+@contextmanager
+def serving(application: Callable[..., Any]) -> Iterator[Server]:
+    """A server whose loop runs in a thread."""
+    server = make_server(application, listen(("127.0.0.1", 0)))
+    stopping = threading.Event()
+
+    def loop() -> None:
+        while not stopping.is_set():
+            wasyncore.loop(timeout=0.1, use_poll=True, map=server._map, count=1)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield server
+    finally:
+        stopping.set()
+        server.pull_trigger()
+        thread.join(TIMEOUT)
+        server.task_dispatcher.shutdown()
+        wasyncore.close_all(server._map)
+
+
+def test_a_body_larger_than_memory_allows_arrives_by_way_of_a_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen: list[object] = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        body = environ["wsgi.input"]
+        descriptor = body.fileno()
+        seen.extend((os.readlink(f"/proc/self/fd/{descriptor}"), os.fstat(descriptor).st_size))
+        start_response("204 No Content", [])
+        return []
+
+    with serving(application) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        connection.request("PATCH", "/", body=bytes(16 * MIB))
+        assert connection.getresponse().status == 204
+        connection.close()
+    name, size = seen
+    assert str(name).startswith(str(tmp_path))
+    assert size == 16 * MIB
+
+
+def test_a_file_that_cannot_be_sought_is_read_in_large_blocks() -> None:
+    sizes: list[int] = []
+
+    class Source:
+        left = 3 * RESPONSE_BLOCK
+
+        def read(self, size: int) -> bytes:
+            sizes.append(size)
+            size = min(size, self.left)
+            self.left -= size
+            return bytes(size)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Length", str(3 * RESPONSE_BLOCK))])
+        return environ["wsgi.file_wrapper"](Source())
+
+    with serving(application) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        connection.request("GET", "/")
+        assert len(connection.getresponse().read()) == 3 * RESPONSE_BLOCK
+        connection.close()
+    assert set(sizes) == {RESPONSE_BLOCK}
+
+
+def test_a_client_that_stops_reading_is_dropped_and_gives_its_thread_back() -> None:
+    ended = threading.Event()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", str(1 << 40))])
+
+        def body() -> Iterator[bytes]:
+            try:
+                while True:
+                    yield bytes(MIB)
+            finally:
+                ended.set()
+
+        return body()
+
+    with serving(application) as server:
+        server.adj.cleanup_interval, server.adj.channel_timeout, server.next_channel_cleanup = 0, 1, 0
+        with socket.create_connection(("127.0.0.1", server.effective_port), timeout=TIMEOUT) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: lake\r\n\r\n")
+            assert client.recv(1)
+            assert not ended.is_set()
+            assert ended.wait(TIMEOUT)
+
+
+def test_a_failing_application_is_500_without_a_traceback() -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        raise RuntimeError("a secret")
+
+    with serving(application) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        assert response.status == 500
+        assert b"secret" not in response.read()
+        connection.close()
+
+
+RUN = """
+import sys, time
+from Products.ERP5Wendelin.portal import serve
+serve.GRACE = 1
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        print("begun", flush=True)
+        time.sleep(3600)
+    start_response(sys.argv[1], [("Content-Length", "0")])
+    return []
+listening = serve.listen(("127.0.0.1", 0))
+serve.run(application, listening, f"http://127.0.0.1:{listening.getsockname()[1]}/")
+print("stopped")
+"""
+
+
+def test_a_request_that_does_not_finish_in_time_does_not_keep_it_from_stopping() -> None:
+    with subprocess.Popen([sys.executable, "-c", RUN, "200 OK"], stdout=subprocess.PIPE, text=True) as process:
+        port = int(process.stdout.readline().rpartition(":")[2].rstrip("/\n"))
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client:
+            client.sendall(b"GET /slow HTTP/1.1\r\nHost: lake\r\n\r\n")
+            assert process.stdout.readline() == "begun\n"
+            process.terminate()
+            assert client.recv(1) == b""
+        assert process.communicate(timeout=TIMEOUT)[0] == "stopped\n"
+        assert process.returncode == 0
+
+
+def test_a_site_that_does_not_work_is_an_error_instead_of_ready() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "500 Broken"], capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "WendelinError: The site does not work: http://127.0.0.1:" in done.stderr
+    assert done.stderr.endswith("/ answered 500 Broken. See wendelin.log.\n")
