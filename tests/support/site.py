@@ -90,7 +90,7 @@ def as_user(site: ERP5Site, name: str) -> Iterator[None]:
 def lake(tmp_path: Path, data_fs: Path) -> Iterator[Lake]:
     """A fresh site, which requests reach, too."""
     shutil.copy(data_fs, tmp_path / "Data.fs")
-    db = _open(tmp_path / "Data.fs")
+    db = open_data_fs(tmp_path / "Data.fs")
     Zope2.DB = db
     Zope2.bobo_application = ZApplicationWrapper(db, "Application", OFS.Application.Application)
     ZPublisher.WSGIPublisher._MODULES.clear()
@@ -110,9 +110,15 @@ def site(lake: Lake) -> Iterator[ERP5Site]:
 @pytest.fixture(scope="session")
 def data_fs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database that `lake` copies."""
-    start_zope()
     path = tmp_path_factory.mktemp("site") / "Data.fs"
-    db = _open(path)
+    make_data_fs(path)
+    return path
+
+
+def make_data_fs(path: Path) -> None:
+    """Make a database with a site and its users."""
+    start_zope()
+    db = open_data_fs(path)
     connection = db.open()
     newSecurityManager(None, system)
     try:
@@ -129,7 +135,6 @@ def data_fs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         transaction.abort()
         connection.close()
         db.close()
-    return path
 
 
 @functools.cache
@@ -140,6 +145,7 @@ def start_zope() -> None:
     startup.load_zcml()
 
 
-def _open(path: Path) -> DB:
+def open_data_fs(path: Path) -> DB:
+    """The database in a FileStorage."""
     # large enough that writers and readers of one test never wait for a connection
     return DB(FileStorage(str(path)), pool_size=50, class_factory=ClassFactory)

@@ -30,8 +30,11 @@ from Products.ERP5Wendelin.interfaces import IManifest
 GC_INTERVAL = 10_000
 """Entries read between two collections of the object cache: about 350 buckets, a few MB."""
 
-SAVEPOINT_INTERVAL = 200_000
-"""Entries committed between two savepoints, which move changed records out of memory: about 60 MB of them."""
+SAVEPOINT_INTERVAL = 500_000
+"""Entries committed between two savepoints, which move changed records out of memory: about 150 MB of them.
+
+Digests come in no order, so that after a savepoint the buckets they go to are read again: not to be done too often.
+"""
 
 UNKNOWN = object()
 
@@ -68,7 +71,7 @@ class Manifest(Persistent):
         trees, base = self._layers(self.version if version is None else version)
         layers = (items_from(tree, prefix, after) for tree in (*trees, base))
         merged = lay_over(layers) if trees else next(layers)
-        return ((path, Entry._make(value)) for path, value in merged if value is not None)
+        return ((path, Entry._make(value)) for path, value in self._collecting(merged) if value is not None)
 
     def find_content(self, digest: bytes) -> Entry | None:
         """An entry with this sha-256 (32 bytes), from any version, or None; its modification time is 0."""
@@ -124,7 +127,7 @@ class Manifest(Persistent):
         for path in removed:
             if path not in staged:
                 change.remove(path)
-        for path, value in self._collecting(staged.items()):
+        for path, value in self._collecting(self._saving(staged.items())):
             if change.put(path, value):
                 self._index(value, new_content)
         if not change.replaced:
@@ -149,7 +152,7 @@ class Manifest(Persistent):
         self._entries = staged
 
     def _taking_in(self, staged: OOBTree, new_content: NewContent) -> Iterator[str]:
-        for path, value in self._collecting(staged.items()):
+        for path, value in self._collecting(self._saving(staged.items())):
             self.file_count += 1
             self.size += value[2]
             self._index(value, new_content)
@@ -179,13 +182,18 @@ class Manifest(Persistent):
             new_content(digest, size)
 
     def _collecting(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-        """The same items; now and then what was read is let go of, and what was changed moves to disk (a savepoint)."""
+        """The same items; now and then what was read is let go of."""
         for count, item in enumerate(items, 1):
             yield item
-            if self._p_jar is not None and not count % GC_INTERVAL:
-                if not count % SAVEPOINT_INTERVAL:
-                    self._p_jar.transaction_manager.savepoint(optimistic=True)
+            if not count % GC_INTERVAL and self._p_jar is not None:
                 self._p_jar.cacheGC()
+
+    def _saving(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+        """The same items; now and then what was changed is moved out of memory, by a savepoint."""
+        for count, item in enumerate(items, 1):
+            yield item
+            if not count % SAVEPOINT_INTERVAL and self._p_jar is not None:
+                self._p_jar.transaction_manager.savepoint(optimistic=True)
 
     def _check(self, version: int) -> None:
         if version and version not in self._versions:

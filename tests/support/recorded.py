@@ -1,0 +1,71 @@
+"""A database as a release writes it, kept in `tests/content/recorded/`: later releases prove that they can read it.
+
+Run once a release, from the repository's root:
+
+    .venv/bin/python tests/support/recorded.py tests/content/recorded/0.1.0.fs.gz
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy
+import transaction
+from Acquisition import aq_base
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.upload import Upload
+from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
+from Products.ERP5Wendelin.storage.stream import ByteStream
+from support.manifests import DATE, entry, files
+from support.site import Lake, make_data_fs, open_data_fs
+
+
+def populate(site: Any) -> None:
+    """Make a document of each portal type, in versions and states, and whatever else is persistent."""
+    content = ByteStream()
+    content.append(b"0123456789" * 30_000)
+    data_set = site.data_set_module.newDataSet("brain_mri", title="Brains", description="T1 scans")
+    large = Entry(content, 0, SMALL_FILE_SIZE, entry("large").digest, 1_700_000_000_123_456_789)
+    data_set.commit(files({"scans/a.nii": large, "old": "old", "empty": ""}), [], "ada", "first scans", DATE)
+    small = Entry(content, 10, 5, entry("small").digest, 2, "100755")
+    data_set.commit(files({"scans/b.nii": small}), ["old"], "eve", "second scans", DATE)
+    data_set.changeState("publish")
+    site.data_set_module.newDataSet("hearts")
+    log = site.data_stream_module.newContent(reference="log", title="A log")
+    log.appendData(b"line one\n")
+    array = site.data_array_module.newContent(reference="table")
+    array.initArray((4, 2), numpy.float64)[1:3] = [[1, 2], [3, 4]]
+    ingestion = site.data_ingestion_module.newContent(data_set="brain_mri", base_version=2, message="3rd", author="ada")
+    ingestion.stage("scans/c.nii", small)
+    ingestion.expect("scans/d.nii", 6, None, 3, "100644")
+    ingestion.remove("empty")
+    upload = Upload(aq_base(ingestion), "upload-id", "scans/e.nii", 10, b"e" * 32, 4, "100644", "path c2NhbnM=")
+    ingestion.addUpload(upload)
+    upload.stream.append(b"01234")
+    upload.offset = 5
+    site.acl_users.access_tokens.newToken("ada", "laptop")
+
+
+def main(target: str) -> None:
+    """Record a database, packed and compressed."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "Data.fs"
+        make_data_fs(path)
+        db = open_data_fs(path)
+        with Lake(db).open() as site:
+            populate(site)
+            transaction.commit()
+        db.pack()
+        db.close()
+        Path(target).write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
