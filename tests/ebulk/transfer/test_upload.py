@@ -13,14 +13,13 @@ import tarfile
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ebulk.errors import ChangedError, DiskFullError, EbulkError, IntegrityError, NetworkError, NotFoundError
 from ebulk.model import SYMLINK, FileEntry, Ingestion, LocalFile, Upload
-from ebulk.protocol import BUNDLE_LENGTH, KIB, MIB, SMALL_FILE_SIZE, UPLOAD_CHUNK_SIZE
+from ebulk.protocol import KIB, MIB, SMALL_FILE_SIZE
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
 from support.progress import Progress
@@ -128,20 +127,17 @@ class Folder:
         return [request.method for request in self.server.requests]
 
 
+CHUNK = MIB
+LARGE = os.urandom(2 * CHUNK + 300 * KIB + 17)
+"""Two chunks and some more."""
+
+
 @pytest.fixture
-def folder(tmp_path) -> Iterator[Folder]:
-    with opened(tmp_path) as folder:
-        yield folder
-
-
-@contextmanager
-def opened(root: Path) -> Iterator[Folder]:
+def folder(tmp_path, monkeypatch) -> Iterator[Folder]:
+    monkeypatch.setattr("ebulk.transfer.upload.UPLOAD_CHUNK_SIZE", CHUNK)
     lake = TinyLake()
     with scripted_server(lake) as server:
-        yield Folder(root, lake, server)
-
-
-LARGE = os.urandom(UPLOAD_CHUNK_SIZE + 3 * MIB + 17)
+        yield Folder(tmp_path, lake, server)
 
 
 def once(answer: Answer, method: str) -> Callable[[Request], Answer | None]:
@@ -174,21 +170,23 @@ def test_nothing_to_send_asks_nothing(folder):
     assert folder.server.requests == []
 
 
-def test_bundles_are_limited_by_bytes_and_by_count(folder):
-    many = [folder.file(f"m/{number}", b"") for number in range(BUNDLE_LENGTH + 1)]
-    folder.send(*many)
+def test_bundles_are_limited_by_count(folder, monkeypatch):
+    monkeypatch.setattr("ebulk.transfer.upload.BUNDLE_LENGTH", 3)
+    folder.send(*[folder.file(f"m/{number}", b"") for number in range(7)])
+    assert len(folder.lake.sizes) == 3
+
+
+def test_bundles_are_limited_by_bytes(folder, monkeypatch):
+    monkeypatch.setattr("ebulk.transfer.upload.BUNDLE_SIZE", MIB)
+    folder.send(*[folder.file(f"b/{number}", bytes(200 * KIB)) for number in range(7)])
     assert len(folder.lake.sizes) == 2
-    folder.lake.sizes.clear()
-    big = [folder.file(f"b/{number}", bytes(200 * KIB)) for number in range(100)]
-    folder.send(*big)
-    assert len(folder.lake.sizes) == 2
-    assert max(folder.lake.sizes) < 17 * MIB
+    assert max(folder.lake.sizes) < MIB + 10 * KIB
 
 
 def test_large_file_goes_in_chunks_to_the_path_of_the_location_at_our_own_host(folder):
     folder.send(folder.file("large", LARGE))
-    assert folder.methods() == ["POST", "PATCH", "PATCH"]
-    assert folder.lake.sizes == [UPLOAD_CHUNK_SIZE, len(LARGE) - UPLOAD_CHUNK_SIZE]
+    assert folder.methods() == ["POST", "PATCH", "PATCH", "PATCH"]
+    assert folder.lake.sizes == [CHUNK, CHUNK, len(LARGE) - 2 * CHUNK]
     assert {request.headers["host"] for request in folder.server.requests} == {folder.server.address}
     assert folder.server.connections == 1
 
@@ -196,9 +194,9 @@ def test_large_file_goes_in_chunks_to_the_path_of_the_location_at_our_own_host(f
 def test_upload_that_was_begun_goes_on_at_the_offset_of_the_lake(folder):
     file = folder.file("large", LARGE)
     location = f"{UPLOADS}/9"
-    folder.lake.uploads[location] = file.entry, bytearray(LARGE[: 5 * MIB])
+    folder.lake.uploads[location] = file.entry, bytearray(LARGE[: 1500 * KIB])
     begun = Upload(f"/erp5/api/v1{location}", "large", 0, len(LARGE), file.entry.digest)
-    assert folder.send(file, uploads=(begun,)) == Sent(1, len(LARGE) - 5 * MIB)
+    assert folder.send(file, uploads=(begun,)) == Sent(1, len(LARGE) - 1500 * KIB)
     assert folder.methods() == ["HEAD", "PATCH"]
     assert folder.lake.files == {"large": LARGE}
     folder.progress.assert_complete(["large"])
@@ -222,7 +220,7 @@ def test_chunk_whose_answer_was_lost_is_not_sent_again(folder):
 
     folder.lake.oddities.append(store_and_break)
     folder.send(folder.file("large", LARGE))
-    assert folder.methods() == ["POST", "PATCH", "HEAD", "PATCH"]
+    assert folder.methods() == ["POST", "PATCH", "HEAD", "PATCH", "PATCH"]
     assert sum(folder.lake.sizes) == len(LARGE)
     folder.progress.assert_complete(["large"])
     assert folder.notes[0].endswith("Trying again in 0 s (1 of 3).")
@@ -230,14 +228,14 @@ def test_chunk_whose_answer_was_lost_is_not_sent_again(folder):
 
 def test_last_chunk_whose_answer_was_lost_is_known_by_the_plan_to_have_arrived(folder):
     def store_and_break(request: Request) -> Answer | None:
-        if request.method == "PATCH" and len(folder.lake.sizes) == 1:
+        if request.method == "PATCH" and len(folder.lake.sizes) == 2:
             folder.lake.patch_uploads(request)
             return Answer(b"", "reset")
         return None
 
     folder.lake.oddities.append(store_and_break)
     assert folder.send(folder.file("large", LARGE)).files == 1
-    assert folder.methods() == ["POST", "PATCH", "PATCH", "HEAD", "POST"]
+    assert folder.methods() == ["POST", "PATCH", "PATCH", "PATCH", "HEAD", "POST"]
     folder.progress.assert_complete(["large"])
 
 
@@ -258,7 +256,7 @@ def test_creation_whose_answer_was_lost_goes_on_with_the_upload_that_it_began(fo
 
     folder.lake.oddities.append(lose)
     folder.send(file)
-    assert folder.methods() == ["POST", "GET", "HEAD", "PATCH", "PATCH"]
+    assert folder.methods() == ["POST", "GET", "HEAD", "PATCH", "PATCH", "PATCH"]
     assert folder.lake.files == {"large": LARGE}
 
 
@@ -267,13 +265,13 @@ def test_wrong_offset_goes_on_at_the_right_one(folder):
 
     def another_was_faster(request: Request) -> Answer | None:
         if request.method == "PATCH" and request.headers["upload-offset"] == "0" and not folder.lake.sizes:
-            folder.lake.uploads[request.target][1].extend(LARGE[: 4 * MIB])
+            folder.lake.uploads[request.target][1].extend(LARGE[: 400 * KIB])
         return None
 
     folder.lake.oddities.append(another_was_faster)
     folder.send(file)
     assert folder.lake.files == {"large": LARGE}
-    assert sum(folder.lake.sizes) == len(LARGE) - 4 * MIB
+    assert sum(folder.lake.sizes) == len(LARGE) - 400 * KIB
     folder.progress.assert_complete(["large"])
 
 
@@ -320,21 +318,20 @@ def test_network_that_breaks_for_good_is_given_up(folder):
 
 def test_chunks_get_smaller_while_connections_break_and_larger_again(folder):
     def break_large(request: Request) -> Answer | None:
-        large = request.method == "PATCH" and len(request.body) > 2 * MIB
+        large = request.method == "PATCH" and len(request.body) > 300 * KIB
         return Answer(b"", "reset") if large and not folder.lake.sizes else None
 
     folder.lake.oddities.append(break_large)
     folder.send(folder.file("large", LARGE))
-    assert folder.lake.sizes[:4] == [2 * MIB, 4 * MIB, 8 * MIB, len(LARGE) - 14 * MIB]
+    assert folder.lake.sizes == [256 * KIB, 512 * KIB, CHUNK, len(LARGE) - 1792 * KIB]
     folder.progress.assert_complete(["large"])
 
 
 def test_bundle_whose_connection_breaks_goes_on_in_halves(folder):
-    folder.lake.oddities.append(
-        lambda request: (
-            Answer(b"", "reset") if request.target == f"{BASE}/bundle" and len(request.body) > 60 * KIB else None
-        )
-    )
+    def break_large(request: Request) -> Answer | None:
+        return Answer(b"", "reset") if len(request.body) > 60 * KIB else None
+
+    folder.lake.oddities.append(break_large)
     files = [folder.file(f"s/{number}", bytes([number]) * 20 * KIB) for number in range(10)]
     assert folder.send(*files) == Sent(10, 200 * KIB)
     assert len(folder.lake.files) == 10
