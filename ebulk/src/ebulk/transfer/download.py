@@ -243,7 +243,7 @@ class _LargeFile:
 
     def _complete(self, file: FileIO) -> None:
         """Fetch until the digest is right; what is complete but wrong is fetched anew once."""
-        started_over = self._position == 0
+        started_over = False
         while True:
             self._fetch_rest(file)
             if self._hash.hexdigest() == self._entry.digest.removeprefix("sha-256:"):
