@@ -172,11 +172,15 @@ class IDataIngestion(Interface):
 
     `data_set` (reference), `base_version`, `message`, `author`, `created`, `modified` (datetime, UTC), `expires`,
     `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns, mode): planned, not
-    received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload), `result` (dict or None).
+    received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload, complete ones too), `result`
+    (dict or None).
     """
 
     def getSimulationState():
         """'started', 'stopped' or 'cancelled'."""
+
+    def getReceived():
+        """(files, bytes) that have been received or taken over; when it has ended, that were."""
 
 
 # ingestion: functions in `ingestion.session`, `ingestion.bundle`, `ingestion.upload`, listed here for who calls them
@@ -187,12 +191,16 @@ class IDataIngestion(Interface):
 #   session.stop(ingestion, author) -> {"version", "added", "modified", "removed"}
 #   session.cancel(ingestion)
 #   bundle.receive(ingestion, source) -> list of (path, size, digest)       source: file-like tar
-#   upload.create(ingestion, path, length, digest, mtime_ns, mode) -> Upload
+#   locks.serialised(key): transaction of `plan`, `bundle.receive` and `stop`, one at a time; commits at its end
+#   upload.create(ingestion, path, length, digest, mtime_ns, mode, metadata="") -> Upload     None: as planned
+#   upload.get(ingestion, id) -> Upload
 #   upload.receive(database, upload, offset, source, length, checksum=None) -> new offset
 #       commits in slices of its own, on its own connection; completes the upload with the last byte
 #   upload.terminate(ingestion, upload)
 #
-# download: `download.reader.StreamReader(database, oid, start, stop)`: file-like (read(n), close(), IUnboundStreamIterator), on a connection of its own
+# download: `download.reader.StreamReader(database, oid, start, stop)`: seekable file and IStreamIterator
+#   `download.archive.Archive(database, manifest_oid, version, prefix="", paths=None)`: IUnboundStreamIterator over a tar
+#   both outlive the request, and hold no connection between reads
 
 # site
 

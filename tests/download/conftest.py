@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import transaction
+
 from support.site import data_fs, lake, site  # noqa: F401
 
 

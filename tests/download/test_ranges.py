@@ -1,6 +1,7 @@
 """RFC 9110 evaluated: ranges and preconditions, as tables."""
 
 import pytest
+
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.errors import PreconditionFailed, RangeNotSatisfiable
 

@@ -120,7 +120,7 @@ class DataIngestion(Base):
         """Begin to receive a file in pieces; its path is expected from now on."""
         upload.planned = upload.path in self.expected
         if not upload.planned:
-            self.expect(upload.path, upload.length, upload.digest, upload.mtime_ns, upload.mode)
+            self.expect(upload.path, *upload.expectation)
         self.uploads[upload.id] = upload
 
     @security.protected(PushData)
@@ -132,9 +132,9 @@ class DataIngestion(Base):
         staged = self.staged.get(path)
         if staged is not None and aq_base(staged[0]) is upload.stream:
             self._let_go_of_content(staged)
-            self.expect(path, upload.length, upload.digest, upload.mtime_ns, upload.mode)
-        if not upload.planned:
-            self.expected.pop(path, None)
+            self.expect(path, *upload.expectation)
+        if not upload.planned and self.expected.get(path) == upload.expectation:
+            del self.expected[path]
 
     @security.protected(ModifyPortalContent)
     def stop(self, result: dict[str, int]) -> None:

@@ -60,6 +60,11 @@ class Upload(Persistent):
         """When it is given up, unless something arrives before."""
         return self.modified + LIFETIME
 
+    @property
+    def expectation(self) -> tuple[int, bytes | None, int, str]:
+        """Size, digest, modification time and mode, as its ingestion expects them."""
+        return self.length, self.digest, self.mtime_ns, self.mode
+
     def entry(self, digest: bytes) -> Entry:
         """The entry that its content makes, whose sha-256 is `digest`."""
         return Entry(self.stream if self.length else None, 0, self.length, digest, self.mtime_ns, self.mode)

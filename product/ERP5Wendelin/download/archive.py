@@ -9,7 +9,7 @@ The size isn't known before, so it is an iterator and no file: the server sends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 from zlib import adler32
@@ -18,11 +18,11 @@ from ZODB import DB
 from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
-from ..content.entry import EXECUTABLE, REGULAR, SYMLINK
-from ..errors import NotFound
-from ..protocol import KIB
-from ..storage.transaction import separate_connection
-from .blocks import Blocks
+from Products.ERP5Wendelin.content.entry import EXECUTABLE, REGULAR, SYMLINK
+from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.errors import NotFound
+from Products.ERP5Wendelin.protocol import KIB
+from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 BATCH = 1_000
 """Entries looked up at a time."""
@@ -45,10 +45,10 @@ SIZE_MAX = 8**11
 
 
 class File(NamedTuple):
-    """A file of the archive: what its header says, and where its content is."""
+    """A file of the archive: what its header says, and where its content is (`oid` of its stream, empty for none)."""
 
     path: str
-    oid: bytes | None
+    oid: bytes
     offset: int
     size: int
     mtime_ns: int
@@ -94,7 +94,7 @@ class Archive:
         self._pieces.close()
         self._blocks.clear()
 
-    def _together(self) -> Iterator[bytes]:
+    def _together(self) -> Generator[bytes, None, None]:
         """Pieces of about PIECE_SIZE."""
         pending: list[Any] = []
         size = 0
@@ -132,6 +132,7 @@ class Archive:
         while True:
             with separate_connection(self._database) as connection:
                 manifest = connection.get(self._manifest_oid)
+                found: Iterable[tuple[str, Any]]
                 if self._paths is None:
                     found = islice(manifest.items(self._prefix, after, self._version), BATCH)
                 else:
@@ -145,7 +146,7 @@ class Archive:
 
 
 def _file(path: str, entry: Any) -> File:
-    oid = None if entry.stream is None else entry.stream._p_oid
+    oid = b"" if entry.stream is None else entry.stream._p_oid
     return File(path, oid, entry.offset, entry.size, entry.mtime_ns, entry.mode)
 
 

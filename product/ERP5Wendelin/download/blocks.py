@@ -12,8 +12,8 @@ from collections import OrderedDict
 
 from ZODB import DB
 
-from ..storage.block import BLOCK_SIZE
-from ..storage.transaction import separate_connection
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 
 class Blocks:
@@ -25,7 +25,10 @@ class Blocks:
         self._blocks: OrderedDict[tuple[bytes, int], memoryview] = OrderedDict()
 
     def piece(self, oid: bytes, start: int, stop: int) -> memoryview:
-        """The bytes of a stream from `start` up to `stop` or the end of the block, whichever is nearer."""
+        """The bytes of a stream from `start` up to `stop` or the end of the block, whichever is nearer; never none.
+
+        EOFError when the stream ends before `stop`, which only a damaged database makes it do.
+        """
         number, offset = divmod(start, BLOCK_SIZE)
         key = oid, number
         block = self._blocks.get(key)
@@ -35,6 +38,8 @@ class Blocks:
             block = self._blocks[key] = self._load(oid, number)
         elif self._capacity > 1:
             self._blocks.move_to_end(key)
+        if offset >= len(block):
+            raise EOFError(f"The stream {oid.hex()} has no byte {start}: the database is damaged.")
         return block[offset : offset + stop - start]
 
     def clear(self) -> None:
@@ -45,5 +50,5 @@ class Blocks:
         with separate_connection(self._database) as connection:
             stream = connection.get(oid)
             start = number * BLOCK_SIZE
-            pieces = list(stream.chunks(start, min(start + BLOCK_SIZE, stream.size)))
+            pieces = list(stream.chunks(min(start, stream.size), min(start + BLOCK_SIZE, stream.size)))
         return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..errors import PreconditionFailed, RangeNotSatisfiable
+from Products.ERP5Wendelin.errors import PreconditionFailed, RangeNotSatisfiable
 
 OK = 200
 PARTIAL_CONTENT = 206

@@ -16,8 +16,8 @@ from ZODB import DB
 from zope.interface import implementer
 from ZPublisher.Iterators import IStreamIterator
 
-from ..protocol import KIB
-from .blocks import Blocks
+from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.protocol import KIB
 
 READ_SIZE = 256 * KIB
 """The most one `read` gives: waitress asks for as much as the socket's buffer may hold, each time it can send a bit."""
@@ -51,6 +51,8 @@ class StreamReader(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to `size` bytes, seldom as many; none at the end. A negative size reads all that is left."""
+        if self.closed:
+            raise ValueError("The reader is closed.")
         if size is None or size < 0:
             return self.readall()
         stop = min(self._position + min(size, READ_SIZE), self._size)

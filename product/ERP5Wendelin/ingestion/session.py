@@ -156,7 +156,7 @@ def _take_over(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayVi
     if found is None:
         ingestion.expect(*file)
         return False
-    entry = Entry(*found, *file[1:])
+    entry = Entry(*found, file.size, file.digest, file.mtime_ns, file.mode)
     if ingestion.staged.get(file.path) != entry:
         ingestion.stage(file.path, entry)
     return True
@@ -174,7 +174,7 @@ def _find(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView) -
 
 def _places(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView) -> Iterator[Entry | None]:
     staged = ingestion.staged.get(file.path)
-    yield staged and Entry(*staged)
+    yield staged and Entry._make(staged)
     yield data_set.manifest.find_content(file.digest)
     if file.size >= SMALL_FILE_SIZE:
         content = ingestion.contents.get(file.digest)
@@ -242,7 +242,7 @@ def _same_content(mine: tuple[Any, ...] | None, theirs: Entry | None) -> bool:
     """Whether both have removed a path, or given it the same content and mode."""
     if mine is None or theirs is None:
         return mine is theirs
-    entry = Entry(*mine)
+    entry = Entry._make(mine)
     return (entry.digest, entry.mode) == (theirs.digest, theirs.mode)
 
 
