@@ -59,7 +59,7 @@ def test_transitions_are_those_of_the_state_and_others_are_refused(site, state):
                 with pytest.raises(WrongState) as error:
                     document.changeState(transition)
                 assert str(error.value) == (
-                    f"The Data Set {transition!r} is {state}: it is not possible to {transition} it. "
+                    f"Data Set {transition!r} is {state}: it is not possible to {transition} it. "
                     f"Possible: {', '.join(sorted(possible))}."
                 )
                 assert error.value.extra == {"state": state}

@@ -76,7 +76,10 @@ class Manifest(Persistent):
     def find_content(self, digest: bytes) -> Entry | None:
         """An entry with this sha-256 (32 bytes), from any version, or None; its modification time is 0."""
         location = self._contents.get(digest)
-        return location and Entry(*location, digest, 0)
+        if location is None:
+            return None
+        stream, offset, size = location
+        return Entry(stream, offset, size, digest, 0)
 
     def versions(self, before: int | None = None) -> Iterator[Version]:
         """Iterate over versions, newest first; only those with a smaller number than `before`."""
@@ -202,7 +205,7 @@ class Manifest(Persistent):
     def _layers(self, version: int) -> tuple[list[OOBTree], OOBTree]:
         """What to lay over what, uppermost first: the replaced entries of later commits, and the files below them."""
         self._check(version)
-        trees = []
+        trees: list[OOBTree] = []
         for later in self._versions.values(min=version, excludemin=True):
             if later.replaced is None:  # there were no files before it
                 return trees, OOBTree()

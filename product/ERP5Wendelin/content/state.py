@@ -31,7 +31,7 @@ def change_state(document: Any, variable: str, transition: str) -> None:
     possible = _transitions_from(tool, document, state)
     if transition not in possible:
         raise WrongState(
-            f"The {name} is {state}: it is not possible to {transition} it. "
+            f"{name} is {state}: it is not possible to {transition} it. "
             f"Possible: {', '.join(possible) or 'nothing'}.",
             state=state,
         )
