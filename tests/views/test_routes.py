@@ -1,0 +1,94 @@
+"""All URLs of the API, walked: each has a permission, and nothing leads around it."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from zope.component import getGlobalSiteManager
+from zope.configuration.exceptions import ConfigurationError
+
+from Products.ERP5Wendelin import permissions
+from Products.ERP5Wendelin.views.access import PUBLIC
+from Products.ERP5Wendelin.views.directives import resource
+from Products.ERP5Wendelin.views.interfaces import IApiRequest
+from Products.ERP5Wendelin.views.routing import CONTEXTS, routes
+from support.push import metadata
+
+FOR_EVERYBODY = {
+    ("GET", "/"),
+    ("GET", "/data-sets"),
+    ("OPTIONS", "/data-sets/{reference}/ingestions/{ingestion}/uploads"),
+}
+"""They tell what the server can, and what is published."""
+
+
+VIEWS = "Products.ERP5Wendelin.views."
+
+
+def bases_of(factory) -> tuple:
+    """A class with its bases, or the function that makes a component."""
+    return inspect.getmro(factory) if isinstance(factory, type) else (factory,)
+
+
+def fill(server, path: str) -> str:
+    """A template with the names of things that exist, none of them public."""
+    server.request("PUT", "/data-sets/brain")
+    push = server.request("POST", "/data-sets/brain/ingestions").headers["Location"]
+    creation = {"Tus-Resumable": "1.0.0", "Upload-Length": "1", "Upload-Metadata": metadata(path="a")}
+    upload = server.request("POST", f"{push}/uploads", headers=creation).headers["Location"]
+    token = server.request("POST", "/tokens", {"title": "laptop"}).data["id"]
+    names = {"reference": "brain", "ingestion": push.rpartition("/")[2], "upload": upload.rpartition("/")[2]}
+    return path.replace("{path*}", "a").format(**names, token=token)
+
+
+def test_only_what_is_for_everybody_has_no_permission(server):
+    found = routes()
+    assert {(route.method, route.path) for route in found if route.permission == PUBLIC} == FOR_EVERYBODY
+    known = {value for name, value in vars(permissions).items() if isinstance(value, str)}
+    assert {route.permission for route in found} <= known | {PUBLIC}
+
+
+def test_permission_is_checked_on_the_object_that_the_path_names(server):
+    for route in routes():
+        named = "ingestion" if "{ingestion}" in route.path else "data_set" if "{reference}" in route.path else "site"
+        exceptions = {("PUT", "/data-sets/{reference}")} | FOR_EVERYBODY  # the first makes what its path names
+        assert route.context in CONTEXTS
+        assert route.context == named or (route.method, route.path) in exceptions
+
+
+def test_nobody_gets_anywhere_without_an_account(server):
+    for route in routes():
+        if (route.method, route.path) in FOR_EVERYBODY:
+            continue
+        answer = server.request(route.method, fill(server, route.path), user=None)
+        assert answer.status == 401, (route.method, route.path)
+
+
+def test_downloader_gets_nowhere_in_what_is_not_published(server):
+    for route in routes():
+        if (route.method, route.path) in FOR_EVERYBODY or route.context == "site":
+            continue
+        answer = server.request(route.method, fill(server, route.path), user="dan")
+        assert answer.status == 404, (route.method, route.path)
+
+
+def test_functions_of_the_api_are_not_published(server):
+    for route in routes():
+        assert inspect.isfunction(route.handler)
+        assert route.handler.__module__.startswith(f"{VIEWS}api.")
+
+
+def test_requests_come_in_through_one_view(server):
+    ours = [
+        registration
+        for registration in getGlobalSiteManager().registeredAdapters()
+        if any(base.__module__.startswith(VIEWS) for base in bases_of(registration.factory))
+    ]
+    assert sorted(registration.name for registration in ours) == ["api", "index.html"]
+    assert {registration.required[1] for registration in ours} == {IApiRequest}
+
+
+def test_permission_that_there_is_not_is_refused_when_the_server_starts():
+    with pytest.raises(ConfigurationError, match=r"^GET /x: permissions.py has no permission 'Veiw'.$"):
+        resource(None, "GET", "/x", "site", "Veiw", print)
