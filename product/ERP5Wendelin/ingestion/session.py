@@ -177,8 +177,8 @@ def _places(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView)
     yield staged and Entry._make(staged)
     yield data_set.manifest.find_content(file.digest)
     if file.size >= SMALL_FILE_SIZE:
-        content = ingestion.contents.get(file.digest)
-        yield content and Entry(*content, file.digest, 0)
+        if file.digest in ingestion.contents:
+            yield Entry._make((*ingestion.contents[file.digest], file.digest, 0, file.mode))
         yield getUtility(ISiteRoot).data_set_module.findContent(file.digest, may_view)
 
 
