@@ -59,12 +59,12 @@ def pause_before(retry_count: int) -> float:
 
     The publisher's own rule, 2**retry_count, reaches minutes.
     """
-    return min(0.05 * 2**retry_count, 1.0)
+    return float(min(0.05 * 2**retry_count, 1))
 
 
 def _method(environ: dict[str, Any]) -> str:
-    method = environ["REQUEST_METHOD"].upper()
-    override = environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "").upper()
+    method = str(environ["REQUEST_METHOD"]).upper()
+    override = str(environ.get("HTTP_X_HTTP_METHOD_OVERRIDE", "")).upper()
     return override if method == "POST" and override in OVERRIDABLE else method
 
 

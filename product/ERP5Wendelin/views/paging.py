@@ -50,9 +50,9 @@ def decode_cursor(query: Query, *types: type) -> tuple[Any, ...] | None:
     return tuple(position)
 
 
-def version_of(query: Query, default: int | None = None) -> int | None:
-    """The version of a data set that the caller asks for."""
-    return query.integer("version", default, NUMBER_MAX)
+def version_of(query: Query) -> int | None:
+    """The version of a data set that the caller asks for, None for the newest."""
+    return query.integer("version", maximum=NUMBER_MAX)
 
 
 def _bad_cursor() -> BadInput:

@@ -30,7 +30,7 @@ def _answer(call: Call, prefix: str, paths: Sequence[str] | None) -> Answer:
     if call.query.text("format", "tar") != "tar":
         raise BadInput("format must be tar.")
     manifest = call.data_set.manifest
-    version = version_of(call.query, manifest.version)
+    version = version_of(call.query) or manifest.version
     if version:
         manifest.get_version(version)
     headers = {

@@ -13,7 +13,7 @@ from Products.ERP5Wendelin.views.wire import format_entry
 def read(call: Call) -> Answer:
     """GET: the cursor holds the version, so that all pages are of one."""
     manifest = call.data_set.manifest
-    asked = version_of(call.query, manifest.version)
+    asked = version_of(call.query) or manifest.version
     version, after = decode_cursor(call.query, int, str) or (asked, "")
     rows = manifest.items(prefix=call.query.text("prefix"), after=after, version=version)
     entries, more = take(rows, limit_of(call.query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.ingestion import locks, session
@@ -101,7 +101,7 @@ def receive(call: Call, upload: Any, offset: int, checksum: tuple[str, bytes] | 
     length = call.body.length
     if length is None:  # the gateway marks the end
         length = max(upload.length - offset, 0)
-    return receiver.receive(call.database, upload, offset, call.body, length, checksum)
+    return receiver.receive(call.database, upload, offset, cast(BinaryIO, call.body), length, checksum)
 
 
 def progress(upload: Any, offset: int) -> dict[str, str]:
