@@ -11,6 +11,7 @@ class TestFileStorage(StorageSuite):
     """The default storage, and the fastest: it gets the largest stream."""
 
     large = 256 * 2**20
+    memory = 80 * 2**20
 
     @pytest.fixture(scope="class")
     @classmethod

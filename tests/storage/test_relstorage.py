@@ -28,17 +28,10 @@ class TestPostgreSQL(StorageSuite):
         return create_postgresql_database(postgresql, "suite")
 
 
-class TestPostgreSQLWithoutHistory(StorageSuite):
-    """The schema that keeps no old revisions is another one."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def uri(cls, postgresql: str) -> str:
-        return create_postgresql_database(postgresql, "history_free") + "&keep_history=false"
-
-
 class TestSQLite(StorageSuite):
     """RelStorage in the files of a folder."""
+
+    memory = 80 * 2**20
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -1,4 +1,4 @@
-"""Databases that really run: a ZEO server, PostgreSQL and a NEO cluster, each started for the tests and ended with them.
+"""Databases that really run: a ZEO server, PostgreSQL and a NEO cluster, started for the tests and ended with them.
 
 Where one can't be started, `Unavailable` says why and what to install; the tests skip with that.
 """
@@ -73,9 +73,9 @@ def postgresql_server() -> Iterator[str]:
             )
 
         run("initdb", "-D", data, "-U", "lake", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c max_connections=50"
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
         run("pg_ctl", "start", "-w", "-t", str(START_TIMEOUT), "-D", data, "-l", f"{folder}/log", "-o", options)
-        stack.callback(run, "pg_ctl", "stop", "-m", "immediate", "-D", data)
+        stack.callback(run, "pg_ctl", "stop", "-m", "fast", "-D", data)
         yield folder
 
 
@@ -135,9 +135,10 @@ def _process(command: Sequence[str], **options: object) -> Iterator[subprocess.P
 
 
 def _postgresql_programs() -> Path:
+    # Debian keeps the server's programs of each version off the path.
+    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which("initdb")
-    candidates = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in candidates:
+    for folder in [*candidates, *([Path(found).parent] if found else [])]:
         if all((folder / program).exists() for program in ("initdb", "pg_ctl", "createdb")):
             return folder
     raise Unavailable("PostgreSQL's server is not installed here: apt-get install postgresql")
@@ -154,8 +155,8 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 
 def _check_neo() -> None:
     hint = (
-        "NEO's release on PyPI is for Python 2. For these tests, clone https://lab.nexedi.com/nexedi/neoppod and name the folder in "
-        "$NEO_PATH"
+        "NEO's release on PyPI is for Python 2. For these tests, clone https://lab.nexedi.com/nexedi/neoppod and name "
+        "the folder in $NEO_PATH"
     )
     if importlib.util.find_spec("neo") is None:
         raise Unavailable(f"neo.client is not installed. {hint}")

@@ -1,6 +1,6 @@
 """Writers that run in a process of their own, to be killed or measured.
 
-`python -m support.storage_child VERB URI OID TOTAL SLICE_SIZE …`, where VERB is a function below and OID is hexadecimal.
+`python -m support.storage_child VERB URI OID TOTAL SLICE_SIZE …`; VERB is a function below and OID is hexadecimal.
 """
 
 from __future__ import annotations
@@ -39,13 +39,9 @@ def kill_in_commit(database: Any, oid: bytes, total: int, slice_size: int, step:
 
 
 def measure(database: Any, oid: bytes, total: int, slice_size: int) -> None:
-    """Print how much the peak of resident memory grows by an append and a reading, each tried before with one slice."""
-    source = Pattern(total)
-    append_slices(database, oid, source, slice_size, offset=0, note="first", slice_size=slice_size)
-    read(database, oid)
+    """Print how much the peak of resident memory grows by an append and a reading."""
     before = peak()
-    rest = total - slice_size
-    append_slices(database, oid, source, rest, offset=slice_size, note="rest", slice_size=slice_size)
+    append_slices(database, oid, Pattern(total), total, offset=0, note="large", slice_size=slice_size)
     print(read(database, oid), peak() - before)
 
 
@@ -57,7 +53,7 @@ class Killer:
     def __init__(self, step: str) -> None:
         self._step = step
 
-    def sortKey(self) -> str:  # noqa: N802
+    def sortKey(self) -> str:
         return "\U0010ffff"
 
     def tpc_begin(self, transaction: Any) -> None:

@@ -2,7 +2,8 @@
 
 `zfile.blktab` maps block numbers to ZBlk objects, 2 MiB each; what is missing, and what a block lacks at its end, is
 zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks of 4 KiB, one record each: it
-is cheap to add to. Mapped views of the same file show what is written here once they are opened anew.
+is cheap to add to. Mapped views of the same file show what is written here once it is committed, and must not be opened
+on it before: they would take the bytes out of the uncommitted blocks.
 
 wendelin.core's `loadblk` and `storeblk` serve its mappings and are not called here. What they leave to their callers: a
 block that is live and not bound to its file fails an assertion when another connection changes it, `loadblkdata` takes
@@ -52,6 +53,7 @@ def write(zfile: ZBigFile, start: int, data: Buffer, *, compact: bool = False) -
     A block that is written to its end becomes a ZBlk0, any other a ZBlk1, or with `compact` a ZBlk0 too.
     """
     view = memoryview(data)
+    _refresh_mappings(zfile, start, start + len(view))
     done = 0
     while done < len(view):
         number, offset = divmod(start + done, BLOCK_SIZE)
@@ -75,12 +77,16 @@ def truncate(zfile: ZBigFile, size: int) -> None:
     """Drop all bytes from `size` on, so that they are zeros when the file grows again."""
     number, offset = divmod(size, BLOCK_SIZE)
     if offset:
+        _refresh_mappings(zfile, size, size + 1)
         zblk = zfile.blktab.get(number)
         if zblk is not None:
             _store(zfile, number, bytes(memoryview(_load(zblk))[:offset]))
             number += 1
-    for dropped in list(zfile.blktab.keys(number)):
-        del zfile.blktab[dropped]
+    dropped = list(zfile.blktab.keys(number))
+    if dropped:
+        _refresh_mappings(zfile, size, (dropped[-1] + 1) * BLOCK_SIZE)
+    for key in dropped:
+        del zfile.blktab[key]
 
 
 def _load(zblk: ZBlkBase) -> Buffer:
@@ -167,6 +173,23 @@ def _write_chunk(chunktab: IOBTree, key: int, within: int, part: memoryview) -> 
         chunktab[key] = ZData(data)
     elif data != old:
         chunk.data = data
+
+
+def _refresh_mappings(zfile: ZBigFile, start: int, stop: int) -> None:
+    """When the transaction ends, let mapped views that are open in this connection load the blocks of a range anew.
+
+    Views in other connections hear of it by ZODB's invalidations.
+    """
+    if not len(zfile._v_filehset):
+        return
+
+    def refresh(*_: object) -> None:
+        for number in range(start // BLOCK_SIZE, -(-stop // BLOCK_SIZE)):
+            zfile.invalidateblk(number)
+
+    transaction = zfile._p_jar.transaction_manager.get()
+    transaction.addAfterCommitHook(refresh)
+    transaction.addAfterAbortHook(refresh)
 
 
 def _bind(zblk: ZBlkBase, zfile: ZBigFile, number: int) -> None:

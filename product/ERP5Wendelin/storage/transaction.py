@@ -75,8 +75,7 @@ def in_transaction(
     attempt = 1
     while True:
         transaction = manager.begin()
-        if user:
-            transaction.setUser(user)
+        transaction.user = user
         transaction.note(note)
         try:
             result = function()

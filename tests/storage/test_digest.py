@@ -1,0 +1,119 @@
+"""Running digests: fed, lost, caught up and forgotten."""
+
+import hashlib
+from threading import Thread
+
+import pytest
+
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests, digest_of
+from Products.ERP5Wendelin.storage.stream import ByteStream
+from support.pattern import pattern
+
+B = BLOCK_SIZE
+SIZE = 2 * B + 77
+
+
+@pytest.fixture(scope="module")
+def stream() -> ByteStream:
+    stream = ByteStream()
+    stream.append(pattern(0, SIZE))
+    return stream
+
+
+def fed(size: int) -> RunningDigest:
+    running = RunningDigest()
+    running.update(pattern(0, size))
+    return running
+
+
+def test_it_is_the_sha_256_of_what_it_was_fed() -> None:
+    running = RunningDigest()
+    for start, stop in ((0, 10), (10, 10), (10, 5000)):
+        running.update(memoryview(pattern(start, stop)))
+    assert running.offset == 5000
+    assert running.digest() == hashlib.sha256(pattern(0, 5000)).digest()
+    assert running.hexdigest() == hashlib.sha256(pattern(0, 5000)).hexdigest()
+
+
+@pytest.mark.parametrize("offset", [0, 1, B, B + 5, SIZE])
+def test_it_catches_up_from_wherever_it_is(stream: ByteStream, offset: int) -> None:
+    running = fed(offset)
+    assert running.catch_up(stream, SIZE)
+    assert running.offset == SIZE
+    assert running.digest() == hashlib.sha256(pattern(0, SIZE)).digest()
+
+
+def test_it_catches_up_by_the_limit_a_time_and_keeps_what_it_read(stream: ByteStream) -> None:
+    running = RunningDigest()
+    reached = [(running.catch_up(stream, SIZE, limit=B), running.offset) for _ in range(3)]
+    assert reached == [(False, B), (False, 2 * B), (True, SIZE)]
+    assert running.digest() == hashlib.sha256(pattern(0, SIZE)).digest()
+
+
+def test_without_a_limit_it_catches_up_at_once(stream: ByteStream) -> None:
+    running = RunningDigest()
+    assert running.catch_up(stream, SIZE, limit=None)
+    assert running.offset == SIZE
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (5, B + 5), (B, SIZE)])
+def test_the_digest_of_a_stored_range_is_that_of_its_bytes(stream: ByteStream, start: int, stop: int | None) -> None:
+    assert digest_of(stream, start, stop) == hashlib.sha256(pattern(0, SIZE)[start:stop]).digest()
+
+
+def test_a_state_is_handed_out_once() -> None:
+    digests = RunningDigests()
+    running = fed(10)
+    digests.put(("main", b"1"), running)
+    assert digests.take(("main", b"1"), 10) is running
+    assert digests.take(("main", b"1"), 10).offset == 0
+
+
+def test_states_of_databases_and_of_objects_are_apart() -> None:
+    digests = RunningDigests()
+    for number, key in enumerate([("main", b"1"), ("main", b"2"), ("other", b"1")]):
+        digests.put(key, fed(number + 1))
+    assert digests.take(("main", b"2"), 10).offset == 2
+    assert digests.take(("other", b"1"), 10).offset == 3
+    assert digests.take(("main", b"1"), 10).offset == 1
+
+
+def test_a_state_behind_what_is_stored_is_kept_and_one_ahead_of_it_dropped() -> None:
+    digests = RunningDigests()
+    digests.put(("main", b"1"), fed(10))
+    assert digests.take(("main", b"1"), 11).offset == 10
+    digests.put(("main", b"1"), fed(10))
+    assert digests.take(("main", b"1"), 9).offset == 0
+
+
+def test_the_least_recently_used_state_is_dropped_when_there_are_too_many() -> None:
+    digests = RunningDigests(capacity=2)
+    digests.put(("main", b"1"), fed(1))
+    digests.put(("main", b"2"), fed(2))
+    digests.put(("main", b"1"), fed(3))
+    digests.put(("main", b"3"), fed(4))
+    assert len(digests) == 2
+    assert [digests.take(("main", key), 9).offset for key in (b"1", b"2", b"3")] == [3, 0, 4]
+
+
+def test_a_dropped_state_is_forgotten() -> None:
+    digests = RunningDigests()
+    digests.put(("main", b"1"), fed(1))
+    digests.drop(("main", b"1"))
+    digests.drop(("main", b"2"))
+    assert len(digests) == 0
+
+
+def test_threads_that_take_the_same_state_never_share_it() -> None:
+    digests = RunningDigests()
+    running = fed(1)
+    taken: list[RunningDigest] = []
+    digests.put(("main", b"1"), running)
+    threads = [Thread(target=lambda: taken.append(digests.take(("main", b"1"), 1))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 8
+    assert [each for each in taken if each is running] == [running]

@@ -1,0 +1,317 @@
+"""ByteStream: its blocks on disk, reading beside wendelin.core's mappings, and any sequence of operations."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from persistent import GHOST
+from wendelin.bigarray.array_zodb import ZBigArray
+from wendelin.bigfile.file_zodb import ZBlk0, ZBlk1
+from ZODB import DB
+from ZODB.Connection import Connection
+from ZODB.MappingStorage import MappingStorage
+
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.database import open_database
+from Products.ERP5Wendelin.storage.stream import ByteStream
+from Products.ERP5Wendelin.storage.transaction import separate_connection
+from support.pattern import pattern
+
+B = BLOCK_SIZE
+
+
+@pytest.fixture
+def database() -> Iterator[DB]:
+    database = DB(MappingStorage())
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def connection(database: DB) -> Iterator[Connection]:
+    with separate_connection(database) as connection:
+        connection.root()["stream"] = ByteStream()
+        connection.transaction_manager.commit()
+        yield connection
+
+
+@pytest.fixture
+def stream(connection: Connection) -> ByteStream:
+    return connection.root()["stream"]
+
+
+@pytest.fixture
+def commit(connection: Connection) -> Callable[[], None]:
+    return connection.transaction_manager.commit
+
+
+def block_types(stream: ByteStream) -> list[type]:
+    return [type(zblk) for zblk in stream.blktab.values()]
+
+
+def test_a_block_that_is_not_full_is_a_zblk1(stream: ByteStream) -> None:
+    stream.append(pattern(0, B + 1))
+    assert block_types(stream) == [ZBlk0, ZBlk1]
+
+
+def test_a_block_that_becomes_full_is_rewritten_as_a_zblk0(stream: ByteStream, commit: Callable[[], None]) -> None:
+    stream.append(pattern(0, B - 1))
+    commit()
+    stream.append(pattern(B - 1, B))
+    commit()
+    assert block_types(stream) == [ZBlk0]
+    assert stream.read(0, B) == pattern(0, B)
+
+
+def test_the_last_block_of_a_final_append_is_a_zblk0(stream: ByteStream) -> None:
+    stream.append(pattern(0, 1000))
+    stream.append(pattern(1000, B + 10), final=True)
+    assert block_types(stream) == [ZBlk0, ZBlk0]
+    assert stream.read(0, stream.size) == pattern(0, B + 10)
+
+
+def test_a_final_append_of_nothing_rewrites_the_last_block_as_a_zblk0(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    stream.append(pattern(0, 5000))
+    commit()
+    assert stream.append(b"", final=True) == 5000
+    commit()
+    assert block_types(stream) == [ZBlk0]
+    assert stream.read(0, 5000) == pattern(0, 5000)
+
+
+def test_an_append_behind_a_final_one_turns_the_last_block_into_a_zblk1(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    stream.append(pattern(0, 5000), final=True)
+    commit()
+    stream.append(pattern(5000, 9000))
+    commit()
+    assert block_types(stream) == [ZBlk1]
+    assert stream.read(0, 9000) == pattern(0, 9000)
+
+
+def test_a_whole_block_of_bytes_is_stored_without_a_copy(stream: ByteStream) -> None:
+    data = pattern(0, B)[:-1] + b"x"
+    stream.append(data)
+    assert stream.blktab[0]._v_blkdata is data
+
+
+def test_a_small_append_to_a_large_block_writes_little(tmp_path: Path) -> None:
+    database = open_database(f"file://{tmp_path}/Data.fs")
+    with separate_connection(database) as connection:
+        stream = connection.root()["stream"] = ByteStream()
+        stream.append(pattern(0, B - 100_000))
+        connection.transaction_manager.commit()
+        before = database.getSize()
+        stream.append(pattern(B - 100_000, B - 99_000))
+        connection.transaction_manager.commit()
+        assert 1000 < database.getSize() - before < 10_000
+    database.close()
+
+
+@pytest.mark.parametrize("view", [bytearray, memoryview, lambda data: numpy.frombuffer(data, "u2")])
+def test_any_contiguous_buffer_is_appended_as_its_bytes(stream: ByteStream, view: Callable[[bytes], object]) -> None:
+    assert stream.append(view(pattern(0, 6000))) == 6000
+    assert stream.read(0, 6000) == pattern(0, 6000)
+
+
+def test_appending_nothing_changes_nothing(stream: ByteStream) -> None:
+    for nothing in (b"", bytearray(), memoryview(b""), numpy.empty((0, 3))):
+        assert stream.append(nothing) == 0
+    assert stream.append(b"", final=True) == 0
+    assert not stream._p_changed
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 2), (0, 11), (3, 2), (11, 11)])
+def test_a_range_that_is_not_within_the_stream_is_a_value_error_at_once(
+    stream: ByteStream, start: int, stop: int
+) -> None:
+    stream.append(b"0123456789")
+    with pytest.raises(ValueError, match=f"^Bytes {start} to {stop} are not within a stream of 10 bytes.$"):
+        stream.chunks(start, stop)
+
+
+def test_the_mapped_array_has_the_same_bytes(stream: ByteStream, commit: Callable[[], None]) -> None:
+    for size in (B - 1, 10, 2 * B, 5000, 1):
+        stream.append(pattern(stream.size, stream.size + size))
+        commit()
+        assert isinstance(stream.array, ZBigArray)
+        assert stream.array.dtype == numpy.uint8
+        assert stream.array.shape == (stream.size,)
+        assert stream.array[:].tobytes() == pattern(0, stream.size)
+
+
+def test_what_is_written_through_a_mapping_is_read_unmapped(stream: ByteStream, commit: Callable[[], None]) -> None:
+    stream.append(bytes(B + 10))
+    commit()
+    stream.array[B - 5 : B + 5] = numpy.arange(1, 11, dtype=numpy.uint8)
+    commit()
+    assert stream.read(B - 6, B + 6) == bytes([0, *range(1, 11), 0])
+
+
+def test_a_mapping_shows_what_another_connection_appended(database: DB, connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    stream.append(pattern(0, 5000))
+    connection.transaction_manager.commit()
+    assert stream.array[:].tobytes() == pattern(0, 5000)
+    for end in (6000, B, B + 100):
+        with separate_connection(database) as other:
+            theirs = other.root()["stream"]
+            theirs.append(pattern(theirs.size, end))
+            other.transaction_manager.commit()
+        connection.transaction_manager.begin()
+        assert stream.array[:].tobytes() == pattern(0, end)
+        assert stream.read(0, end) == pattern(0, end)
+
+
+def test_blocks_are_deactivated_as_soon_as_they_are_read(database: DB, connection: Connection) -> None:
+    connection.root()["stream"].append(pattern(0, 2 * B + 5000))
+    connection.transaction_manager.commit()
+    with separate_connection(database) as reader:
+        stream = reader.root()["stream"]
+        for _ in stream.chunks():
+            assert {zblk._p_state for zblk in stream.blktab.values()} == {GHOST}
+
+
+def test_reading_loads_neither_the_array_nor_its_file(database: DB, connection: Connection) -> None:
+    connection.root()["stream"].append(pattern(0, 5000))
+    connection.transaction_manager.commit()
+    with separate_connection(database) as reader:
+        stream = reader.root()["stream"]
+        assert stream.read(0, stream.size) == pattern(0, 5000)
+        assert stream.array._p_state == GHOST
+
+
+def test_a_block_read_here_and_changed_elsewhere_is_read_anew(database: DB, connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    with separate_connection(database) as other:
+        for turn in range(3):
+            theirs = other.root()["stream"]
+            theirs.append(pattern(theirs.size, theirs.size + 3000))
+            other.transaction_manager.commit()
+            connection.transaction_manager.begin()
+            assert stream.read(0, stream.size) == pattern(0, 3000 * (turn + 1))
+
+
+def test_reading_an_uncommitted_block_leaves_it_to_be_committed(database: DB, connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    stream.append(pattern(0, B + 10))
+    for _ in range(2):
+        assert stream.read(0, B + 10) == pattern(0, B + 10)
+    connection.transaction_manager.commit()
+    with separate_connection(database) as other:
+        assert other.root()["stream"].read(0, B + 10) == pattern(0, B + 10)
+
+
+def test_an_append_survives_a_savepoint_and_one_behind_it_is_rolled_back(connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    manager = connection.transaction_manager
+    stream.append(pattern(0, B + 10))
+    savepoint = manager.savepoint()
+    stream.append(b"x" * B)
+    savepoint.rollback()
+    assert stream.read(0, stream.size) == pattern(0, B + 10)
+    stream.append(pattern(B + 10, 2 * B + 10))
+    manager.commit()
+    assert stream.read(0, stream.size) == pattern(0, 2 * B + 10)
+
+
+def test_a_released_stream_leaves_the_connection_without_its_array_and_can_be_appended_to(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    stream.append(pattern(0, B + 10))
+    commit()
+    stream.release()
+    assert stream.array._p_state == GHOST
+    stream.append(pattern(B + 10, B + 20))
+    commit()
+    assert stream.read(0, B + 20) == pattern(0, B + 20)
+
+
+def test_a_released_stream_can_be_appended_to_by_another_connection(database: DB, connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    stream.append(pattern(0, 5000))
+    connection.transaction_manager.commit()
+    stream.release()
+    with separate_connection(database) as other:
+        other.root()["stream"].append(pattern(5000, 6000))
+        other.transaction_manager.commit()
+    connection.transaction_manager.begin()
+    assert stream.read(0, 6000) == pattern(0, 6000)
+
+
+def test_release_keeps_an_array_that_is_changed_or_mapped(stream: ByteStream, commit: Callable[[], None]) -> None:
+    stream.append(pattern(0, 5000))
+    stream.release()
+    commit()
+    assert stream.read(0, 5000) == pattern(0, 5000)
+    view = stream.array[:]
+    stream.release()
+    assert stream.array._p_state != GHOST
+    assert view.tobytes() == pattern(0, 5000)
+
+
+def test_its_class_and_attributes_are_those_of_the_first_release() -> None:
+    state = ByteStream().__getstate__()
+    assert pickle.dumps(ByteStream, 0).startswith(b"cProducts.ERP5Wendelin.storage.stream\nByteStream\n")
+    assert sorted(state) == ["array", "blktab", "size"]
+    assert state["blktab"] is state["array"].zfile.blktab
+
+
+SIZES = st.one_of(
+    st.integers(0, 10_000),
+    st.sampled_from([4095, 4096, 4097, B - 4097, B - 1, B, B + 1]),
+)
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), SIZES, st.booleans(), st.booleans()),
+        st.sampled_from([("commit",), ("abort",), ("savepoint",), ("minimise",), ("release",), ("map",)]),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(operations=OPERATIONS)
+def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operations: list[tuple]) -> None:
+    database = DB(MappingStorage())
+    with separate_connection(database) as connection:
+        manager = connection.transaction_manager
+        stream = connection.root()["stream"] = ByteStream()
+        manager.commit()
+        committed = model = b""
+        for name, *arguments in operations:
+            if name == "append":
+                size, zeros, final = arguments
+                data = bytes(size) if zeros else pattern(len(model), len(model) + size)
+                model += data
+                assert stream.append(data, final=final) == len(model)
+            elif name == "commit":
+                manager.commit()
+                committed = model
+            elif name == "abort":
+                manager.abort()
+                model = committed
+            elif name == "savepoint":
+                manager.savepoint()
+            elif name == "minimise":
+                connection.cacheMinimize()
+            elif name == "release":
+                stream.release()
+            elif name == "map":
+                manager.commit()
+                committed = model
+                assert stream.array[:].tobytes() == model
+            assert stream.read(0, stream.size) == model
+        manager.commit()
+    with separate_connection(database) as connection:
+        stream = connection.root()["stream"]
+        assert stream.read(0, stream.size) == model
+        assert stream.array[:].tobytes() == model
+    database.close()
