@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import socket
 import subprocess
@@ -91,6 +92,22 @@ def test_a_file_that_cannot_be_sought_is_read_in_large_blocks() -> None:
         assert len(connection.getresponse().read()) == 3 * RESPONSE_BLOCK
         connection.close()
     assert set(sizes) == {RESPONSE_BLOCK}
+
+
+@pytest.mark.parametrize(("method", "size"), [("GET", 1000), ("HEAD", 0)])
+def test_the_access_log_has_the_size_of_an_answer_that_is_a_file(
+    method: str, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Length", "1000")])
+        return environ["wsgi.file_wrapper"](io.BytesIO(bytes(1000))) if method == "GET" else []
+
+    with caplog.at_level("INFO", "wendelin.access"), serving(application) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        connection.request(method, "/")
+        assert len(connection.getresponse().read()) == size
+        connection.close()
+    assert f'"{method} / HTTP/1.1" 200 {size} ' in caplog.text
 
 
 def test_a_client_that_stops_reading_is_dropped_and_gives_its_thread_back() -> None:

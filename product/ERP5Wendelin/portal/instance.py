@@ -38,7 +38,7 @@ SITE = "erp5"
 """The site's name in the Zope application."""
 
 THREADS = 16
-"""Requests served at once; a download keeps its thread until the last byte is under way."""
+"""Requests served at once; files on their way out take none."""
 
 CONFLICT_RETRIES = 10
 """How often a transaction is repeated that met another's."""
@@ -70,7 +70,7 @@ max-conflict-retries {retries}
 
 <zodb_db main>
   mount-point /
-  # connections that may be open at once: a download reads on a second one
+  # connections that may be open at once: a request that moves contents reads or writes on a second one
   pool-size {pool_size}
   # for each connection; file contents are read past the cache
   cache-size 10000
