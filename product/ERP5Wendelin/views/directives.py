@@ -37,7 +37,7 @@ class IResourceDirective(Interface):
     handler = GlobalObject(title="Function of a Call")
 
 
-def resource(  # noqa: PLR0917 - called by zope.configuration, by keyword
+def resource(
     context: Any,
     method: str,
     path: str,
