@@ -1,12 +1,12 @@
 """A network that breaks where a test says so: a TCP proxy in front of any server, with threads.
 
     with faulty_network(lake.address) as network:
-        network.faults.append(Fault("up", after=5 * MIB, how="reset"))      # the next connection breaks
+        network.faults.append(Fault("up", after=5 * MIB, how="reset"))
         requests go to network.address
         assert network.carried("up") < ...
 
-A fault hits one connection, in one direction, once so many bytes have passed; faults are dealt to connections in order,
-one each, and connections that come when none is left are sound. `None` in `faults` lets a connection be sound.
+Faults happen one after the other: the first breaks the connection that carries the byte after so many in its direction,
+counted over all connections since the fault before it happened. When none is left, the network is sound.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Direction = Literal["up", "down"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a connection after `after` bytes in a direction (up: towards the server).
+    """What happens when `after` bytes have passed in a direction (up: towards the server) and another one would.
 
     close: both ends see an orderly end (FIN), as when a server is stopped; truncates an answer.
     reset: both ends see RST, as when a firewall forgets the connection or a server is killed.
@@ -50,12 +50,13 @@ class FaultyNetwork:
         self.delay = delay
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
-        self.faults: deque[Fault | None] = deque()
+        self.faults: deque[Fault] = deque()
         self.broken: list[Fault] = []
         """Faults that happened."""
         self.connections = 0
         self.closed = threading.Event()
         self._carried = {"up": 0, "down": 0}
+        self._since_fault = 0
         self._live: set[Connection] = set()
         self._lock = threading.Lock()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
@@ -66,10 +67,21 @@ class FaultyNetwork:
         with self._lock:
             return self._carried[direction]
 
-    def carry(self, direction: Direction, count: int) -> None:
-        """Count bytes that passed."""
+    def admit(self, direction: Direction, count: int) -> tuple[int, Fault | None]:
+        """How many of the bytes that have come may pass, and the fault that happens then."""
         with self._lock:
+            fault = self.faults[0] if self.faults and self.faults[0].direction == direction else None
+            if fault is not None:
+                room = fault.after - self._since_fault
+                self._since_fault += count
+                if count > room:
+                    count = room
+                    self._since_fault = 0
+                    self.broken.append(self.faults.popleft())
+                else:
+                    fault = None
             self._carried[direction] += count
+            return count, fault
 
     def close(self) -> None:
         """End everything, stalled connections too."""
@@ -93,19 +105,15 @@ class FaultyNetwork:
                 client.close()
                 continue
             self.connections += 1
-            fault = self.faults.popleft() if self.faults else None
-            self._live.add(Connection(self, client, server, fault))
+            self._live.add(Connection(self, client, server))
 
 
 class Connection:
     """A client's connection and the one to the server, and a thread for each direction."""
 
-    def __init__(
-        self, network: FaultyNetwork, client: socket.socket, server: socket.socket, fault: Fault | None
-    ) -> None:
+    def __init__(self, network: FaultyNetwork, client: socket.socket, server: socket.socket) -> None:
         self._network = network
         self._sockets = (client, server)
-        self._fault = fault
         self._reset = False
         self._ended = threading.Barrier(2, self._close_sockets)
         self._threads = [
@@ -130,22 +138,16 @@ class Connection:
         self._ended.wait()
 
     def _forward(self, direction: Direction, source: socket.socket, target: socket.socket) -> None:
-        fault = self._fault if self._fault and self._fault.direction == direction else None
-        passed = 0
-        while True:
-            limit = min(PIECE, fault.after - passed) if fault else PIECE
-            if not limit:
+        while data := source.recv(PIECE):
+            if self._network.closed.wait(self._network.delay):
+                return
+            count, fault = self._network.admit(direction, len(data))
+            target.sendall(data[:count])
+            if fault:
                 self._break(fault)
                 return
-            data = source.recv(limit)
-            if not data or self._network.closed.wait(self._network.delay):
-                return
-            target.sendall(data)
-            passed += len(data)
-            self._network.carry(direction, len(data))
 
     def _break(self, fault: Fault) -> None:
-        self._network.broken.append(fault)
         if fault.how == "stall":
             self._network.closed.wait()
         self._reset = fault.how == "reset"
