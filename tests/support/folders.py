@@ -26,11 +26,11 @@ def write_files(root: Path, files: Mapping[str, str | bytes], mtime_ns: int = OL
 
 
 def read_files(root: Path) -> dict[str, str | bytes]:
-    """The files below `root`, without `.ebulk`, as `write_files` takes them; bytes where they are no text."""
+    """The files below `root`, without those in `.ebulk`, as `write_files` takes them; bytes where they are no text."""
     files: dict[str, str | bytes] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if name.split("/")[0] == ".ebulk":
+        if ".ebulk" in path.relative_to(root).parts:
             continue
         if path.is_symlink():
             files[name] = f"-> {os.readlink(path)}"

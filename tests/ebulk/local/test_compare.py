@@ -1,11 +1,12 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ebulk.local.compare import Kind, classify, outer_join
 from ebulk.local.index import known_from
 from ebulk.local.scan import Found
-from hypothesis import given
-from hypothesis import strategies as st
 
 FOUND = Found("a", "a", 3, 10, 20, 7, "100644")
 KNOWN = known_from(FOUND, hashlib.sha256(b"abc").digest(), 10, settled=True)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from ebulk.errors import EbulkError
 from ebulk.local.credentials import Credentials, Login, system_keyring
 

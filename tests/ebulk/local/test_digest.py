@@ -3,6 +3,7 @@ import os
 import threading
 
 import pytest
+
 from ebulk.errors import ChangedError, EbulkError
 from ebulk.local.digest import StoppedError, measure, to_raw, to_text
 from ebulk.local.scan import Scan

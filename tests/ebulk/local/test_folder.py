@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+
 from ebulk.errors import EbulkError, UsageError
 from ebulk.local import folder as folders
 

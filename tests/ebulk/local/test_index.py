@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from ebulk.errors import EbulkError
 from ebulk.local.index import Index, Known, is_settled, known_from
 from ebulk.local.scan import Found
@@ -116,8 +117,11 @@ def test_a_push_is_committed_at_once(index):
     assert [row.path for row in index.pending("new", "suspect")] == ["new", "touched"]
     assert index.pending_totals("modified", "new") == (2, 7)
     index.set_digests(
-        [(found("changed", 4), digest("abcd"), True), (found("new"), digest("abc"), False)]
-        + [(found("touched", mtime_ns=99), digest("abc"), True)]
+        [
+            (found("changed", 4), digest("abcd"), True),
+            (found("new"), digest("abc"), False),
+            (found("touched", mtime_ns=99), digest("abc"), True),
+        ]
     )
     assert index.renamed_count() == 1
     index.commit_push(1)

@@ -1,4 +1,5 @@
 import pytest
+
 from ebulk.local.atomic import write_atomically
 from ebulk.local.journal import Journal, PushUnderWay
 

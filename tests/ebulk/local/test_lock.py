@@ -3,6 +3,7 @@ import sys
 import time
 
 import pytest
+
 from ebulk.errors import EbulkError
 from ebulk.local.lock import Lock
 

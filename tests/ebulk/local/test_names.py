@@ -1,10 +1,11 @@
 import os
 
 import pytest
-from ebulk.errors import EbulkError, UsageError
-from ebulk.local.names import Capacity, check_directory, check_path, check_reference, path_problem, shown
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ebulk.errors import EbulkError, UsageError
+from ebulk.local.names import Capacity, check_directory, check_path, check_reference, path_problem, shown
 
 
 @pytest.mark.parametrize(

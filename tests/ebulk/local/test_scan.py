@@ -4,10 +4,11 @@ import stat
 import unicodedata
 
 import pytest
-from ebulk.local.scan import Problem, Scan
-from ebulk.model import EXECUTABLE, REGULAR, SYMLINK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ebulk.local.scan import Problem, Scan
+from ebulk.model import EXECUTABLE, REGULAR, SYMLINK
 from support.folders import OLD, as_ordinary_user, write_files
 
 DECOMPOSED = unicodedata.normalize("NFD", "é")

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+
 from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.scan import Scan
 from ebulk.local.tree import Tree

@@ -22,8 +22,8 @@ LINES_EVERY = 30.0
 class Display(Observer, Protocol):
     """An observer that is shown while a command runs."""
 
-    def __enter__(self) -> Display: ...  # noqa: D105
-    def __exit__(  # noqa: D105
+    def __enter__(self) -> Display: ...
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 

@@ -35,9 +35,9 @@ class Login:
 class Keyring(Protocol):
     """What we use of the package `keyring`."""
 
-    def get_password(self, service: str, name: str) -> str | None: ...  # noqa: D102
-    def set_password(self, service: str, name: str, password: str) -> None: ...  # noqa: D102
-    def delete_password(self, service: str, name: str) -> None: ...  # noqa: D102
+    def get_password(self, service: str, name: str) -> str | None: ...
+    def set_password(self, service: str, name: str, password: str) -> None: ...
+    def delete_password(self, service: str, name: str) -> None: ...
 
 
 class Credentials:

@@ -132,7 +132,7 @@ class Incoming:
         while True:
             with self._lock:
                 rows = self._connection.execute(
-                    f"SELECT * FROM {table} WHERE path > ? ORDER BY path LIMIT {PAGE_LENGTH}",  # noqa: S608 - two constants
+                    f"SELECT * FROM {table} WHERE path > ? ORDER BY path LIMIT {PAGE_LENGTH}",
                     (after,),
                 ).fetchall()
             yield from rows

@@ -48,7 +48,7 @@ CREATE TABLE files (
 CREATE TABLE pending (
     path TEXT PRIMARY KEY, kind TEXT NOT NULL, disk TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, mode TEXT NOT NULL,
-    digest BLOB, settled INTEGER NOT NULL DEFAULT 0
+    digest BLOB, settled INTEGER NOT NULL DEFAULT 0, planned INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE scopes (directory TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO scopes VALUES ('', 0);
@@ -60,6 +60,9 @@ SAME_STAMPS = (
     "size = excluded.size AND mtime_ns = excluded.mtime_ns AND ctime_ns = excluded.ctime_ns"
     " AND inode = excluded.inode AND mode = excluded.mode"
 )
+
+MARK_PLANNED = "UPDATE pending SET planned = planned OR digest IS NOT NULL OR kind = 'removed', kind = 'stale'"
+"""Files are planned soon after they are hashed: to take one for planned that was not costs a line of another plan."""
 
 UPSERT_PENDING = (
     "INSERT INTO pending (path, kind, disk, size, mtime_ns, ctime_ns, inode, mode) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -97,6 +100,8 @@ class Pending(NamedTuple):
     inode: int
     mode: str
     digest: bytes | None
+    planned: bool
+    """Whether the lake may have heard of it before the push was broken off."""
     known: Known | None
     """What the last push or pull had there."""
 
@@ -270,19 +275,21 @@ class Index:
     def replace_pending(self, rows: Iterable[tuple[str, Found]], *, resume: bool) -> None:
         """Write what a push sends anew, from pairs of kind and file; an exception of `rows` leaves all as it was.
 
-        With `resume` the lake knows of the old rows: digests of files that are as they were stay, and a path that is no
-        change any more becomes a row of kind "stale".
+        With `resume` the lake may know of the old rows: digests of files that are as they were stay, and a path that is
+        no change any more becomes a row of kind "stale".
         """
         with self._transaction() as connection:
-            connection.execute("UPDATE pending SET kind = 'stale'" if resume else "DELETE FROM pending")
+            connection.execute(MARK_PLANNED if resume else "DELETE FROM pending")
             connection.executemany(UPSERT_PENDING, ((file.path, kind, *file[1:]) for kind, file in rows))
+            connection.execute("DELETE FROM pending WHERE kind = 'stale' AND NOT planned")
 
     def pending(self, *kinds: str) -> Iterator[Pending]:
         """What the push sends, by path; only these kinds if any are given. Rows may be written meanwhile."""
         after = ""
         chosen = f"AND p.kind IN ({_marks(len(kinds))})" if kinds else ""
         query = (
-            "SELECT p.path, p.kind, p.disk, p.size, p.mtime_ns, p.ctime_ns, p.inode, p.mode, p.digest, f.*"
+            "SELECT p.path, p.kind, p.disk, p.size, p.mtime_ns, p.ctime_ns, p.inode, p.mode, p.digest, p.planned,"
+            " f.*"
             f" FROM pending p LEFT JOIN files f ON f.path = p.path WHERE p.path > ? {chosen} ORDER BY p.path"
             f" LIMIT {PAGE_LENGTH}"
         )
@@ -290,8 +297,8 @@ class Index:
             with self._lock:
                 rows = self._connection.execute(query, (after, *kinds)).fetchall()
             for row in rows:
-                known = Known._make(row[9:]) if row[9] is not None else None
-                yield Pending._make((*row[:9], known))
+                known = Known._make(row[10:]) if row[10] is not None else None
+                yield Pending._make((*row[:9], bool(row[9]), known))
             if len(rows) < PAGE_LENGTH:
                 return
             after = rows[-1][0]

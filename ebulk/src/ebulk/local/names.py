@@ -164,7 +164,7 @@ class Capacity:
             other = self._folded.setdefault(part.casefold(), part)
             if other != part:
                 raise EbulkError(
-                    f"{shown(part)} and {shown(other)} can't both be here: for this file system they are the same name.",
+                    f"{shown(part)} and {shown(other)} can't both be here: this file system can't tell them apart.",
                     "Pull on a file system that tells upper case from lower case.",
                 )
 

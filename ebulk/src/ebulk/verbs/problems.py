@@ -23,7 +23,8 @@ def refuse(problems: Sequence[Problem]) -> None:
     """EbulkError if there are any: a push leaves nothing out silently."""
     if not problems:
         return
-    sentences = "; ".join(f"{shown(problem.path)} {problem.reason}" for problem in problems[:NAMED])
+    named = sorted(problems)[:NAMED]
+    sentences = "; ".join(f"{shown(problem.path)} {problem.reason}" for problem in named)
     more = len(problems) - NAMED
     raise EbulkError(
         f"Nothing was pushed: {sentences}{f'; and {more:,} more' if more > 0 else ''}.",

@@ -24,7 +24,7 @@ from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
 from ebulk.local.compare import Kind, classify, compare
 from ebulk.local.digest import Measured, to_text
 from ebulk.local.folder import Folder
-from ebulk.local.index import Index, Pending, Totals, is_settled
+from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
 from ebulk.local.lock import Lock
 from ebulk.local.names import shown
@@ -115,6 +115,8 @@ class _Push:
         self._journal = Journal(folder.control / "push.json")
         self._root = str(folder.root)
         self._counts = _Counts()
+        self._scanned = 0
+        self._restored: list[FileEntry] = []  # as in the base again, after the lake heard otherwise
 
     def run(self, message: str, restart: bool) -> PushReport:
         under_way = self._resume(restart)
@@ -185,7 +187,7 @@ class _Push:
         for path, found, known in compare(scan, self._index.known(self._directory)):
             kind = classify(found, known)
             if kind is Kind.UNCHANGED:
-                self._counts.unchanged += 1
+                self._scanned += 1
             elif found is None:
                 yield kind.value, Found(path, path, 0, 0, 0, 0, "")
             else:
@@ -198,7 +200,8 @@ class _Push:
 
     def _transfer(self, under_way: Ingestion | None, message: str, base: int) -> tuple[Sent, Ingestion | None]:
         """Send all that changed; no ingestion where nothing did."""
-        self._counts = _Counts(unchanged=self._counts.unchanged)
+        self._counts = _Counts(unchanged=self._scanned)
+        self._restored.clear()
         self._observer.expect(*self._index.pending_totals(*SENT_KINDS))
         with Hasher(self._root, self._jobs) as hasher:
             changes = self._changes(hasher)
@@ -209,6 +212,8 @@ class _Push:
             self._plan_removed(ingestion)
             missing = self._missing(ingestion, chain([first] if first else (), changes))
             sent = send(self._lake, ingestion, missing, jobs=self._jobs, progress=self._observer)
+        if self._restored:
+            self._lake.plan(ingestion, self._restored, (), ())
         self._check_unchanged()
         return sent, ingestion
 
@@ -224,9 +229,11 @@ class _Push:
             for row, measured in hashed:
                 if self._is_change(row, measured):
                     yield _local_file(self._root, measured)
-                else:
-                    self._counts.unchanged += 1
-                    self._observer.skip(row.path, row.size)
+                    continue
+                if row.planned and row.known is not None:
+                    self._restored.append(_entry_of(row.known))
+                self._counts.unchanged += 1
+                self._observer.skip(row.path, row.size)
 
     def _write_down(self, hashed: list[Hashed]) -> None:
         clock = self._lock.clock()
@@ -255,16 +262,15 @@ class _Push:
                     self._observer.skip(file.entry.path, file.entry.size)
 
     def _plan_removed(self, ingestion: Ingestion) -> None:
-        """Tell the lake what is removed; and what it was told before the push was broken off and is so no more."""
-        restored, removed = [], []
+        """Tell the lake what is removed, also of what it heard of before the push was broken off."""
+        removed = []
         for row in self._index.pending(Kind.REMOVED.value, STALE):
             if row.kind == STALE and row.known is not None:
-                known = row.known
-                restored.append(FileEntry(row.path, known.size, to_text(known.digest), known.mtime_ns, known.mode))
+                self._restored.append(_entry_of(row.known))
             else:
                 removed.append(row.path)
-        if removed or restored:
-            self._lake.plan(ingestion, restored, removed, ())
+        if removed:
+            self._lake.plan(ingestion, (), removed, ())
 
     # the end
 
@@ -344,6 +350,10 @@ def _local_file(root: str, measured: Measured) -> LocalFile:
     found = measured.found
     entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
     return LocalFile(entry, Path(root, found.disk))
+
+
+def _entry_of(known: Known) -> FileEntry:
+    return FileEntry(known.path, known.size, to_text(known.digest), known.mtime_ns, known.mode)
 
 
 def _batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
