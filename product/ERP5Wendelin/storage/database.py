@@ -27,11 +27,12 @@ Options follow a ``?``, joined by ``&``. Of what zodburi and the storages unders
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import zodburi
 from zc.lockfile import LockError
@@ -101,13 +102,11 @@ def resolve(uri: str) -> Resolved:
 
 def shown(uri: str) -> str:
     """A URI without the password in it, for messages and logs."""
-    parts = urlsplit(uri)
-    query = urlencode(
-        [(key, "***" if key == "password" else value) for key, value in parse_qsl(parts.query)], safe="/:*"
-    )
-    user, at, host = parts.netloc.rpartition("@")
-    user = user.partition(":")[0] + ":***" if ":" in user else user
-    return urlunsplit((parts.scheme, user + at + host, parts.path, query, parts.fragment)) if query or at else uri
+    return re.sub(r"(//[^/?#:@]*:)[^/?#]*@|(?<=[?&])(password=)[^&]*", _starred, uri)
+
+
+def _starred(match: re.Match[str]) -> str:
+    return f"{match[1]}***@" if match[1] else f"{match[2]}***"
 
 
 def _resolver(scheme: str) -> Callable[[str], Resolved]:

@@ -54,10 +54,14 @@ def resolve(uri: str) -> tuple[Callable[[], RelStorage], dict[str, str]]:
 
 
 def _postgresql(parts: SplitResult, options: dict[str, str]) -> tuple[Adapter, dict[str, str]]:
-    keywords = _login(parts, user="user", password="password", host="host", port="port", database="dbname")  # noqa: S106
-    keywords.update({key: options.pop(key) for key in _LIBPQ_OPTIONS if key in options})
-    dsn = " ".join(f"{key}={_quoted(value)}" for key, value in keywords.items())
+    dsn = libpq_dsn(parts, {key: options.pop(key) for key in _LIBPQ_OPTIONS if key in options})
     return lambda storage: PostgreSQLAdapter(dsn=dsn, options=storage), options
+
+
+def libpq_dsn(parts: SplitResult, options: dict[str, str]) -> str:
+    """The connection string for libpq."""
+    keywords = _login(parts, user="user", password="password", host="host", port="port", database="dbname")  # noqa: S106
+    return " ".join(f"{key}={_quoted(value)}" for key, value in {**keywords, **options}.items())
 
 
 def _mysql(parts: SplitResult, options: dict[str, str]) -> tuple[Adapter, dict[str, str]]:

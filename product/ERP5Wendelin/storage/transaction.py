@@ -191,7 +191,7 @@ def _read_slice(source: Source, offset: int, end: int) -> tuple[list[bytes], Exc
     return pieces, failure
 
 
-def _append_slice(  # noqa: PLR0917
+def _append_slice(
     connection: Connection,
     oid: bytes,
     pieces: list[bytes],

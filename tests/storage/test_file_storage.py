@@ -1,0 +1,126 @@
+"""SafeFileStorage: a disk that fills up loses nothing that was committed, and the file can be opened afterwards."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from persistent.mapping import PersistentMapping
+from ZODB import DB
+from ZODB.FileStorage.FileStorage import FileIterator
+
+from Products.ERP5Wendelin import errors
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.database import open_database
+from Products.ERP5Wendelin.storage.file_storage import SafeFileStorage
+from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
+from support.pattern import Pattern, pattern
+from support.storage_suite import content, new_owner, opened
+
+B = BLOCK_SIZE
+DISK = 8 * 2**20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.getuid():
+        pytest.skip("Only root can mount a small disk to be filled up.")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"No small disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(disk: Path, left: int) -> Path:
+    """Fill a disk with a file, but for about `left` bytes, and return the file."""
+    filler = disk / "filler"
+    status = os.statvfs(disk)
+    filler.write_bytes(bytes(max(0, status.f_bavail * status.f_bsize - left)))
+    return filler
+
+
+def put(database: DB, key: str, data: bytes) -> None:
+    """Store a record in a transaction."""
+    with separate_connection(database) as connection:
+        in_transaction(connection, lambda: connection.root().__setitem__(key, PersistentMapping(data=data)), note="put")
+
+
+def records(database: DB) -> dict[str, bytes]:
+    """What `put` stored."""
+    with separate_connection(database) as connection:
+        return {key: value["data"] for key, value in connection.root().items()}
+
+
+def test_an_append_to_a_full_disk_is_storage_full_and_keeps_the_slices_before(disk: Path) -> None:
+    uri = f"file://{disk}/Data.fs"
+    with opened(uri) as database:
+        oid = new_owner(database)
+        with pytest.raises(errors.StorageFull, match=r"^The disk of the data lake is full: nothing of this request"):
+            append_slices(database, oid, Pattern(8 * B), 8 * B, offset=0, note="", slice_size=B)
+        stored = content(database, oid)
+        assert 0 < len(stored) < 4 * B
+        assert stored == pattern(0, len(stored))
+    with opened(uri) as database:
+        assert content(database, oid) == stored
+
+
+@pytest.mark.parametrize("size", [5000, 9000, 70_000])
+@pytest.mark.parametrize("afterwards", [None, 10, 4000], ids="then {}".format)
+def test_a_vote_without_room_leaves_nothing_behind_the_last_transaction(
+    disk: Path, size: int, afterwards: int | None
+) -> None:
+    """With ZODB's own FileStorage, what the vote could not write is written later, and the file can't be opened."""
+    uri = f"file://{disk}/Data.fs"
+    data = disk / "Data.fs"
+    with opened(uri) as database:
+        # The temporary file now has room for the next transaction, so that it is the vote that fails.
+        put(database, "first", b"x" * 300_000)
+        filler = fill(disk, left=0)
+        with pytest.raises(errors.StorageFull):
+            put(database, "lost", os.urandom(size))
+        filler.unlink()
+        expected = {"first": b"x" * 300_000}
+        if afterwards is not None:
+            expected["after"] = b"z" * afterwards
+            put(database, "after", expected["after"])
+        assert records(database) == expected
+    assert sum(1 for _ in FileIterator(str(data))) == 1 + len(expected)
+    end = data.stat().st_size
+    (disk / "Data.fs.index").unlink()
+    with opened(uri) as database:
+        assert records(database) == expected
+        assert database.storage._pos == end
+
+
+def test_the_temporary_file_is_opened_anew_when_it_can_t_be_written(disk: Path) -> None:
+    with opened(f"file://{disk}/Data.fs") as database:
+        put(database, "before", b"x")
+        filler = fill(disk, left=0)
+        with pytest.raises(errors.StorageFull):
+            put(database, "lost", b"y" * 5000)
+        assert database.storage.tpc_transaction() is None
+        filler.unlink()
+        put(database, "after", b"z" * 5000)
+        assert records(database) == {"before": b"x", "after": b"z" * 5000}
+
+
+def test_a_quota_that_is_used_up_is_storage_full(tmp_path: Path) -> None:
+    with opened(f"file://{tmp_path}/Data.fs?quota=100kb") as database:
+        put(database, "large", b"x" * 200_000)
+        with pytest.raises(errors.StorageFull):
+            put(database, "another", b"y")
+        assert set(records(database)) == {"large"}
+
+
+def test_its_file_is_file_storage_s(tmp_path: Path) -> None:
+    database = open_database(f"file://{tmp_path}/Data.fs")
+    assert isinstance(database.storage, SafeFileStorage)
+    database.close()
+    assert (tmp_path / "Data.fs").read_bytes().startswith(b"FS30")
