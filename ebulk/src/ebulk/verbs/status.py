@@ -79,7 +79,7 @@ def status(folder: Folder, *, directory: str = "", observer: Observer = SILENT) 
 def _lock(folder: Folder) -> Iterator[Lock | None]:
     """The folder's lock, or None: another ebulk is at work, or the folder can't be written. Nothing is noted then."""
     lock = Lock(folder.control / "lock")
-    held = os.access(folder.control, os.W_OK) and lock.acquire()
+    held = os.access(folder.control, os.W_OK, effective_ids=True) and lock.acquire()
     try:
         yield lock if held else None
     finally:

@@ -1,0 +1,358 @@
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ebulk import __version__
+from support.faults import Fault, faulty_network
+from support.folders import read_files, write_files
+from support.lake import PASSWORD
+
+EBULK = Path(sys.executable).parent / "ebulk"
+DEADLINE = 60
+"""Seconds that anything may take on a busy machine."""
+
+
+class Shell:
+    """Runs `ebulk` in a folder, as a user with their own configuration."""
+
+    def __init__(self, home, reference):
+        self.home = home
+        self.reference = reference
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("EBULK_")},
+            "EBULK_CONFIG_DIR": str(home / "config"),
+        }
+
+    def start(self, *arguments, folder=".", **options):
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen([EBULK, *arguments], cwd=self.home / folder, env=self.environment, text=True, **pipes)
+
+    def run(self, *arguments, folder=".", code=0):
+        """Output and errors of a command that ends with this exit code."""
+        process = self.start(*arguments, folder=folder)
+        output, errors = process.communicate(timeout=DEADLINE)
+        assert process.returncode == code, f"{arguments} ended with {process.returncode}:\n{output}{errors}"
+        return output, errors
+
+    def fail(self, *arguments, code, folder="."):
+        """The lines of stderr of a command that fails."""
+        output, errors = self.run(*arguments, code=code, folder=folder)
+        assert output == ""
+        return errors.splitlines()
+
+
+@pytest.fixture
+def shell(tmp_path, request):
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    return Shell(tmp_path, request.node.name)
+
+
+@pytest.fixture
+def ada(shell, served):
+    """A shell that is logged in as ada, with the folder `set` of a data set named after the test."""
+    shell.run("login", served.url, "--user", "ada", "--password-file", "password")
+    write_files(shell.home / "set", {"a.txt": "hello", "sub/large": os.urandom(1_000_000)})
+    shell.run("init", "set", "--reference", shell.reference)
+    return shell
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_help_names_all_commands_and_loads_nothing_slow(shell):
+    output, _ = shell.run("--help")
+    for name in ("login", "logout", "config", "init", "push", "pull", "clone", "status", "log", "exit codes:"):
+        assert name in output
+    code = (
+        "import sys, ebulk.cli.main as m\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit: print(sorted({'rich', 'urllib3', 'sqlite3', 'platformdirs'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_told(shell):
+    assert shell.run("--version")[0] == f"ebulk {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "The following arguments are required: COMMAND."),
+        (["push", "--jobs", "0"], "Argument --jobs: '0' is not a number from 1 up."),
+        (["clone"], "The following arguments are required: DATA_SET."),
+        (["push", "--directory", "../x"], None),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(shell, arguments, message):
+    shell.run("init", ".", "--reference", "set")
+    lines = shell.fail(*arguments, "--url", "http://127.0.0.1:9/erp5", code=2) if not message else None
+    if message:
+        lines = shell.fail(*arguments, code=2)
+        assert lines[0] == f"ebulk: {message}"
+        assert lines[1].endswith("--help` says what is possible.")
+    else:
+        assert lines[0] == "ebulk: '../x' is no folder of a data set: it has the segment '..'."
+
+
+def test_a_session(ada, served):
+    output, errors = ada.run("push", "set", "-m", "first scans")
+    lines = output.splitlines()
+    assert lines[0] == f"Pushed '{ada.reference}': version 1"
+    assert lines[1] == "  2 new, 0 modified, 0 removed, 0 unchanged"
+    assert lines[2].startswith("  sent 976.6 KiB in 2 files, of 2 files with 976.6 KiB, in ")
+    assert errors == ""
+    assert ada.run("push", "set")[0] == (
+        f"Nothing to push: '{ada.reference}' is as in version 1 (2 files with 976.6 KiB).\n"
+    )
+    output, _ = ada.run("pull", ada.reference)
+    assert output.splitlines()[0] == f"Pulled '{ada.reference}': version 1"
+    assert read_files(ada.home / ada.reference) == read_files(ada.home / "set")
+    assert ada.run("pull", folder=ada.reference)[0].startswith("Nothing to pull: ")
+    assert ada.run("pull", ada.reference, folder="set")[0].startswith("Nothing to pull: ")
+    assert ada.run("clone", ada.reference, "copy")[0].startswith("Pulled ")
+    assert ada.run("log", "copy")[0].splitlines()[1:] == [
+        "  2 new, 0 modified, 0 removed; 2 files with 976.6 KiB",
+        "  first scans",
+    ]
+
+
+def test_programs_read_json(ada):
+    pushed = json.loads(ada.run("push", "set", "--json", "-m", "m")[0])
+    assert (pushed["version"], pushed["new"], pushed["sent"]) == (1, 2, {"files": 2, "size": 1_000_005})
+    pulled = json.loads(ada.run("clone", ada.reference, "copy", "--json")[0])
+    assert (pulled["version"], pulled["received"]["files"]) == (1, 2)
+    write_files(ada.home / "copy", {"new": "x"})
+    lines = [json.loads(line) for line in ada.run("status", "copy", "--json")[0].splitlines()]
+    assert lines[0] == {"kind": "new", "path": "new"}
+    assert (lines[-1]["new"], lines[-1]["changed"]) == (1, True)
+    (version,) = (json.loads(line) for line in ada.run("log", "copy", "--json")[0].splitlines())
+    assert (version["number"], version["message"]) == (1, "m")
+    output, _ = ada.run("pull", "nowhere", "--json", code=1)
+    assert json.loads(output)["exit_code"] == 1
+
+
+def test_quiet_prints_nothing(ada):
+    assert ada.run("push", "set", "-q") == ("", "")
+
+
+def test_status_tells_what_changed(ada):
+    ada.run("push", "set")
+    write_files(ada.home / "set", {"a.txt": "other", "new": "x"})
+    (ada.home / "set/sub").rename(ada.home / "set/moved")
+    assert ada.run("status", "set")[0].splitlines() == [
+        f"Data set '{ada.reference}', version 1: 3 files with 976.6 KiB",
+        "  new       new",
+        "  modified  a.txt",
+        "  renamed   sub/large -> moved/large",
+    ]
+
+
+def test_the_options_name_lake_and_user_without_a_login(ada, served):
+    (ada.home / "config" / "credentials.json").unlink()
+    lines = ada.fail("push", "set", code=3)
+    assert lines[0].startswith("ebulk: ")
+    ada.run("push", "set", "--user", "ada", "--password-file", "password")
+    write_files(ada.home / "other", {})
+    ada.run("clone", ada.reference, "--url", served.url, "--user", "ada", "--password-file", "password")
+
+
+def test_the_environment_names_lake_and_token(ada, served):
+    stored = json.loads((ada.home / "config" / "credentials.json").read_text())
+    token = stored["lakes"][served.url]["token"]
+    ada.run("push", "set")
+    (ada.home / "config" / "credentials.json").unlink()
+    ada.environment |= {"EBULK_URL": served.url, "EBULK_TOKEN": token}
+    ada.run("clone", ada.reference, "copy")
+
+
+def test_a_wrong_password_is_exit_code_3_and_stores_nothing(shell, served):
+    (shell.home / "wrong").write_text("wrong")
+    lines = shell.fail("login", served.url, "--user", "ada", "--password-file", "wrong", code=3)
+    assert lines[0].startswith("ebulk: ")
+    assert not (shell.home / "config").exists()
+
+
+def test_a_password_is_asked_for_on_a_terminal_and_not_shown(shell, served):
+    controller, terminal = pty.openpty()
+    process = shell.start("login", served.url, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+    os.close(terminal)
+    shown = b""
+    for prompt, answer in ((b"User: ", b"ada\n"), (b"Password of ada: ", PASSWORD.encode() + b"\n")):
+        while not shown.endswith(prompt):
+            shown += os.read(controller, 1000)
+        os.write(controller, answer)
+    assert process.wait(DEADLINE) == 0
+    while not shown.endswith(b"as ada.\r\n"):
+        shown += os.read(controller, 1000)
+    os.close(controller)
+    assert PASSWORD.encode() not in shown
+
+
+def test_without_a_terminal_the_password_must_be_given(shell, served):
+    assert shell.fail("login", served.url, code=2) == [
+        "ebulk: There is no terminal to ask for user and password on.",
+        "       Give them by --user and --password-file.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "The password file password can't be read: No such file or directory."),
+        (b"", "The password file password is empty."),
+        (b"\xff\xfe", "The password file password can't be read: it is not text in UTF-8."),
+    ],
+)
+def test_a_bad_password_file_is_named(shell, served, content, message):
+    (shell.home / "password").unlink()
+    if content is not None:
+        (shell.home / "password").write_bytes(content)
+    lines = shell.fail("login", served.url, "--user", "ada", "--password-file", "password", code=1)
+    assert lines[0] == f"ebulk: {message}"
+
+
+@pytest.mark.parametrize("url", ["lake", "ftp://lake", "http://", "http://lake/erp5?x=1"])
+def test_what_is_no_url_of_a_lake_is_exit_code_2(shell, url):
+    assert shell.fail("login", url, code=2) == [
+        f"ebulk: {url!r} is not the URL of a lake.",
+        "       It looks like http://127.0.0.1:8080/erp5.",
+    ]
+
+
+def test_a_password_in_the_url_is_refused(shell):
+    lines = shell.fail("login", "http://ada:secret@lake/erp5", code=2)
+    assert lines[0] == "ebulk: A user or password in the URL would be seen by others."
+
+
+def test_without_any_lake_the_way_to_one_is_shown(shell):
+    assert shell.fail("clone", "brain_mri", code=2) == [
+        "ebulk: No lake is known.",
+        "       Log in to one by `ebulk login URL`, or name it by --url.",
+    ]
+
+
+def test_a_folder_that_is_no_data_set_is_exit_code_1(ada):
+    assert ada.fail("push", ".", code=1)[0] == "ebulk: '.' is not a data set folder."
+
+
+def test_pulling_another_data_set_within_one_is_refused(ada):
+    assert ada.fail("pull", "other", folder="set", code=2)[0] == (
+        f"ebulk: This folder is in the data set '{ada.reference}', not in 'other'."
+    )
+
+
+def test_an_unknown_data_set_is_exit_code_1_and_makes_no_folder(ada):
+    lines = ada.fail("pull", "nowhere", code=1)
+    assert "nowhere" in lines[0]
+    assert not (ada.home / "nowhere").exists()
+
+
+def test_conflicts_are_exit_code_5(ada):
+    ada.run("push", "set")
+    ada.run("clone", ada.reference, "copy")
+    write_files(ada.home / "set", {"a.txt": "mine"})
+    write_files(ada.home / "copy", {"a.txt": "yours"})
+    ada.run("push", "copy")
+    assert ada.fail("push", "set", code=5) == [
+        "ebulk: Somebody else pushed other changes to 'a.txt'.",
+        "       Pull to get them, decide what should stay, then push again.",
+    ]
+    assert ada.fail("pull", "set", code=5)[0] == (
+        "ebulk: Nothing was pulled: the lake has other content than this folder for 'a.txt'."
+    )
+    ada.run("pull", "set", "--discard-changes")
+    assert read_files(ada.home / "set")["a.txt"] == "yours"
+
+
+def test_a_lake_that_is_not_there_is_exit_code_4(shell):
+    lines = shell.fail("login", "http://127.0.0.1:9/erp5", "--user", "a", "--password-file", "password", code=4)
+    assert lines[0].startswith("ebulk: ")
+
+
+def test_an_error_has_its_traceback_with_debug_only(shell):
+    assert "Traceback" in "\n".join(shell.fail("status", "--debug", code=1))
+    assert "Traceback" not in "\n".join(shell.fail("status", code=1))
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(ada):
+    write_files(ada.home / "set", {f"{number:05}": "" for number in range(5000)})
+    process = ada.start("status", "set")
+    process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(DEADLINE), errors) == (1, "")
+
+
+def test_config_shows_logins_and_the_data_set(ada, served):
+    assert ada.run("config", folder="set")[0].splitlines() == [
+        f"logins        {ada.home}/config/credentials.json",
+        f"lake          {served.url} as ada (default)",
+        f"data set      {ada.reference} in {ada.home}/set",
+        f"its lake      {served.url}",
+    ]
+
+
+def test_logout_forgets_the_lake(ada, served):
+    assert ada.run("logout")[0] == f"Logged out of {served.url}.\n"
+    assert ada.fail("push", "set", code=3)[0].startswith("ebulk: ")
+    assert ada.fail("logout", served.url, code=1)[0] == f"ebulk: You are not logged in to {served.url}."
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_an_interrupted_push_goes_on(ada, served, number):
+    files = {f"{number:02}": os.urandom(500_000) for number in range(8)}
+    write_files(ada.home / "set", files)
+    with faulty_network(served.address) as network:
+        network.faults.extend([Fault("up", after=2_000_000, how="stall")] * 8)
+        url = f"http://{network.address}/erp5"
+        process = ada.start("push", "set", "--jobs", "1", "--url", url, "--user", "ada", "--password-file", "password")
+        wait_for(lambda: network.broken or process.poll() is not None)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=DEADLINE)
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert errors.splitlines() == [
+            "ebulk: Interrupted; what was transferred is kept.",
+            f"       `ebulk push set --jobs 1 --url {url} --user ada --password-file password` goes on.",
+        ]
+    report = json.loads(ada.run("push", "set", "--json", "--url", served.url)[0])
+    assert report["resumed"]
+    assert 0 < report["sent"]["size"] <= 5_000_005 - 1_000_000
+    ada.run("clone", ada.reference, "copy")
+    assert read_files(ada.home / "copy") == read_files(ada.home / "set")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_pull_goes_on(ada, served, number):
+    write_files(ada.home / "set", {f"{number:02}": os.urandom(500_000) for number in range(8)})
+    ada.run("push", "set")
+    with faulty_network(served.address) as network:
+        network.faults.extend([Fault("down", after=2_000_000, how="stall")] * 8)
+        url = f"http://{network.address}/erp5"
+        process = ada.start(
+            "clone", ada.reference, "copy", "--jobs", "1", "--url", url, "--user", "ada", "--password-file", "password"
+        )
+        wait_for(lambda: network.broken or process.poll() is not None)
+        process.send_signal(number)
+        process.communicate(timeout=DEADLINE)
+    there = read_files(ada.home / "copy")
+    wanted = read_files(ada.home / "set")
+    assert all(wanted[path] == content for path, content in there.items())
+    assert len(there) < len(wanted)
+    report = json.loads(ada.run("pull", "copy", "--json", "--url", served.url)[0])
+    assert report["received"]["size"] <= 5_000_005 - 1_000_000
+    assert read_files(ada.home / "copy") == wanted
