@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -70,12 +71,15 @@ def problem(status: int, detail: str, /, headers: Mapping[str, str] | None = Non
 class ScriptedServer:
     """The server; `requests` are those that arrived whole, in order."""
 
-    def __init__(self, answer: Callable[[Request], Answer], greeting: bytes = b"") -> None:
+    def __init__(
+        self, answer: Callable[[Request], Answer], *, greeting: bytes = b"", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._answer = answer
         self._greeting = greeting
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
-        self.url = f"http://{self.address}{PREFIX}"
+        self.url = f"{'https' if tls else 'http'}://{self.address}{PREFIX}"
         self.requests: list[Request] = []
         self.connections = 0
         self.closed = threading.Event()
@@ -106,6 +110,13 @@ class ScriptedServer:
             thread.start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:
+        if self._tls is None:
+            self._answer_all(sock, number)
+            return
+        with suppress(OSError), self._tls.wrap_socket(sock.dup(), server_side=True) as secured:
+            self._answer_all(secured, number)
+
+    def _answer_all(self, sock: socket.socket, number: int) -> None:
         with suppress(OSError), sock.makefile("rb") as stream:
             sock.sendall(self._greeting)
             if self._greeting:
@@ -145,9 +156,9 @@ def _read(stream: BinaryIO, number: int) -> Request | None:
 
 
 @contextmanager
-def scripted_server(answer: Callable[[Request], Answer]) -> Iterator[ScriptedServer]:
-    """A server that gives each request to `answer`, on a free port."""
-    server = ScriptedServer(answer)
+def scripted_server(answer: Callable[[Request], Answer], tls: ssl.SSLContext | None = None) -> Iterator[ScriptedServer]:
+    """A server that gives each request to `answer`, on a free port; over TLS where there is a context."""
+    server = ScriptedServer(answer, tls=tls)
     try:
         yield server
     finally:
@@ -157,7 +168,7 @@ def scripted_server(answer: Callable[[Request], Answer]) -> Iterator[ScriptedSer
 @contextmanager
 def greeting_server(greeting: bytes) -> Iterator[ScriptedServer]:
     """A server that sends these bytes at once, whatever the client says: one of another protocol."""
-    server = ScriptedServer(lambda request: Answer(b""), greeting)
+    server = ScriptedServer(lambda request: Answer(b""), greeting=greeting)
     try:
         yield server
     finally:
