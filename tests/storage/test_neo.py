@@ -7,6 +7,9 @@ import pytest
 from support.databases import Unavailable, neo_cluster
 from support.storage_suite import StorageSuite
 
+# NEO's client ends its thread by SystemExit, which pytest reports.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 class TestNEO(StorageSuite):
     """A master and a storage node, in processes of their own."""

@@ -191,7 +191,7 @@ class StorageSuite:
         assert run_child("kill_between", uri, oid, 3 * size, size, size + 1000).returncode == -9
         self.check_goes_on_from(uri, oid, size)
 
-    @pytest.mark.parametrize("step", ["tpc_begin", "commit", "tpc_vote", "tpc_finish"])
+    @pytest.mark.parametrize("step", ["commit", "tpc_vote", "tpc_finish"])
     def test_a_writer_killed_in_a_commit_leaves_all_of_the_slice_or_nothing(self, uri: str, step: str) -> None:
         size = B + 70_000
         oid = committed_owner(uri)
