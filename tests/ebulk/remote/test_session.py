@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import ebulk
 from ebulk.errors import EbulkError, NetworkError, UsageError
 from ebulk.remote.credentials import Basic
 from ebulk.remote.failure import StoppedError, TransientError
@@ -61,7 +62,7 @@ def test_credentials_and_the_program_name_are_sent():
         get(session)
         headers = server.requests[0].headers
         assert headers["authorization"] == "Basic YWRhOnB3"
-        assert headers["user-agent"] == "ebulk"
+        assert headers["user-agent"] == f"ebulk/{ebulk.__version__}"
 
 
 def test_redirect_is_not_followed_so_that_nobody_else_gets_the_credentials():

@@ -454,6 +454,26 @@ def test_first_error_ends_the_other_uploads_at_once(folder):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("ebulk", "read "))]
 
 
+def test_error_ends_a_question_about_a_lost_upload_at_once(folder):
+    asking = threading.Event()
+
+    def answer(request: Request) -> Answer | None:
+        if request.method == "PATCH":
+            return problem(404, "There is no such upload.")
+        if request.target == f"{BASE}/plan":
+            asking.set()
+            return Answer(b"", "stall")
+        if request.target == f"{BASE}/bundle":
+            assert asking.wait(5)
+            return problem(403, "You may not.")
+        return None
+
+    folder.lake.oddities.append(answer)
+    with pytest.raises(EbulkError, match="You may not"):
+        folder.send(folder.file("large", LARGE), folder.file("small", b"x"), jobs=2)
+    assert folder.notes == []
+
+
 def test_interrupt_ends_an_upload_at_once(folder):
     def interrupt(request: Request) -> Answer | None:
         if request.method == "PATCH":

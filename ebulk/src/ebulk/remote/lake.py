@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -47,6 +48,12 @@ class Lake:
     def session(self, connections: int) -> Session:
         """A new session for a transfer that uses so many connections at a time; whoever asks closes it."""
         return Session(self.settings, connections)
+
+    def through(self, session: Session) -> Lake:
+        """The same lake, asked by way of a transfer's session, and so no longer once that is stopped."""
+        lake = copy(self)
+        lake._session = session
+        return lake
 
     def close(self) -> None:
         """Close all connections."""

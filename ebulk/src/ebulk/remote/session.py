@@ -26,6 +26,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from ebulk import __version__
 from ebulk.errors import EbulkError, UsageError
 from ebulk.protocol import API_PATH, KIB
 from ebulk.remote import failure
@@ -37,7 +38,7 @@ CONNECT_TIMEOUT = 15.0
 ERROR_LENGTH = 64 * KIB
 """The most bytes of an error's body that are read."""
 DRAIN_LIMIT = 256 * KIB
-USER_AGENT = "ebulk"
+USER_AGENT = f"ebulk/{__version__}"
 
 Body = bytes | Iterable[memoryview]
 

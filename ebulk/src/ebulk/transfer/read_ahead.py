@@ -30,9 +30,7 @@ class ReadAhead:
         self._closed = threading.Event()
         self._left = memoryview(b"")
         self._current: bytearray | None = None
-        blocks = min(BLOCKS, -(-(stop - start) // BLOCK_SIZE))
-        self.allocated = blocks * BLOCK_SIZE
-        for _ in range(blocks):
+        for _ in range(min(BLOCKS, -(-(stop - start) // BLOCK_SIZE))):
             self._free.put(bytearray(BLOCK_SIZE))
         self._thread = threading.Thread(target=self._run, name=f"read {source.name}", daemon=True)
 

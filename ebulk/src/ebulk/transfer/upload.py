@@ -45,7 +45,7 @@ class Sent:
 def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: int, progress: Progress) -> Sent:
     """Send files that were planned. ChangedError names a file that changed meanwhile; what arrived before is kept."""
     with lake.session(jobs) as session:
-        sender = _Sender(lake, session, ingestion, progress)
+        sender = _Sender(lake.through(session), session, ingestion, progress)
         work(sender.tasks(files), jobs, session.stop)
     return Sent(sender.files, sender.bytes)
 
@@ -113,7 +113,7 @@ class _Sender:
             raise
         except IntegrityError:
             for file in files:
-                _raise_if_changed(file, _stat(file))
+                _check_planned(file)
             raise
         stored = {file.path: (file.size, file.digest) for file in received}
         for file in files:
@@ -189,9 +189,10 @@ class _LargeFile:
         try:
             self._send_all()
         except IntegrityError:
-            _raise_if_changed(self._file, before)
+            _check_same(self._file, before)
+            _check_planned(self._file)
             raise
-        _raise_if_changed(self._file, before)
+        _check_same(self._file, before)
         self._sender.finish([self._file], self._sent)
 
     def _send_all(self) -> None:
@@ -264,11 +265,17 @@ def _stat(file: LocalFile) -> os.stat_result:
         raise unreadable(error, file.source) from error
 
 
-def _raise_if_changed(file: LocalFile, before: os.stat_result) -> None:
-    """ChangedError if a file is not what it was, or not what was planned."""
+def _check_same(file: LocalFile, before: os.stat_result) -> None:
+    """ChangedError if a file is not what it was when it began to be sent."""
     after = _stat(file)
-    same = (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
-    if not same or after.st_size != file.entry.size or after.st_mtime_ns != file.entry.mtime_ns:
+    if (after.st_size, after.st_mtime_ns, after.st_ino) != (before.st_size, before.st_mtime_ns, before.st_ino):
+        raise _changed(file)
+
+
+def _check_planned(file: LocalFile) -> None:
+    """ChangedError if a file is not what it was when its digest was made."""
+    now = _stat(file)
+    if (now.st_size, now.st_mtime_ns) != (file.entry.size, file.entry.mtime_ns):
         raise _changed(file)
 
 
