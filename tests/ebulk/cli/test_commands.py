@@ -144,6 +144,26 @@ def test_programs_read_json(ada):
     assert json.loads(output)["exit_code"] == 1
 
 
+def test_bars_are_drawn_on_a_terminal(ada):
+    write_files(ada.home / "set", {"larger": os.urandom(9_000_000)})
+    controller, terminal = pty.openpty()
+    process = ada.start("push", "set", stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while b"Pushed" not in shown:
+        shown += os.read(controller, 1000)
+    assert process.wait(DEADLINE) == 0
+    os.close(controller)
+    assert b"Sending" in shown
+    assert b"larger" in shown
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}".encode() in shown
+
+
+def test_a_lake_is_remembered_only_once_it_has_answered(ada, served):
+    ada.fail("push", "set", "--url", "http://127.0.0.1:9/erp5", "--user", "a", "--password-file", "password", code=4)
+    assert ada.run("push", "set")[0].startswith("Pushed ")
+
+
 def test_quiet_prints_nothing(ada):
     assert ada.run("push", "set", "-q") == ("", "")
 
@@ -310,6 +330,19 @@ def test_logout_forgets_the_lake(ada, served):
     assert ada.run("logout")[0] == f"Logged out of {served.url}.\n"
     assert ada.fail("push", "set", code=3)[0].startswith("ebulk: ")
     assert ada.fail("logout", served.url, code=1)[0] == f"ebulk: You are not logged in to {served.url}."
+
+
+def test_what_is_to_survive_the_terminal_does(shell):
+    code = (
+        "import signal, ebulk.cli.main as m\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "m.main(['config', '-q'])\n"
+        "print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, signal.getsignal(signal.SIGTERM) is m._interrupt)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=shell.environment
+    )
+    assert done.stdout == "True True\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

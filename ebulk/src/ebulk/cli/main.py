@@ -22,6 +22,7 @@ COMMANDS = {
 """Imported one at a time: what a transfer needs takes longer to load than `ebulk status` takes to run."""
 
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESUMABLE = ("push", "pull", "clone")
 
 
@@ -30,8 +31,9 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     words = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(json="--json" in words, quiet=False)
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells set it for what should go on
+                signal.signal(number, _interrupt)
         parsed = make_parser().parse_args(words)
         output.quiet = parsed.quiet
         context_module = import_module("ebulk.cli.context")
@@ -57,8 +59,14 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM and SIGHUP end a command as Ctrl-C does: in order."""
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: in order, and when sent again at once."""
+    signal.signal(number, _leave)
     raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Whoever asks twice is in a hurry, and a kill loses nothing."""
+    os._exit(INTERRUPTED)
 
 
 def _interrupted(words: Sequence[str]) -> EbulkError:

@@ -35,7 +35,7 @@ def pull_in(folder: Folder, arguments: argparse.Namespace, context: Context) -> 
     with make_display(context.output, "Receiving") as display:
         lake = context.lake(url, display.note)
         report = pull(
-            folder.with_url(url),
+            folder,
             lake,
             version=arguments.number,
             directory=check_directory(arguments.directory),
@@ -43,5 +43,6 @@ def pull_in(folder: Folder, arguments: argparse.Namespace, context: Context) -> 
             jobs=arguments.jobs,
             observer=display,
         )
+    folder.with_url(url)
     report_pull(report, time.monotonic() - started, context.output)
     return 0

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with make_display(context.output, "Sending") as display:
         lake = context.lake(url, display.note)
         report = push(
-            folder.with_url(url),
+            folder,
             lake,
             message=arguments.message,
             directory=check_directory(arguments.directory),
@@ -28,5 +28,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             jobs=arguments.jobs,
             observer=display,
         )
+    folder.with_url(url)
     report_push(report, time.monotonic() - started, context.output)
     return 0
