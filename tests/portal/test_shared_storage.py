@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from ZODB.tests import (
 )
 
 from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.portal import shared_storage
 from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage, open_shared
 from support.shared_storage import Place, begin, commit, opened
 
@@ -165,8 +168,7 @@ print("done")
         assert root["answer"] == 42
 
 
-def test_a_process_killed_while_it_holds_the_commit_lock_holds_up_nobody(place: Place, server: DB) -> None:
-    script = """
+VOTE = """
 from ZODB.Connection import TransactionMetaData
 from ZODB.utils import z64
 storage = place.open()
@@ -177,7 +179,11 @@ storage.tpc_vote(txn)
 print("voted", flush=True)
 input()
 """
-    with opened(server) as root, other_process(place, script) as process:
+"""What another process does to hold the commit lock."""
+
+
+def test_a_process_killed_while_it_holds_the_commit_lock_holds_up_nobody(place: Place, server: DB) -> None:
+    with opened(server) as root, other_process(place, VOTE) as process:
         assert process.stdout.readline() == "voted\n"
         root["answer"] = 42
         committing = threading.Thread(target=commit, args=(root,), daemon=True)
@@ -193,40 +199,46 @@ input()
         commit(root)
 
 
-def test_bulk_commits_from_both_sides_at_once_never_dead_lock_or_lose_anything(place: Place, server: DB) -> None:
-    commits, size = 12, 2 << 20
-    with opened(server) as root:
-        for name in ("server-1", "server-2", "guest-1", "guest-2"):
-            root[name] = PersistentMapping()
-        root["count"] = Length()
-        commit(root)
-    guests = [DB(place.open()), DB(place.open())]
+def test_a_process_that_stalls_while_it_holds_the_commit_lock_is_cut_off(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_storage, "TRANSACTION_TIMEOUT", 1)
+    server = place.serve()
+    with opened(server) as root, other_process(place, VOTE) as process:
+        assert process.stdout.readline() == "voted\n"
+        process.send_signal(signal.SIGSTOP)
+        root["answer"] = 42
+        committing = threading.Thread(target=commit, args=(root,), daemon=True)
+        committing.start()
+        committing.join(TIMEOUT)
+        assert not committing.is_alive()
+    server.close()
 
-    def write(db: DB, name: str) -> None:
-        with opened(db) as root:
+
+@pytest.mark.parametrize(("commits", "size"), [(60, 1 << 10), (6, 8 << 20)])
+def test_commits_from_both_sides_at_once_never_dead_lock_fail_or_get_lost(
+    commits: int, size: int, place: Place, server: DB
+) -> None:
+    guests = [DB(place.open()), DB(place.open())]
+    writers = {"server-1": server, "server-2": server, "guest-1": guests[0], "guest-2": guests[1]}
+    with opened(server) as root:
+        root.update({name: PersistentMapping() for name in writers}, count=Length())
+        commit(root)
+
+    def write(name: str) -> None:
+        with opened(writers[name]) as root:
             for number in range(commits):
                 root[name][number] = PersistentMapping(data=bytes(size))
                 root["count"].change(1)
                 commit(root)
 
-    writers = [
-        threading.Thread(target=write, args=arguments, daemon=True)
-        for arguments in (
-            (server, "server-1"),
-            (server, "server-2"),
-            (guests[0], "guest-1"),
-            (guests[1], "guest-2"),
-        )
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(TIMEOUT)
-        assert not writer.is_alive()
+    pool = ThreadPoolExecutor(len(writers))
+    for writing in [pool.submit(write, name) for name in writers]:
+        writing.result(TIMEOUT)
     for db in (server, *guests):
         with opened(db) as root:
-            assert root["count"].value == 4 * commits
-            assert [len(root[name]) for name in ("server-1", "server-2", "guest-1", "guest-2")] == [commits] * 4
+            assert root["count"].value == len(writers) * commits
+            assert [len(root[name]) for name in writers] == [commits] * len(writers)
     for db in guests:
         db.close()
 

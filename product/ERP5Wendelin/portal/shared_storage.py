@@ -25,16 +25,19 @@ once, and its transaction is aborted.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ZEO.asyncio.server import Result
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected
-from ZEO.StorageServer import StorageServer
+from ZEO.StorageServer import StorageServer, ZEOStorage
 from ZODB.FileStorage import FileStorage
 from zope.interface import directlyProvides, providedBy
 
@@ -54,6 +57,8 @@ CONNECT_TIMEOUT = 3
 
 MAX_SOCKET_PATH = 100
 """Bytes a Unix socket's path may have: 108 on Linux, 104 on others, less a margin."""
+
+logger = logging.getLogger("wendelin.storage")
 
 
 class Side:
@@ -118,25 +123,97 @@ class Side:
         return self._storage.tpc_finish(transaction, invalidate)
 
 
+class GuestConnection(ZEOStorage):
+    """ZEO's end of the connection to a guest."""
+
+    def tpc_finish(self, id: int) -> Result | None:
+        """Commit what was voted, and tell the guest its transaction id.
+
+        ZEO takes the storage's last one for it. Here that may be a later one: our own side needs the storage's lock
+        for the next commit, which is free again, and not ZEO's.
+        """
+        if not self._check_tid(id):
+            return None
+        self.stats.commits += 1
+        tid = self.storage.tpc_finish(self.transaction, self._invalidate)
+        self.async_("info", self.get_size_info())
+        return Result(tid, self._clear_transaction)
+
+
+class GuestServer(StorageServer):
+    """ZEO's server, which tells guests of a commit before it tells anyone of a later one.
+
+    `invalidate` is called in the server's thread only: of commits by guests from there, and of our own by a callback
+    that was queued while the commit lock was held. ZEO would queue each message once more, and a guest that commits
+    next would learn of its own commit first; it would then miss what the commit before it changed.
+    """
+
+    def create_client_handler(self) -> GuestConnection:
+        return GuestConnection(self)
+
+    def invalidate(self, zeo_storage: ZEOStorage | None, storage_id: str, tid: bytes, invalidated: list[bytes]) -> None:
+        """Tell all guests, but the one that committed, which objects a commit changed."""
+        recent = self.invq[storage_id]
+        recent.insert(0, (tid, invalidated))
+        del recent[self.invq_bound :]
+        for guest in self.zeo_storages_by_storage_id[storage_id]:
+            if guest is not zeo_storage:
+                guest.async_("invalidateTransaction", tid, invalidated)
+
+
+class Patience:
+    """Ends the transaction of a guest that holds the commit lock for too long; a lock manager's `timeout`.
+
+    ZEO's own closes the connection, but the transaction then goes on holding the lock (ZEO 6.2). All this runs in the
+    server's thread.
+    """
+
+    def __init__(self, event_loop: asyncio.AbstractEventLoop) -> None:
+        self._event_loop = event_loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, guest: ZEOStorage) -> None:
+        """A guest is about to take the lock."""
+        self._timer = self._event_loop.call_later(TRANSACTION_TIMEOUT, self._cut_off, guest)
+
+    def end(self, guest: ZEOStorage) -> None:
+        """It has released the lock."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def is_alive(self) -> bool:
+        """What ZEO's status report asks."""
+        return True
+
+    def _cut_off(self, guest: ZEOStorage) -> None:
+        logger.warning("a command held up all others for %d seconds: its transaction is aborted", TRANSACTION_TIMEOUT)
+        connection = guest.connection
+        guest.notify_disconnected()  # which aborts
+        connection.close()
+
+
 class SharedFileStorage(Side):
     """The serving process's side; `offer` lets other processes in."""
 
-    _offer: tuple[StorageServer, Path] | None = None
+    _offer: tuple[GuestServer, Path] | None = None
 
     def offer(self, address: Path) -> None:
         """Serve other processes on a Unix socket at `address`, mode 0600, until the storage is closed."""
         other = Side(self._storage)
         with bindable(address) as path:
-            server = StorageServer(path, {STORAGE_NAME: other}, transaction_timeout=TRANSACTION_TIMEOUT)
+            server = GuestServer(path, {STORAGE_NAME: other})
+        event_loop = server.acceptor.event_loop
+        server.lock_managers[STORAGE_NAME].timeout = Patience(event_loop)
         # Until here the socket was as private as its directory, and nobody answered on it.
         address.chmod(0o600)
 
-        def tell_clients(tid: bytes, oids: list[bytes]) -> None:
-            # In ZEO's own thread: its lists of clients may not change while they are walked through.
-            server.acceptor.event_loop.call_soon_threadsafe(other.database.invalidate, tid, oids)
+        def tell_guests(tid: bytes, oids: list[bytes]) -> None:
+            # The server's thread may have ended while this commit began. It can't fail any more, and nobody is left.
+            with contextlib.suppress(RuntimeError):
+                event_loop.call_soon_threadsafe(other.database.invalidate, tid, oids)
 
         other.tell(self.database.invalidate)
-        self.tell(tell_clients)
+        self.tell(tell_guests)
         server.start_thread()
         self._offer = server, address
 
@@ -201,7 +278,8 @@ def connect(address: Path) -> Guest | None:
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(bindable(address))
         try:
-            guest = Guest(path, storage=STORAGE_NAME, wait_timeout=CONNECT_TIMEOUT)
+            # server_sync: a transaction sees all that was committed before it began, also what is still on its way
+            guest = Guest(path, storage=STORAGE_NAME, wait_timeout=CONNECT_TIMEOUT, server_sync=True)
         except ClientDisconnected:
             return None
         stack.pop_all()  # the guest may reconnect by this path: what it needs stays open
