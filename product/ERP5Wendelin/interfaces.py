@@ -1,7 +1,7 @@
 """Contracts between the layers, lowest first.
 
-Storage knows bytes, content knows documents and entries, ingestion and download move bytes between the two and a request.
-Views hold none of the logic. Each implementation has a test that it provides its interface (`verifyObject`).
+Storage knows bytes, content knows documents and entries, ingestion and download move bytes between the two and a
+request. Views hold none of the logic. Each implementation has a test that it provides its interface (`verifyObject`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class IArray(Interface):
         """Append along the first axis. BadInput when the other axes differ."""
 
     def resize(shape):
-        """Change the length of the first axis; what is cut off is gone, what is added is zeros. BadInput for another."""
+        """Change the length of the first axis: what is cut off is gone, what is added is zeros. BadInput for another."""
 
     def __getitem__(index):  # noqa: PLE0302
         """A basic slice (integers, slices, `...`) as a new ndarray, or one element. BadInput for any other index."""
@@ -94,9 +94,10 @@ class IArray(Interface):
 class IManifest(Interface):
     """Which files each version of a data set has; persistent.
 
-    An entry is a `content.entry.Entry`: (stream, offset, size, digest, mtime_ns, mode), `digest` 32 raw bytes, `stream` an
-    IByteStream or None for an empty file. The newest version is one BTree from path to entry; a version keeps the entries that
-    its commit replaced, so an older version is read by laying the replaced entries of all later commits over the newest.
+    An entry is a `content.entry.Entry`: (stream, offset, size, digest, mtime_ns, mode), `digest` 32 raw bytes, `stream`
+    an IByteStream or None for an empty file. The newest version is one BTree from path to entry; a version keeps the
+    entries that its commit replaced, so an older version is read by laying the replaced entries of all later commits
+    over the newest.
     """
 
     version = Attribute("Number of the newest version; 0 before the first commit.")
@@ -104,10 +105,10 @@ class IManifest(Interface):
     size = Attribute("Bytes in the newest version.")
 
     def get(path, version=None):
-        """The entry of a path, in the newest version unless `version` is given; None if it has none. NotFound: no such version."""
+        """The entry of a path, or None; in the newest version unless `version` is given. NotFound: no such version."""
 
     def items(prefix="", after="", version=None):
-        """Iterate over (path, entry) in order of code points: paths beginning with `prefix` and greater than `after`."""
+        """Iterate over (path, entry) by code points: paths beginning with `prefix` and greater than `after`."""
 
     def find_content(digest):
         """An entry with this sha-256 (32 bytes), from any version, or None."""
@@ -124,8 +125,8 @@ class IManifest(Interface):
     def commit(staged, removed, author, message, date):
         """Make the next version in the current transaction and return it.
 
-        `staged`: OOBTree path -> entry; `removed`: iterable of paths. On an empty manifest `staged` is adopted as it is, so a
-        first push costs nothing per file. PushConflict when a path would be file and folder at once.
+        `staged`: OOBTree path -> entry; `removed`: iterable of paths. On an empty manifest `staged` is adopted as it
+        is, and no entry is copied. PushConflict when a path would be file and folder at once.
         Where nothing changes no version is made, and None is returned.
         """
 
@@ -142,7 +143,7 @@ class IDataSet(Interface):
         """'draft', 'validated', 'published' or 'invalidated'."""
 
     def commit(staged, removed, author, message, date):
-        """Commit to the manifest (same arguments, same result), then validate a draft, and tell the catalogue and the module.
+        """Commit to the manifest (same arguments, same result), validate a draft, and tell the catalogue and the module.
 
         What a push calls when it stops, as the user who pushes.
         """
@@ -171,9 +172,9 @@ class IDataIngestion(Interface):
     """One arrival of data: state 'started', 'stopped' or 'cancelled'.
 
     `data_set` (reference), `base_version`, `message`, `author`, `created`, `modified` (datetime, UTC), `expires`,
-    `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns, mode): planned, not
-    received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload, complete ones too), `result`
-    (dict or None).
+    `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns, mode):
+    planned, not received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload, complete ones
+    too), `result` (dict or None).
     """
 
     def getSimulationState():
@@ -199,7 +200,7 @@ class IDataIngestion(Interface):
 #   upload.terminate(ingestion, upload)
 #
 # download: `download.reader.StreamReader(database, oid, start, stop)`: seekable file and IStreamIterator
-#   `download.archive.Archive(database, manifest_oid, version, prefix="", paths=None)`: IUnboundStreamIterator over a tar
+#   `download.archive.Archive(database, manifest_oid, version, prefix="", paths=None)`: IUnboundStreamIterator of a tar
 #   both outlive the request, and hold no connection between reads
 
 # site

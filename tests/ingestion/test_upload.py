@@ -291,6 +291,15 @@ def test_a_terminated_upload_leaves_nothing(lake, data_set, sent, planned_before
     assert_freed(lake, oids)
 
 
+def test_a_terminated_empty_upload_leaves_nothing(data_set):
+    ingestion = start(data_set)
+    made = upload.create(ingestion, "a", 0, None, 0, "100644")
+    transaction.commit()
+    assert list(ingestion.staged) == ["a"]
+    upload.terminate(ingestion, made)
+    assert (list(ingestion.staged), list(ingestion.expected)) == ([], [])
+
+
 def test_a_large_upload_that_was_terminated_is_freed_too(lake, data_set):
     ingestion = start(data_set)
     made = send_large(ingestion, "a", b"x" * MIB)

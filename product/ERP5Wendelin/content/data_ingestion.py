@@ -130,7 +130,8 @@ class DataIngestion(Base):
         upload.dropped = True  # so that a request that is writing to it at this moment conflicts, and then sees it
         path = upload.path
         staged = self.staged.get(path)
-        if staged is not None and aq_base(staged[0]) is upload.stream:
+        stream = upload.stream if upload.length else None
+        if staged is not None and upload.complete and staged[2] == upload.length and aq_base(staged[0]) is stream:
             self._let_go_of_content(staged)
             self.expect(path, *upload.expectation)
         if not upload.planned and self.expected.get(path) == upload.expectation:

@@ -31,8 +31,7 @@ def change_state(document: Any, variable: str, transition: str) -> None:
     possible = _transitions_from(tool, document, state)
     if transition not in possible:
         raise WrongState(
-            f"{name} is {state}: it is not possible to {transition} it. "
-            f"Possible: {', '.join(possible) or 'nothing'}.",
+            f"{name} is {state}: it is not possible to {transition} it. Possible: {', '.join(possible) or 'nothing'}.",
             state=state,
         )
     try:

@@ -27,7 +27,7 @@ class Upload(Persistent):
     planned = False
     dropped = False
 
-    def __init__(  # noqa: PLR0917 - one argument for each member of the request
+    def __init__(
         self,
         ingestion: Any,
         id: str,

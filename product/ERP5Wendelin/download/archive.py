@@ -196,9 +196,7 @@ def _decimal(nanoseconds: int) -> str:
     return f"{sign}{seconds}.{fraction:09}".rstrip("0") if fraction else f"{sign}{seconds}"
 
 
-def _record(  # noqa: PLR0917 - the fields in their order
-    name: bytes, permissions: int, size: int, mtime: int, kind: bytes, target: bytes = b""
-) -> bytes:
+def _record(name: bytes, permissions: int, size: int, mtime: int, kind: bytes, target: bytes = b"") -> bytes:
     """A ustar header (POSIX.1-2017, pax); long names are cut, for a pax header has them whole."""
     start = b"".join(
         (

@@ -33,7 +33,7 @@ Checksum = tuple[str, bytes]
 """Algorithm, one of TUS_CHECKSUM_ALGORITHMS, and the digest's bytes."""
 
 
-def create(  # noqa: PLR0917 - one argument for each member of the request
+def create(
     ingestion: Any,
     path: str,
     length: int,
@@ -78,7 +78,7 @@ def get(ingestion: Any, id: str) -> Upload:
     return upload
 
 
-def receive(  # noqa: PLR0917 - as the request has them
+def receive(
     database: DB, upload: Upload, offset: int, source: BinaryIO, length: int, checksum: Checksum | None = None
 ) -> int:
     """Append up to `length` bytes of a source at `offset`; return the new offset. The last byte completes the upload.

@@ -10,6 +10,8 @@ Who connects before it is ready waits a moment, rather than being refused.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import logging.handlers
 import os
@@ -31,6 +33,10 @@ from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.portal.instance import SITE, Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage
+from Products.ERP5Wendelin.views.gateway import gateway
+
+M_ARENA_MAX = -8
+"""The parameter's number in glibc's malloc.h."""
 
 GRACE = 30
 """Seconds that running requests have to finish once a stop was asked for."""
@@ -78,10 +84,11 @@ def listen(address: tuple[str, int]) -> socket.socket:
 def serve(instance: Instance, address: tuple[str, int]) -> None:
     """Serve an instance until a signal asks to stop."""
     os.umask(0o077)
+    share_memory_arena()
     log_to(instance)
     with listen(address) as listening:
         port = listening.getsockname()[1]
-        application = start_zope(instance)
+        application = gateway(start_zope(instance))
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
@@ -89,6 +96,16 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
         finally:
             Zope2.DB.close()
             logger.info("stopped")
+
+
+def share_memory_arena() -> None:
+    """Let all threads allocate from one arena, where the C library is glibc's.
+
+    By default each thread gets its own, and keeps what a body of 16 MiB needed: 16 threads held 400 MiB, one arena
+    holds 150.
+    """
+    with contextlib.suppress(AttributeError):  # another C library, which has no arenas
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def log_to(instance: Instance) -> None:

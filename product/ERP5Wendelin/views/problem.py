@@ -7,7 +7,6 @@ class is named as one of zExceptions, such as NotFound, and what it knew would b
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import uuid
@@ -21,6 +20,7 @@ from Products.Five.browser import BrowserView
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin import errors
+from Products.ERP5Wendelin.storage.transaction import is_full
 from Products.ERP5Wendelin.views.access import is_known
 from Products.ERP5Wendelin.views.target import TARGET, Target
 
@@ -67,12 +67,11 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.StorageFull, 507),
     (TransientError, 503),
 )
-"""First match wins. 403 is 401 for who is not known yet; OSError is 507 when the disk is full; all else is 500."""
+"""First match wins. 403 is 401 for who is not known yet; a storage without room is 507; all else is 500."""
 
 TITLES = {460: "Checksum Mismatch"}
 """Of statuses that are not in HTTP's registry."""
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 RETRY_AFTER = "1"
 
 
@@ -118,7 +117,7 @@ def status_of(error: BaseException) -> int:
     for kind, status in STATUSES:
         if isinstance(error, kind):
             return status
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if is_full(error):
         return HTTPStatus.INSUFFICIENT_STORAGE
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -129,7 +128,7 @@ def detail_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, TransientError):
         return "Others were changing the same things at the same time, again and again. Send the request once more."
-    if isinstance(error, OSError):
+    if is_full(error):
         return "The server's disk is full; nothing of this request was kept. Tell its administrator."
     if isinstance(error, zExceptions.Unauthorized):
         return "You are not allowed to do this."
