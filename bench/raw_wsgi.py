@@ -1,7 +1,7 @@
 """The limit of HTTP with waitress: a WSGI application that only writes what it gets to a file and sends it back.
 
 python -m bench.raw_wsgi serve PORT FILE        run it (threads and buffers as in `wendelin serve`)
-python -m bench.raw_wsgi push PORT FILE         send FILE in PUTs of 16 MiB, each synced to disk before its answer, as a database does
+python -m bench.raw_wsgi push PORT FILE         send FILE in PUTs of 16 MiB, each synced before its answer
 python -m bench.raw_wsgi pull PORT FILE         get it back into FILE
 """
 

@@ -79,7 +79,7 @@ class IArray(Interface):
         """Append along the first axis. BadInput when the other axes differ."""
 
     def resize(shape):
-        """Change the length of the first axis: what is cut off is gone, what is added is zeros. BadInput for another."""
+        """Change the length of the first axis: what is cut off is gone, what is added is zeros. BadInput: another."""
 
     def __getitem__(index):  # noqa: PLE0302
         """A basic slice (integers, slices, `...`) as a new ndarray, or one element. BadInput for any other index."""
@@ -143,7 +143,7 @@ class IDataSet(Interface):
         """'draft', 'validated', 'published' or 'invalidated'."""
 
     def commit(staged, removed, author, message, date):
-        """Commit to the manifest (same arguments, same result), validate a draft, and tell the catalogue and the module.
+        """Commit to the manifest (same arguments, same result), validate a draft, tell the catalogue and the module.
 
         What a push calls when it stops, as the user who pushes.
         """
@@ -172,9 +172,9 @@ class IDataIngestion(Interface):
     """One arrival of data: state 'started', 'stopped' or 'cancelled'.
 
     `data_set` (reference), `base_version`, `message`, `author`, `created`, `modified` (datetime, UTC), `expires`,
-    `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns, mode):
-    planned, not received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload, complete ones
-    too), `result` (dict or None).
+    `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns,
+    mode): planned, not received), `removed` (OOTreeSet of paths), `uploads` (OOBTree id -> content.upload.Upload,
+    complete ones too), `result` (dict or None).
     """
 
     def getSimulationState():
