@@ -70,6 +70,22 @@ def test_a_body_larger_than_memory_allows_arrives_by_way_of_a_temporary_file(
     assert size == 16 * MIB
 
 
+@pytest.mark.parametrize("answer", [[], [b"piece", b"piece"]])
+def test_a_connection_stays_open_behind_an_answer_whose_end_is_known_without_a_length(answer: list[bytes]) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK" if answer else "204 No Content", [])
+        return iter(answer)
+
+    with serving(application) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        for headers, closes in (({}, None), ({"Connection": "close"}, "close")):
+            connection.request("PATCH", "/", headers=headers)
+            response = connection.getresponse()
+            assert response.read() == b"".join(answer)
+            assert response.getheader("Connection") == closes
+        connection.close()
+
+
 def test_a_file_that_cannot_be_sought_is_read_in_large_blocks() -> None:
     sizes: list[int] = []
 

@@ -83,6 +83,17 @@ class LoggedTask(WSGITask):
         environ["wsgi.file_wrapper"] = partial(ReadOnlyFileBasedBuffer, block_size=RESPONSE_BLOCK)
         return environ
 
+    def set_close_on_finish(self) -> None:
+        """Close the connection behind the answer, as waitress would, unless the answer says by itself where it ends.
+
+        Waitress closes it also behind a 204, which has no body, and behind a chunked one: an upload in pieces would
+        connect anew for each.
+        """
+        failed = self.wrote_header
+        client_closes = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if failed or client_closes or self.version != "1.1" or (self.has_body and not self.chunked_response):
+            super().set_close_on_finish()
+
 
 class LoggedErrorTask(ErrorTask):
     """A request that is not fit for the application, such as one with malformed headers."""
