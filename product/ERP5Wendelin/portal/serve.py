@@ -33,10 +33,15 @@ from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.portal.instance import SITE, Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage
+from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.views.gateway import gateway
 
-M_ARENA_MAX = -8
-"""The parameter's number in glibc's malloc.h."""
+MALLOC_PARAMETERS = {
+    -8: 1,  # M_ARENA_MAX
+    -1: 128 * MIB,  # M_TRIM_THRESHOLD: freed memory to keep
+    -3: 32 * MIB,  # M_MMAP_THRESHOLD: what is larger is given back at once
+}
+"""By the numbers of glibc's malloc.h."""
 
 GRACE = 30
 """Seconds that running requests have to finish once a stop was asked for."""
@@ -84,7 +89,7 @@ def listen(address: tuple[str, int]) -> socket.socket:
 def serve(instance: Instance, address: tuple[str, int]) -> None:
     """Serve an instance until a signal asks to stop."""
     os.umask(0o077)
-    share_memory_arena()
+    tune_memory()
     log_to(instance)
     with listen(address) as listening:
         port = listening.getsockname()[1]
@@ -98,14 +103,17 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
             logger.info("stopped")
 
 
-def share_memory_arena() -> None:
-    """Let all threads allocate from one arena, where the C library is glibc's.
+def tune_memory() -> None:
+    """Let all threads allocate from one arena and keep what they free, where the C library is glibc's.
 
-    By default each thread gets its own, and keeps what a body of 16 MiB needed: 16 threads held 400 MiB, one arena
-    holds 150.
+    By default each thread has an arena, and keeps there what a body of 16 MiB needed: 16 threads held 400 MiB, one arena
+    holds 150. And what is freed goes back to the kernel at once: to get it again, page by page, cost a fifth of the CPU
+    time of an upload.
     """
     with contextlib.suppress(AttributeError):  # another C library, which has no arenas
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in MALLOC_PARAMETERS.items():
+            mallopt(parameter, value)
 
 
 def log_to(instance: Instance) -> None:
