@@ -106,9 +106,9 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
 def tune_memory() -> None:
     """Let all threads allocate from one arena and keep what they free, where the C library is glibc's.
 
-    By default each thread has an arena, and keeps there what a body of 16 MiB needed: 16 threads held 400 MiB, one arena
-    holds 150. And what is freed goes back to the kernel at once: to get it again, page by page, cost a fifth of the CPU
-    time of an upload.
+    By default each thread has an arena, and keeps there what a body of 16 MiB needed: 16 threads held 400 MiB, one
+    arena holds 150. And what is freed goes back to the kernel at once: to get it again, page by page, cost a fifth of
+    the CPU time of an upload.
     """
     with contextlib.suppress(AttributeError):  # another C library, which has no arenas
         mallopt = ctypes.CDLL(None).mallopt
