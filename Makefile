@@ -24,5 +24,5 @@ bench: environment  ## measure, each figure beside a reference of the same run
 environment:
 	@tools/make-environment
 
-lock: environment  ## write the lock files anew (UPGRADE=--upgrade for newer versions)
+lock:  ## write the lock files anew (UPGRADE=--upgrade for newer versions)
 	@tools/lock
