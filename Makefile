@@ -9,10 +9,10 @@ help:  ## say what there is
 start: environment  ## serve the lake in var/lake on 127.0.0.1:8080 (LISTEN=HOST:PORT), making both if need be
 	@tools/start
 
-test: environment  ## lint, then run all tests (TESTS="tests/storage -k append" for some)
+test: environment  ## lint, then run all tests (TESTS="tests/storage -k append" for some, -n 0 for one at a time)
 	@tools/install-debian-packages
 	@tools/lint
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(TESTS)
 
 lint: environment  ## check style, types, layers and spelling
 	@tools/lint

@@ -161,20 +161,20 @@ def test_as_root_on_debian_missing_packages_are_installed(tmp_path: Path) -> Non
     assert done.returncode == 0
     update, install = (tmp_path / "asked").read_text().splitlines()
     assert update == "-qq update"
-    assert install.startswith("-qq install --yes --no-install-recommends curl wget rsync")
+    assert install.startswith("-qq install --yes --no-install-recommends curl wget rsync openssl")
 
 
 def test_elsewhere_it_is_said_what_is_skipped_and_how_to_get_it(tmp_path: Path) -> None:
     done = run("install-debian-packages", bare_machine(tmp_path, user=1000))
     assert done.returncode == 0
     assert "  wget: interrupted downloads by wget -c\n" in done.stdout
-    assert re.search(r"^On Debian: sudo apt-get install curl wget rsync", done.stdout, re.MULTILINE)
+    assert re.search(r"^On Debian: sudo apt-get install curl wget rsync openssl", done.stdout, re.MULTILINE)
     assert not (tmp_path / "asked").exists()
 
 
 def test_where_everything_is_there_nothing_is_done(tmp_path: Path) -> None:
     environment = bare_machine(tmp_path, user=0)
-    for name in ("curl", "wget", "rsync", "initdb"):
+    for name in ("curl", "wget", "rsync", "openssl", "initdb"):
         program(tmp_path / "bin" / name, "")
     done = run("install-debian-packages", environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
