@@ -8,6 +8,7 @@ import io
 import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -28,6 +29,7 @@ from Products.ERP5Wendelin.errors import (
     WrongOffset,
 )
 from Products.ERP5Wendelin.ingestion import session, upload
+from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.protocol import MIB, UPLOAD_LIFETIME
 from Products.ERP5Wendelin.storage.digest import RunningDigests
 from Products.ERP5Wendelin.storage.transaction import separate_connection
@@ -358,7 +360,8 @@ class Meanwhile(io.BytesIO):
         return super().read(size)
 
 
-def test_of_two_pieces_at_the_same_time_one_is_stored(lake, data_set):
+def test_of_two_pieces_at_the_same_time_one_is_stored(lake, data_set, monkeypatch):
+    monkeypatch.setattr(upload, "_TURNS", Turns(waiting=0))  # as in two processes
     ingestion = start(data_set)
     made = create(ingestion)
     oid = made._p_oid
@@ -376,6 +379,93 @@ def test_of_two_pieces_at_the_same_time_one_is_stored(lake, data_set):
     assert caught.value.extra == {"offset": 500}
     assert receive(made, 500, CONTENT[500:]) == len(CONTENT)
     assert ingestion.staged["a"][3] == digest_of(CONTENT)
+
+
+class Held(io.BytesIO):
+    """Gives its first bytes only when told to, and tells when it is asked for them."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.asked.set()
+        assert self.go_on.wait(60)
+        return super().read(size)
+
+
+def in_thread(
+    lake: Lake, oid: bytes, offset: int, source: io.BytesIO, length: int, checksum: upload.Checksum | None = None
+) -> Future[int]:
+    """Send a piece, as a request on another connection would."""
+    sent: Future[int] = Future()
+
+    def send() -> None:
+        try:
+            with separate_connection(lake.db) as connection:
+                sent.set_result(upload.receive(lake.db, connection.get(oid), offset, source, length, checksum))
+        except Exception as error:
+            sent.set_exception(error)
+
+    threading.Thread(target=send, daemon=True).start()
+    return sent
+
+
+def test_a_piece_that_is_here_before_the_one_before_it_is_committed_waits_for_it(lake, data_set):
+    ingestion = start(data_set)
+    oid = create(ingestion)._p_oid
+    first = Held(CONTENT[:1000])
+    pieces = [in_thread(lake, oid, 0, first, 1000)]
+    assert first.asked.wait(60)
+    pieces.append(in_thread(lake, oid, 3000, io.BytesIO(CONTENT[3000:]), len(CONTENT) - 3000))
+    pieces.append(in_thread(lake, oid, 1000, io.BytesIO(CONTENT[1000:3000]), 2000))
+    first.go_on.set()
+    assert [piece.result(60) for piece in pieces] == [1000, len(CONTENT), 3000]
+    transaction.begin()
+    assert ingestion.staged["a"][3] == digest_of(CONTENT)
+
+
+def test_a_repeated_piece_waits_for_the_first_and_changes_nothing(lake, data_set):
+    made = create(start(data_set))
+    first = Held(CONTENT[:1000])
+    one = in_thread(lake, made._p_oid, 0, first, 1000)
+    assert first.asked.wait(60)
+    other = in_thread(lake, made._p_oid, 0, io.BytesIO(b"x" * 1000), 1000)
+    first.go_on.set()
+    assert one.result(60) == 1000
+    with pytest.raises(WrongOffset, match="1000 bytes of 'a' are here, not 0. Go on from byte 1000.") as caught:
+        other.result(60)
+    assert caught.value.extra == {"offset": 1000}
+    assert receive(made, 1000, CONTENT[1000:]) == len(CONTENT)
+    assert made.ingestion.staged["a"][3] == digest_of(CONTENT)
+
+
+def test_a_piece_whose_predecessor_fails_is_told_where_to_go_on(lake, data_set):
+    made = create(start(data_set))
+    wrong = Held(CONTENT[:1000])
+    checksum = ("sha1", bytes(20))
+    one = in_thread(lake, made._p_oid, 0, wrong, 1000, checksum)
+    assert wrong.asked.wait(60)
+    other = in_thread(lake, made._p_oid, 1000, io.BytesIO(CONTENT[1000:]), len(CONTENT) - 1000)
+    wrong.go_on.set()
+    with pytest.raises(ChecksumMismatch):
+        one.result(60)
+    with pytest.raises(WrongOffset, match="0 bytes of 'a' are here, not 1000. Go on from byte 0."):
+        other.result(60)
+
+
+def test_a_piece_that_waits_for_an_upload_which_is_dropped_is_refused(lake, data_set):
+    made = create(start(data_set), digest=digest_of(CONTENT))
+    wrong = Held(b"x" * 1000 + CONTENT[1000:])
+    one = in_thread(lake, made._p_oid, 0, wrong, len(CONTENT))
+    assert wrong.asked.wait(60)
+    other = in_thread(lake, made._p_oid, 1000, io.BytesIO(CONTENT[1000:]), len(CONTENT) - 1000)
+    wrong.go_on.set()
+    with pytest.raises(DigestMismatch):
+        one.result(60)
+    with pytest.raises(NotFound, match="The upload of 'a' was dropped. Send the file again."):
+        other.result(60)
 
 
 def test_a_piece_that_arrives_while_its_push_is_cancelled_is_not_stored(lake, data_set):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -18,9 +19,11 @@ from typing import Any
 import pytest
 from waitress import wasyncore
 
+from Products.ERP5Wendelin.portal import request_body
+from Products.ERP5Wendelin.portal.request_body import LARGEST, Room
 from Products.ERP5Wendelin.portal.serve import listen
 from Products.ERP5Wendelin.portal.serve_http import RESPONSE_BLOCK, Server, make_server
-from Products.ERP5Wendelin.protocol import MIB
+from Products.ERP5Wendelin.protocol import KIB, MIB
 
 TIMEOUT = 60
 
@@ -62,12 +65,59 @@ def test_a_body_larger_than_memory_allows_arrives_by_way_of_a_temporary_file(
 
     with serving(application) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
-        connection.request("PATCH", "/", body=bytes(16 * MIB))
+        connection.request("PATCH", "/", body=bytes(LARGEST + 1))
         assert connection.getresponse().status == 204
         connection.close()
     name, size = seen
     assert str(name).startswith(str(tmp_path))
-    assert size == 16 * MIB
+    assert size == LARGEST + 1
+
+
+def echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """Answer the class of the body, and its content as it was sent."""
+    body = environ["wsgi.input"]
+    start_response("200 OK", [("X-Class", type(body).__name__)])
+    return [body.read()]
+
+
+@pytest.mark.parametrize(
+    ("size", "room", "expected"),
+    [
+        (MIB, MIB, "MemoryBody"),
+        (MIB, MIB - 1, "BufferedRandom"),
+        (512 * KIB - 1, MIB, "BytesIO"),
+    ],
+)
+def test_a_body_is_in_memory_while_there_is_room_for_it(
+    size: int, room: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_body, "ROOM", Room(room))
+    content = random.Random("body").randbytes(size)
+    with serving(echo) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
+        for _ in range(3):
+            connection.request("PUT", "/", body=content)
+            response = connection.getresponse()
+            assert response.getheader("X-Class") == expected
+            assert response.read() == content
+        connection.close()
+    assert request_body.ROOM.left == room
+
+
+def test_a_body_whose_client_goes_away_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = threading.Event()
+
+    class Watched(Room):
+        def give_back(self, size: int) -> None:
+            super().give_back(size)
+            given_back.set()
+
+    monkeypatch.setattr(request_body, "ROOM", Watched(MIB))
+    with serving(echo) as server:
+        with socket.create_connection(("127.0.0.1", server.effective_port), timeout=TIMEOUT) as client:
+            client.sendall(b"PUT / HTTP/1.1\r\nHost: lake\r\nContent-Length: 1000000\r\n\r\n" + bytes(600_000))
+        assert given_back.wait(TIMEOUT)
+    assert request_body.ROOM.left == MIB
 
 
 @pytest.mark.parametrize("answer", [[], [b"piece", b"piece"]])

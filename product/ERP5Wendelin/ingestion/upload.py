@@ -22,12 +22,15 @@ from Products.ERP5Wendelin.content.entry import REGULAR
 from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.errors import BadInput, ChecksumMismatch, DigestMismatch, Gone, NotFound, WrongOffset
 from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, check_file, check_started
+from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests
 from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
 
 _RUNNING = RunningDigests()
 """Of the uploads that this process receives."""
+
+_TURNS = Turns()
 
 Checksum = tuple[str, bytes]
 """Algorithm, one of TUS_CHECKSUM_ALGORITHMS, and the digest's bytes."""
@@ -83,23 +86,34 @@ def receive(
 ) -> int:
     """Append up to `length` bytes of a source at `offset`; return the new offset. The last byte completes the upload.
 
-    WrongOffset, with the right one in `extra`, unless `offset` is where the upload ends. With `checksum` the source
-    must be seekable: it is read once to compare (ChecksumMismatch: nothing is stored) and once to store.
+    Pieces of one upload are received one after the other, as `turns` says; each begins a transaction of the upload's
+    connection, aborting what the caller has under way. WrongOffset, with the right one in `extra`, unless `offset` is
+    then where the upload ends. With `checksum` the source must be seekable: it is read once to compare
+    (ChecksumMismatch: nothing is stored) and once to store.
     DigestMismatch when the content is not what its digest says: the upload is dropped. Gone when it has expired.
     A source that ends early is no error.
     """
     _check_alive(upload)
-    _check_offset(upload, offset, length)
-    if checksum is not None:
-        _verify(checksum, source, length)
-    if not length:
-        return offset
-    receiver = _Receiver(database, upload, offset)
-    try:
-        return receiver.receive(source, length)
-    except DigestMismatch:
-        _drop(database, upload)
-        raise
+    _check_fit(upload, offset, length)
+    with _TURNS.turn(_key(upload), lambda: _is_early(upload, offset)):
+        _refuse_dropped(upload)
+        _check_offset(upload, offset)
+        if checksum is not None:
+            _verify(checksum, source, length)
+        if not length:
+            return offset
+        receiver = _Receiver(database, upload, offset)
+        try:
+            return receiver.receive(source, length)
+        except DigestMismatch:
+            _drop(database, upload)
+            raise
+
+
+def _is_early(upload: Upload, offset: int) -> bool:
+    """Whether a piece is here before what precedes it, as far as that is committed by now."""
+    upload._p_jar.transaction_manager.begin()
+    return offset > upload.offset and not upload.dropped
 
 
 def terminate(ingestion: Any, upload: Upload) -> None:
@@ -146,8 +160,7 @@ class _Receiver:
 
     def _on_slice(self, upload: Upload) -> None:
         """In the transaction of each slice: note it, and complete the upload with the last one."""
-        if upload.dropped:
-            raise NotFound(f"The upload of {upload.path!r} was dropped. Send the file again.")
+        _refuse_dropped(upload)
         upload.modified = now()
         upload.ingestion.touch()
         if upload.complete:
@@ -185,12 +198,20 @@ def _check_alive(upload: Upload) -> None:
         raise Gone(f"The upload of {upload.path!r} has expired: nothing arrived for days. Send the file again.")
 
 
-def _check_offset(upload: Upload, offset: int, length: int) -> None:
+def _refuse_dropped(upload: Upload) -> None:
+    if upload.dropped:
+        raise NotFound(f"The upload of {upload.path!r} was dropped. Send the file again.")
+
+
+def _check_fit(upload: Upload, offset: int, length: int) -> None:
     if offset + length > upload.length:
         raise BadInput(
             f"Bytes {offset} to {offset + length} do not fit into an upload of {upload.length} bytes.",
             offset=upload.offset,
         )
+
+
+def _check_offset(upload: Upload, offset: int) -> None:
     if offset != upload.offset:
         raise WrongOffset(
             f"{upload.offset} bytes of {upload.path!r} are here, not {offset}. Go on from byte {upload.offset}.",

@@ -6,11 +6,11 @@ The numbers of SETTINGS were found by measuring, in seconds of CPU a GiB, of the
 what                                                     waitress's own    here
 =======================================================  ================  ==========
 PATCH requests of 16 MiB: `recv_bytes`                   3.8 (8 KiB)       1.0
-the same, bodies kept in memory up to 32 MiB             -                 1.1, so they go to a file
 a response that can't be sought: block, high watermark   1.9 (32 KiB)      0.3 to 0.5
 =======================================================  ================  ==========
 
-A response that can be sought, as our downloads can, is sent by the loop itself and takes no thread.
+A response that can be sought, as our downloads can, is sent by the loop itself and takes no thread. Where the body of
+a request is kept until it is complete, `request_body` says.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 
 from Products.ERP5Wendelin.portal.instance import THREADS
+from Products.ERP5Wendelin.portal.request_body import Parser
 from Products.ERP5Wendelin.protocol import KIB, MIB
 
 RESPONSE_BLOCK = MIB
@@ -43,7 +44,8 @@ SETTINGS: dict[str, Any] = {
     # a connection on which nothing moved for so many seconds is closed
     "channel_timeout": 120,
     "recv_bytes": 512 * KIB,
-    # a request's body is in memory up to here, then in a file of DIR/var/tmp: so its size is bounded by the disk only
+    # a request's body is in memory up to here whatever else is, then as `request_body` says: its size is bounded by the
+    # disk only
     "inbuf_overflow": 512 * KIB,
     "max_request_body_size": 1 << 62,
     # a response waits for a slow client with this much in memory, and never spools to disk
@@ -110,6 +112,13 @@ class Channel(HTTPChannel):
 
     task_class = LoggedTask
     error_task_class = LoggedErrorTask
+    parser_class = Parser
+
+    def handle_close(self) -> None:
+        """Close the connection, and give back what the body that was on its way has taken."""
+        super().handle_close()
+        if self.request is not None:
+            self.request.close()
 
 
 def log_access(task: Task, user: str) -> None:
