@@ -8,15 +8,15 @@ its state (see `content.workflow`).
 View = "View"
 AccessContentsInformation = "Access contents information"
 ModifyPortalContent = "Modify portal content"
+ViewManagementScreens = "View management screens"
 
 AddDataSet = "Wendelin: Add Data Set"
 PushData = "Wendelin: Push Data"
-ManageUsers = "Wendelin: Manage Users"
 UseOwnAccount = "Wendelin: Use Own Account"
 
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     AddDataSet: ("Contributor", "Manager"),
     PushData: ("Contributor", "Manager"),
-    ManageUsers: ("Manager",),
+    ViewManagementScreens: ("Manager",),
     UseOwnAccount: ("Authenticated",),
 }

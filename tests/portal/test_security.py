@@ -40,12 +40,12 @@ def test_there_are_classes_to_look_at():
     assert {"DataSet", "DataSetModule", "DataIngestion", "ERP5Site", "AccessTokens"} <= {c.__name__ for c in classes()}
 
 
-@pytest.mark.parametrize(("cls", "name"), methods())
+@pytest.mark.parametrize(("cls", "name"), list(methods()))
 def test_public_method_has_a_declaration(cls, name):
     assert any(name + "__roles__" in vars(base) for base in cls.__mro__), f"{cls.__name__}.{name} is open to anybody"
 
 
-@pytest.mark.parametrize(("cls", "name"), methods())
+@pytest.mark.parametrize(("cls", "name"), list(methods()))
 def test_public_method_is_not_published(cls, name):
     assert zpublish_mark(vars(cls)[name]) is False
 

@@ -6,6 +6,7 @@ from Products.CMFCore.interfaces import ICatalogTool, ISiteRoot, IWorkflowTool
 from zope.component import getUtility
 from zope.component.hooks import getSite, setSite
 
+from Products.ERP5Wendelin.content.module import document_type_of
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.root import enter_site
@@ -17,7 +18,7 @@ def test_site_has_a_module_for_each_portal_type(site):
     for module_class in MODULES:
         module = site[module_class.portal_type.lower().replace(" ", "_")]
         assert module.portal_type == module_class.portal_type
-        document_type = module.document_class.portal_type
+        document_type = document_type_of(module_class)
         assert site.portal_types.getTypeInfo(module).allowType(document_type)
         assert site.portal_types[document_type].title == document_type
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from support.http_server import basic
-
 NAMES = [
     "REQUEST",
     "aq_self",
@@ -133,12 +131,42 @@ def test_post_stands_for_the_method_that_the_override_names(server):
     assert server.request("GET", "/data-sets/brain", headers={"X-HTTP-Method-Override": "DELETE"}).status == 200
 
 
-@pytest.mark.parametrize("origin", ["cross-site", "same-site"])
-def test_page_of_another_site_can_read_nothing_into_a_change(server, origin):
-    headers = {"Sec-Fetch-Site": origin, "Authorization": basic("ada", "correct horse")}
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "{origin}"},
+        {"Origin": "https://evil.example.org"},
+        {"Origin": "{origin}.evil.example.org"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ],
+)
+def test_change_that_the_page_of_another_site_asks_for_is_403(server, sent):
+    headers = {name: value.format(origin=f"http://{server.host}:{server.port}") for name, value in sent.items()}
     answer = server.request("PUT", "/data-sets/brain", headers=headers)
     assert answer.status == 403
     assert answer.data["detail"] == (
         "The page of another site asked for this change. Pages may change only their own site."
     )
-    assert server.request("PUT", "/data-sets/brain", headers={"Sec-Fetch-Site": "same-origin"}).status == 201
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "{origin}"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://lake.example.org"},
+    ],
+)
+def test_change_that_our_own_page_asks_for_is_made(server, sent):
+    headers = {name: value.format(origin=f"http://{server.host}:{server.port}") for name, value in sent.items()}
+    assert server.request("PUT", "/data-sets/brain", headers=headers).status == 201
+
+
+def test_origin_of_the_virtual_host_is_our_own(server):
+    path = f"http://{server.host}:{server.port}/VirtualHostBase/https/lake.example.org:443/erp5/VirtualHostRoot/api/v1"
+    headers = {"Origin": "https://lake.example.org"}
+    assert server.request("PUT", f"{path}/data-sets/brain", headers=headers).status == 201

@@ -30,26 +30,31 @@ def new_id() -> str:
 
 @declared
 class Module(CMFBTreeFolder):
-    """A folder of documents; subclasses set `portal_type`, `meta_type` (equal) and `document_class`."""
+    """A folder of documents; subclasses set `portal_type`, `meta_type` (equal) and `_document_class`."""
 
     security = ClassSecurityInfo()
     security.declareObjectProtected(AccessContentsInformation)
 
     portal_type = meta_type = "Module"
-    document_class: ClassVar[type[Base]]
+    _document_class: ClassVar[type[Base]]
 
     def __init__(self, id: str, title: str = "") -> None:
         super().__init__(id, title)
         # made here, since two connections that each added the first document would both make it, and conflict
-        self._mt_index[self.document_class.meta_type] = OIBTree()
+        self._mt_index[self._document_class.meta_type] = OIBTree()
 
     @security.protected(AddDataSet)
     def newContent(self, portal_type: str | None = None, id: str | None = None, **properties: Any) -> Any:
         """Add a document and return it, wrapped. BadInput for a portal type that this module does not hold."""
-        expected = self.document_class.portal_type
+        expected = self._document_class.portal_type
         if portal_type not in (None, expected):
             raise BadInput(f"{self.getId()} holds {expected} documents, not {portal_type!r}.")
-        document = self.document_class(id or new_id(), **properties)
+        document = self._document_class(id or new_id(), **properties)
         notify(ObjectCreatedEvent(document))
         self._setObject(document.getId(), document)
         return self._getOb(document.getId())
+
+
+def document_type_of(module_class: type[Module]) -> str:
+    """The portal type of a module's documents."""
+    return module_class._document_class.portal_type

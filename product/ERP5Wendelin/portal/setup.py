@@ -41,7 +41,7 @@ from Products.ERP5Wendelin.content.data_array_module import DataArrayModule
 from Products.ERP5Wendelin.content.data_ingestion_module import DataIngestionModule
 from Products.ERP5Wendelin.content.data_set_module import DataSetModule
 from Products.ERP5Wendelin.content.data_stream_module import DataStreamModule
-from Products.ERP5Wendelin.content.module import Module
+from Products.ERP5Wendelin.content.module import Module, document_type_of
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.access_tokens import AccessTokens
 from Products.ERP5Wendelin.portal.root import ERP5Site
@@ -104,8 +104,8 @@ def _add_users(site: ERP5Site) -> None:
 
 def _add_module(site: ERP5Site, module_class: type[Module]) -> None:
     id = module_class.portal_type.lower().replace(" ", "_")
-    site._setObject(id, module_class(id, f"{module_class.document_class.portal_type}s"))
-    document_type = module_class.document_class.portal_type
+    document_type = document_type_of(module_class)
+    site._setObject(id, module_class(id, f"{document_type}s"))
     types = site.portal_types
     types._setObject(
         module_class.portal_type,

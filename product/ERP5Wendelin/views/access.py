@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from AccessControl.SecurityManagement import getSecurityManager
 
@@ -10,6 +12,9 @@ from Products.ERP5Wendelin.permissions import View
 
 PUBLIC = "zope.Public"
 """In place of a permission: everybody may."""
+
+OWN_PAGES = ("same-origin", "none")
+"""Values of Sec-Fetch-Site of what a browser sends for our pages, or for its user."""
 
 
 def is_known() -> bool:
@@ -31,3 +36,16 @@ def may(permission: str, context: Any) -> bool:
 def may_view(context: Any) -> bool:
     """Whether who asks may see an object."""
     return may(View, context)
+
+
+def is_asked_by_another_site(environ: Mapping[str, Any], url: str) -> bool:
+    """Whether another site's page makes a browser send this request, with the password that the browser remembers.
+
+    `url` is where the site is. Browsers say it by Sec-Fetch-Site, over https; otherwise the page's Origin goes with
+    whatever may change something. Other clients send neither.
+    """
+    fetch_site = environ.get("HTTP_SEC_FETCH_SITE")
+    if fetch_site is not None:
+        return fetch_site not in OWN_PAGES
+    origin = environ.get("HTTP_ORIGIN")
+    return origin is not None and origin.partition("://")[2] not in (environ.get("HTTP_HOST"), urlsplit(url).netloc)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from Products.ERP5Wendelin.errors import NotAuthorised
 from Products.ERP5Wendelin.protocol import API_VERSION
-from Products.ERP5Wendelin.views.access import user_id
+from Products.ERP5Wendelin.views.access import is_asked_by_another_site, user_id
 from Products.ERP5Wendelin.views.body import Body
 from Products.ERP5Wendelin.views.members import Members
 from Products.ERP5Wendelin.views.query import Query
@@ -57,6 +57,11 @@ class Call:
         key = name.upper().replace("-", "_")
         value = self._environ.get(key if key == "CONTENT_TYPE" else f"HTTP_{key}")
         return None if value is None else str(value)
+
+    @property
+    def is_asked_by_another_site(self) -> bool:
+        """Whether it comes from a browser that shows a page of another site."""
+        return is_asked_by_another_site(self._environ, self.site.absolute_url())
 
     @property
     def database(self) -> Any:

@@ -19,8 +19,6 @@ from Products.ERP5Wendelin.views.problem import WrongCredentials, problem_of
 from Products.ERP5Wendelin.views.routing import Route, allow_header, allowed, choose, routes
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-OWN_PAGES = (None, "same-origin", "none")
-"""Values of Sec-Fetch-Site of what a browser sends for our pages or its user; other clients send none."""
 
 
 def answer(call: Call) -> Answer:
@@ -54,8 +52,8 @@ def check_credentials(call: Call) -> None:
 
 
 def check_origin(call: Call) -> None:
-    """Refuse what another site's page makes a browser send, with the password that the browser remembers."""
-    if call.method not in SAFE and call.header("Sec-Fetch-Site") not in OWN_PAGES:
+    """Refuse a change that another site's page asks for."""
+    if call.method not in SAFE and call.is_asked_by_another_site:
         raise NotAuthorised("The page of another site asked for this change. Pages may change only their own site.")
 
 

@@ -16,7 +16,7 @@ import re
 import time
 from typing import Any
 
-from Products.Five.browser import BrowserView
+from zExceptions import NotFound
 from zope.interface import alsoProvides
 from ZPublisher.utils import basic_auth_decode
 
@@ -24,6 +24,7 @@ from Products.ERP5Wendelin.protocol import API_VERSION
 from Products.ERP5Wendelin.views.answer import write
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.dispatch import answer
+from Products.ERP5Wendelin.views.guard import Page
 from Products.ERP5Wendelin.views.interfaces import IApiRequest
 from Products.ERP5Wendelin.views.routing import split
 from Products.ERP5Wendelin.views.target import TARGET, Target
@@ -40,6 +41,8 @@ def claim(event: Any) -> None:
     path = environ.get("PATH_INFO", "")
     base = BASE.search(path)
     if base is None:
+        if "/++skin++" in path:  # the publisher would fail on it
+            raise NotFound("There is nothing at this address.")
         return
     target = Target(_method(environ), split(path[base.end() :]), environ.get("QUERY_STRING", ""), request._auth)
     if not _is_readable(request._auth):
@@ -77,7 +80,7 @@ def _is_readable(authorization: str | None) -> bool:
     return True
 
 
-class Api(BrowserView):
+class Api(Page):
     """The API of the site: the one view that all its requests are published through."""
 
     def __call__(self) -> Any:
