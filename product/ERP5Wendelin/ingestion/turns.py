@@ -89,6 +89,9 @@ class Turns:
                 # An event since `seen` is not waited for: what was asked above may be from before it.
                 while self._events == seen and self._changed.wait(limit - time.monotonic()):
                     pass
-                if self._events == seen:
+                waited = self._events == seen
+            if waited:
+                # Another process may have written: asked once more, `is_early` tells its caller.
+                if not self._begin(key, is_early):
                     self._count(key, 1)
-                    return
+                return

@@ -1,8 +1,8 @@
 """Bodies of requests on their way in: in memory while there is room for them, then in files of DIR/var/tmp.
 
 Waitress would write every body above a limit to a new file. Its pages are memory too, got from the kernel one by one,
-filled, read and given back: a third of the CPU time of an upload. Here a body is kept as the pieces in which it was
-received. How much of the process's memory bodies may take is bounded; a body that does not fit goes to a file as before.
+filled, read and given back: a quarter of the CPU time of an upload. Here a body is kept as the pieces in which it was
+received. How much of the process's memory bodies may take is bounded; one that does not fit goes to a file as before.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ROOM = Room(MEMORY)
 
 
 class MemoryBody(io.RawIOBase):
-    """A body as the pieces in which it was received: a buffer to waitress, a file that can be sought to the application.
+    """A body as the pieces in which it was received: to waitress a buffer, to the application a file.
 
     `length` bytes of `room` are taken, and given back when it is closed.
     """

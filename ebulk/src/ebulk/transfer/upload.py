@@ -1,18 +1,23 @@
 """Sends files to a lake: large ones by tus, resumed where they stopped; small ones and symbolic links in bundles.
 
 Nothing is held in memory but a few blocks for each job: a bundle is read while it is sent, and again when it must be
-sent again. When a connection breaks, a bundle goes on in halves and a large file in smaller chunks, so that a network
-which carries a little at a time carries all. The lake compares what arrives with the digests that were planned; when
-they differ either the file changed or the network did it.
+sent again. A large file goes in chunks. While the lake commits one, the next is sent on another connection if there is
+a job with nothing to do; the lake lets it wait for its turn (docs/protocol.rst). When a connection breaks, a bundle
+goes on in halves and a large file in smaller chunks, so that a network which carries a little at a time carries all.
+The lake compares what arrives with the digests that were planned; when they differ either the file changed or the
+network did it.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
+from threading import Event, Lock, Semaphore
 
 from ebulk.errors import ChangedError, IntegrityError, NotFoundError
 from ebulk.model import SYMLINK, Ingestion, LocalFile, Progress, Upload
@@ -30,6 +35,8 @@ BUFFER_SIZE = 2 * MIB
 """Bytes of a bundle that are put together before they are sent."""
 SMALLEST_CHUNK = 256 * KIB
 """A chunk whose connection breaks is tried again as a smaller one, down to this."""
+CHUNKS_UNDER_WAY = 2
+"""Of one large file: one that the lake commits, and one that is sent."""
 LOST_UPLOADS = 3
 """How often the lake may lose an upload that it began."""
 
@@ -45,7 +52,7 @@ class Sent:
 def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: int, progress: Progress) -> Sent:
     """Send files that were planned. ChangedError names a file that changed meanwhile; what arrived before is kept."""
     with lake.session(jobs) as session:
-        sender = _Sender(lake.through(session), session, ingestion, progress)
+        sender = _Sender(lake.through(session), session, ingestion, progress, jobs)
         work(sender.tasks(files), jobs, session.stop)
     return Sent(sender.files, sender.bytes)
 
@@ -53,11 +60,13 @@ def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: 
 class _Sender:
     """What the tasks of one `send` share."""
 
-    def __init__(self, lake: Lake, session: Session, ingestion: Ingestion, progress: Progress) -> None:
+    def __init__(self, lake: Lake, session: Session, ingestion: Ingestion, progress: Progress, jobs: int) -> None:
         self.lake = lake
         self.session = session
         self.ingestion = ingestion
         self.progress = progress
+        self.connections = Semaphore(jobs)
+        """Each bundle and each chunk takes one while it is on its way."""
         self._begun = {(upload.path, upload.length, upload.digest): upload for upload in ingestion.uploads}
         self._lock = Lock()
         self.files = 0
@@ -96,7 +105,8 @@ class _Sender:
         while todo:
             part = todo.pop()
             try:
-                self._send_bundle(part, begun)
+                with self.connections:
+                    self._send_bundle(part, begun)
             except TransientError as error:
                 retry.failed(error)
                 half = (len(part) + 1) // 2
@@ -166,6 +176,24 @@ class _Bundle:
         self._shown.clear()
 
 
+@dataclass(eq=False, slots=True)
+class _Chunk:
+    """A part of a large file that is on its way."""
+
+    start: int
+    length: int
+    early: bool
+    """Whether the one before it is not acknowledged yet."""
+    sent: bool = False
+    """Whether all of it was given to the network."""
+    gone: Event = field(default_factory=Event)
+    """It was, or something broke."""
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.length
+
+
 class _LargeFile:
     """The upload of one file, from whatever offset the lake has, through any number of broken connections."""
 
@@ -176,6 +204,7 @@ class _LargeFile:
         self._upload = begun
         self._retry = sender.session.retry()
         self._chunk_size = UPLOAD_CHUNK_SIZE
+        self._overlaps = True
         self._offset = 0
         self._shown = 0
         self._sent = 0
@@ -207,6 +236,7 @@ class _LargeFile:
                     self._go_to(tus.offset(self._sender.session, self._upload))
                 sure = True
                 self._append(self._upload)
+                self._show(self._offset)
             except TransientError as error:
                 sure = False
                 self._chunk_size = max(SMALLEST_CHUNK, self._chunk_size // 2)
@@ -223,21 +253,73 @@ class _LargeFile:
                 self._upload = None
 
     def _append(self, upload: Upload) -> None:
-        """Send the rest, chunk by chunk, until it is complete or something breaks."""
-        with ReadAhead(self._file.source, self._offset, self._entry.size) as ahead:
-            while self._offset < self._entry.size:
-                start = self._offset
-                length = min(self._chunk_size, self._entry.size - start)
-                self._go_to(tus.append(self._sender.session, upload, start, length, self._blocks(ahead, length)))
-                if self._offset != start + length:
-                    raise TransientError(f"The lake has another part of {self._entry.path} than expected.")
-                self._sent += length
-                self._chunk_size = min(UPLOAD_CHUNK_SIZE, self._chunk_size * 2)
+        """Send the rest, chunk by chunk, until it is complete, something breaks, or a chunk came too early."""
+        position, end = self._offset, self._entry.size
+        under_way: deque[tuple[_Chunk, Future[int]]] = deque()
+        broken = Event()
+        with ExitStack() as stack:
+            ahead = stack.enter_context(ReadAhead(self._file.source, position, end))
+            pool = stack.enter_context(ThreadPoolExecutor(CHUNKS_UNDER_WAY, thread_name_prefix="chunk"))
+            stack.callback(broken.set)
+            while under_way or position < end:
+                if position < end and self._may_send([answer for _, answer in under_way]):
+                    chunk = _Chunk(position, min(self._chunk_size, end - position), bool(under_way))
+                    answer = pool.submit(self._send_chunk, upload, ahead, chunk, broken)
+                    answer.add_done_callback(self._give_back)
+                    under_way.append((chunk, answer))
+                    position = chunk.stop
+                    chunk.gone.wait()
+                    if not chunk.sent:
+                        end = position
+                elif not self._acknowledge(*under_way.popleft()):
+                    return
 
-    def _blocks(self, ahead: ReadAhead, length: int) -> Iterator[memoryview]:
-        for block in ahead.take(length):
+    def _may_send(self, under_way: list[Future[int]]) -> bool:
+        """Take a connection for another chunk: when there is one, or while others are under way, only a free one."""
+        connections = self._sender.connections
+        if not under_way:
+            return connections.acquire()
+        if not self._overlaps or len(under_way) == CHUNKS_UNDER_WAY or not connections.acquire(blocking=False):
+            return False
+        if under_way[0].done():  # it may be its connection that is free, and its answer comes first
+            connections.release()
+            return False
+        return True
+
+    def _give_back(self, answer: Future[int]) -> None:
+        self._sender.connections.release()
+
+    def _acknowledge(self, chunk: _Chunk, answer: Future[int]) -> bool:
+        """Note that the lake has a chunk; False if it was too early for the lake, which then takes no more of them."""
+        offset = answer.result()
+        if chunk.early and offset <= chunk.start:
+            self._overlaps = False
+            return False
+        if offset > self._offset:
+            self._retry.progress()
+        self._offset = offset
+        if offset != chunk.stop:
+            raise TransientError(f"The lake has another part of {self._entry.path} than expected.")
+        self._sent += chunk.length
+        self._chunk_size = min(UPLOAD_CHUNK_SIZE, self._chunk_size * 2)
+        return True
+
+    def _send_chunk(self, upload: Upload, ahead: ReadAhead, chunk: _Chunk, broken: Event) -> int:
+        """Send a chunk; the offset that the lake has then."""
+        try:
+            blocks = self._blocks(ahead, chunk, broken)
+            return tus.append(self._sender.session, upload, chunk.start, chunk.length, blocks)
+        finally:
+            chunk.gone.set()
+
+    def _blocks(self, ahead: ReadAhead, chunk: _Chunk, broken: Event) -> Iterator[memoryview]:
+        for block in ahead.take(chunk.length):
+            if broken.is_set():
+                raise TransientError(f"The chunk of {self._entry.path} before this one was not stored.")
             yield block
             self._show(self._shown + len(block))
+        chunk.sent = True
+        chunk.gone.set()
 
     def _go_to(self, offset: int) -> None:
         """Note what the lake has."""
