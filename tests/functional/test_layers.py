@@ -25,7 +25,6 @@ def test_a_module_in_no_layer_and_an_import_that_goes_up_are_found(tmp_path: Pat
     }
     for name, text in {
         "pyproject.toml": (ROOT / "pyproject.toml").read_text(),
-        "Products/__init__.py": "",
         "Products/ERP5Wendelin/__init__.py": "",
         "ebulk/__init__.py": "",
         **{f"{package}/{layer}.py": "" for package, names in layers.items() for layer in names},

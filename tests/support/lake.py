@@ -24,10 +24,12 @@ START_TIMEOUT = 120
 """Seconds; a start takes two, and many more on a machine that is busy."""
 
 
-def wendelin(*arguments: str | Path, code: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
-    """Run `wendelin`; fail unless its exit code is as expected."""
+def wendelin(
+    *arguments: str | Path, code: int = 0, commands: Path = COMMANDS, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the `wendelin` among these commands; fail unless its exit code is as expected."""
     done = subprocess.run(
-        [COMMANDS / "wendelin", *arguments],
+        [commands / "wendelin", *arguments],
         capture_output=True,
         text=True,
         timeout=START_TIMEOUT,
@@ -41,7 +43,8 @@ def wendelin(*arguments: str | Path, code: int = 0, **options: object) -> subpro
 class ServedLake:
     """An instance, and the process that serves it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, commands: Path = COMMANDS) -> None:
+        self.commands = commands
         self.directory = home / "lake"
         self.password_file = home / "password"
         self.errors = home / "serve.stderr"
@@ -52,13 +55,14 @@ class ServedLake:
     def init(self, *arguments: str | Path) -> None:
         """Make the instance, with the manager `admin`."""
         self.password_file.write_text(PASSWORD + "\n")
-        wendelin("init", self.directory, "--admin-password-file", self.password_file, *arguments)
+        options = ("--admin-password-file", self.password_file)
+        wendelin("init", self.directory, *options, *arguments, commands=self.commands)
 
     def start(self) -> None:
         """Serve it, at the address of the first start; return once it is ready."""
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
-                [COMMANDS / "wendelin", "serve", self.directory, "--listen", self.address],
+                [self.commands / "wendelin", "serve", self.directory, "--listen", self.address],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -74,7 +78,8 @@ class ServedLake:
 
     def add_user(self, name: str, role: str) -> None:
         """Add a user whose password is PASSWORD."""
-        wendelin("user", "add", self.directory, name, "--role", role, "--password-file", self.password_file)
+        options = ("--role", role, "--password-file", self.password_file)
+        wendelin("user", "add", self.directory, name, *options, commands=self.commands)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit code."""
@@ -103,9 +108,9 @@ class ServedLake:
 
 
 @contextlib.contextmanager
-def served_lake(home: Path, *arguments: str | Path) -> Iterator[ServedLake]:
+def served_lake(home: Path, *arguments: str | Path, commands: Path = COMMANDS) -> Iterator[ServedLake]:
     """A lake in `home`, which exists, being served; `arguments` go to `wendelin init`."""
-    lake = ServedLake(home)
+    lake = ServedLake(home, commands)
     lake.init(*arguments)
     lake.start()
     try:

@@ -1,0 +1,163 @@
+"""Both distributions as wheels: they hold everything, and run where there is nothing of these sources."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+from support.folders import read_files, write_files
+from support.lake import PASSWORD, ServedLake, served_lake
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("pyproject.toml", "README.rst", "COPYING", "Products", "product", "ebulk")
+NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+"""Those that ebulk is for; the server is for the first."""
+
+
+def uv(*arguments: str | Path) -> None:
+    """Run the uv that makes the environment, in these sources."""
+    done = subprocess.run(
+        ["sh", "-euc", '. tools/uv; uv "$@"', "sh", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def python(version: str) -> Path | None:
+    """A CPython of this version on this machine: on the path, or of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    name = f"python{version}"
+    for candidate in (shutil.which(name), *pyenv.glob(f"versions/{version}.*/bin/{name}")):
+        # a shim of pyenv's fails where its version isn't selected
+        if candidate and not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:
+            return Path(candidate)
+    return None
+
+
+def install(folder: Path, version: str, wheel: Path) -> Path:
+    """The folder of the commands of a new environment with this wheel."""
+    found = python(version)
+    if found is None:
+        pytest.skip(f"there is no CPython {version} on this machine")
+    uv("venv", "--quiet", "--python", found, folder)
+    locks = ROOT / "requirements"
+    constraints = ("--build-constraints", locks / "build.lock", "--constraints", locks / "environment.lock")
+    uv("pip", "install", "--quiet", "--python", folder, *constraints, wheel)
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The two wheels, built by way of their source distributions; the names are those of the distributions."""
+    sources, made = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheels")
+    for name in SOURCES:
+        if (ROOT / name).is_dir() and not (ROOT / name).is_symlink():
+            shutil.copytree(ROOT / name, sources / name, symlinks=True, ignore=NOT_SOURCES)
+        else:
+            shutil.copy(ROOT / name, sources / name, follow_symlinks=False)
+    for folder in (sources, sources / "ebulk"):
+        uv("build", "--quiet", "--python", python("3.10") or "3.10", "--out-dir", made, folder)
+    return {wheel.name.split("-")[0]: wheel for wheel in made.glob("*.whl")}
+
+
+def names(wheel: Path) -> set[str]:
+    """What a wheel installs, without its metadata."""
+    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def metadata(wheel: Path, file: str) -> str:
+    """A file of the metadata."""
+    archive = zipfile.ZipFile(wheel)
+    (path,) = (name for name in archive.namelist() if name.endswith(file) and ".dist-info/" in name)
+    return archive.read(path).decode()
+
+
+def sources(folder: Path) -> set[str]:
+    """The files below `folder`, as they are named there."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not {"__pycache__", "ebulk.egg-info"} & set(path.parts)
+    }
+
+
+@pytest.mark.parametrize(
+    ("distribution", "folder", "prefix"),
+    [("erp5_wendelin", "product", "Products/"), ("ebulk", "ebulk/src", "")],
+    ids=["server", "client"],
+)
+def test_a_wheel_holds_all_sources_and_nothing_else(
+    distribution: str, folder: str, prefix: str, wheels: dict[str, Path]
+) -> None:
+    held = names(wheels[distribution])
+    assert held == {prefix + name for name in sources(ROOT / folder)}
+    expected = {
+        "erp5_wendelin": {
+            "Products/ERP5Wendelin/configure.zcml",
+            "Products/ERP5Wendelin/portal/component.xml",
+            "Products/ERP5Wendelin/storage/component.xml",
+        },
+        "ebulk": {"ebulk/py.typed"},
+    }
+    assert expected[distribution] <= held
+    # Products is a namespace that many distributions share: none of them may bring a module for it.
+    assert "Products/__init__.py" not in held
+
+
+@pytest.mark.parametrize(("distribution", "readme"), [("erp5_wendelin", "README.rst"), ("ebulk", "ebulk/README.rst")])
+def test_a_wheel_holds_its_readme_and_licence(distribution: str, readme: str, wheels: dict[str, Path]) -> None:
+    text = metadata(wheels[distribution], "METADATA")
+    described = HeaderParser().parsestr(text)
+    assert described["Description-Content-Type"] == "text/x-rst"
+    assert described.get_payload().strip() == (ROOT / readme).read_text().strip()
+    assert described["License"] == "GPL-3.0-or-later"
+    assert metadata(wheels[distribution], "COPYING") == (ROOT / "COPYING").read_text()
+
+
+@pytest.fixture(scope="module")
+def installed_lake(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedLake]:
+    """A lake that is made and served by an installed server."""
+    commands = install(tmp_path_factory.mktemp("server") / "venv", "3.10", wheels["erp5_wendelin"])
+    with served_lake(tmp_path_factory.mktemp("lake"), commands=commands) as lake:
+        yield lake
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_an_installed_client_pushes_to_an_installed_server_and_pulls_from_it(
+    version: str, wheels: dict[str, Path], installed_lake: ServedLake, tmp_path: Path
+) -> None:
+    commands = install(tmp_path / "venv", version, wheels["ebulk"])
+    files = {"a.txt": "hello", "sub/large": os.urandom(1_000_000), "link": "-> a.txt"}
+    write_files(tmp_path / version, files)
+
+    def ebulk(*arguments: str | Path) -> None:
+        done = subprocess.run(
+            [commands / "ebulk", *arguments],
+            cwd=tmp_path,
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    ebulk("login", installed_lake.url, "--user", "admin", "--password-file", "password")
+    ebulk("init", version)
+    ebulk("push", version, "-m", f"from Python {version}")
+    ebulk("clone", version, "copy")
+    assert read_files(tmp_path / "copy") == files
