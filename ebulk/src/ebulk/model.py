@@ -32,7 +32,7 @@ class LocalFile:
     """A file of the folder to be sent: its entry, and where its bytes are."""
 
     entry: FileEntry
-    source: Path
+    source: Path | str
 
 
 @dataclass(frozen=True, slots=True)

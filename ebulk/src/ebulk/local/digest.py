@@ -81,7 +81,8 @@ def _measure_file(path: str, found: Found, stop: threading.Event | None) -> Meas
     try:
         before = found_from(found.path, found.disk, os.fstat(descriptor))
         digest = hashlib.sha256()
-        while chunk := os.read(descriptor, CHUNK_SIZE):
+        # Python asks for memory of the size given, also for a file of a few bytes.
+        while chunk := os.read(descriptor, min(CHUNK_SIZE, before.size + 1)):
             digest.update(chunk)
             if stop is not None and stop.is_set():
                 raise StoppedError

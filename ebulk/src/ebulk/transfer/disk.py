@@ -8,7 +8,7 @@ from pathlib import Path
 from ebulk.errors import ChangedError, DiskFullError, EbulkError
 
 
-def unreadable(error: OSError, path: Path) -> EbulkError:
+def unreadable(error: OSError, path: Path | str) -> EbulkError:
     """The error for a file of the folder that could not be read."""
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return ChangedError(f"{path} vanished before it was sent.", "Run the same command again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ BLOCKS = 8
 class ReadAhead:
     """The bytes of a file from `start` to `stop`. Its blocks are used over again: use each before taking the next."""
 
-    def __init__(self, source: Path, start: int, stop: int) -> None:
+    def __init__(self, source: Path | str, start: int, stop: int) -> None:
         self._source = source
         self._position = start
         self._stop = stop
@@ -32,7 +33,7 @@ class ReadAhead:
         self._current: bytearray | None = None
         for _ in range(min(BLOCKS, -(-(stop - start) // BLOCK_SIZE))):
             self._free.put(bytearray(BLOCK_SIZE))
-        self._thread = threading.Thread(target=self._run, name=f"read {source.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"read {os.path.basename(source)}", daemon=True)
 
     def __enter__(self) -> ReadAhead:
         self._thread.start()

@@ -382,14 +382,15 @@ def _padded(file: LocalFile) -> int:
 def _read_into(file: LocalFile, buffer: memoryview) -> None:
     """Read a whole file, which must be as long as the buffer."""
     try:
-        with open(file.source, "rb", buffering=0) as source:
+        descriptor = os.open(file.source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            beyond = bytearray(1)
             position = 0
-            while position < len(buffer):
-                count = source.readinto(buffer[position:])
-                if not count:
-                    raise _changed(file)
+            while position <= len(buffer) and (count := os.readv(descriptor, [buffer[position:], beyond])):
                 position += count
-            if source.read(1):
-                raise _changed(file)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise unreadable(error, file.source) from error
+    if position != len(buffer):
+        raise _changed(file)

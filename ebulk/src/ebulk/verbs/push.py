@@ -15,10 +15,10 @@ received: the same command again goes on, and doesn't send twice what the lake h
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
+from typing import TypeVar
 
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
 from ebulk.local.compare import Kind, classify, compare
@@ -40,6 +40,8 @@ from ebulk.verbs.problems import listed, refuse
 
 SENT_KINDS = (Kind.NEW.value, Kind.MODIFIED.value, Kind.SUSPECT.value)
 STALE = "stale"
+
+Item = TypeVar("Item")
 
 LISTED_PATHS = 100
 """The most paths in conflict that a lake names: of so many, there may be more."""
@@ -224,7 +226,8 @@ class _Push:
 
     def _changes(self, hasher: Hasher) -> Iterator[LocalFile]:
         """The new and modified files, with their digests, which are written down as they come."""
-        for hashed in hasher.run(self._index.pending(*SENT_KINDS)):
+        all_hashed = chain.from_iterable(hasher.run(self._index.pending(*SENT_KINDS)))
+        for hashed in _batches(all_hashed, _size_of_hashed):
             self._write_down(hashed)
             for row, measured in hashed:
                 if self._is_change(row, measured):
@@ -251,7 +254,7 @@ class _Push:
 
     def _missing(self, ingestion: Ingestion, files: Iterable[LocalFile]) -> Iterator[LocalFile]:
         """Those of the files whose content the lake has not."""
-        for batch in _batches(files):
+        for batch in _batches(files, _size_of_file):
             missing = self._lake.plan(ingestion, [file.entry for file in batch], (), ())
             for file in batch:
                 if file.entry.path in missing:
@@ -349,20 +352,28 @@ class _Push:
 def _local_file(root: str, measured: Measured) -> LocalFile:
     found = measured.found
     entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
-    return LocalFile(entry, Path(root, found.disk))
+    return LocalFile(entry, f"{root}/{found.disk}")
 
 
 def _entry_of(known: Known) -> FileEntry:
     return FileEntry(known.path, known.size, to_text(known.digest), known.mtime_ns, known.mode)
 
 
-def _batches(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
+def _size_of_hashed(hashed: Hashed) -> int:
+    return hashed[1].found.size
+
+
+def _size_of_file(file: LocalFile) -> int:
+    return file.entry.size
+
+
+def _batches(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
     """Lists of files for one plan each: enough for a request and for a bundle, not so many that their sending waits."""
-    batch: list[LocalFile] = []
+    batch: list[Item] = []
     size = 0
-    for file in files:
-        batch.append(file)
-        size += file.entry.size
+    for item in items:
+        batch.append(item)
+        size += size_of(item)
         if len(batch) == PLAN_LENGTH or size >= BUNDLE_SIZE:
             yield batch
             batch, size = [], 0
