@@ -127,6 +127,7 @@ class Folder:
         return [request.method for request in self.server.requests]
 
 
+TIMEOUT = 60
 CHUNK = MIB
 LARGE = os.urandom(2 * CHUNK + 300 * KIB + 17)
 """Two chunks and some more."""
@@ -189,6 +190,76 @@ def test_large_file_goes_in_chunks_to_the_path_of_the_location_at_our_own_host(f
     assert folder.lake.sizes == [CHUNK, CHUNK, len(LARGE) - 2 * CHUNK]
     assert {request.headers["host"] for request in folder.server.requests} == {folder.server.address}
     assert folder.server.connections == 1
+
+
+class Overlapping:
+    """An oddity: holds the chunk at the start until the next one is here, then does with both what a test says."""
+
+    def __init__(self, lake: TinyLake, first: Callable[[Request], Answer], *, patient: bool) -> None:
+        self._lake = lake
+        self._first = first
+        self._patient = patient
+        self._next_is_here = threading.Event()
+        self._first_is_done = threading.Event()
+
+    def __call__(self, request: Request) -> Answer | None:
+        if request.method != "PATCH" or self._first_is_done.is_set():
+            return None
+        if request.headers["upload-offset"] != "0":
+            if self._patient:
+                self._next_is_here.set()
+                assert self._first_is_done.wait(TIMEOUT)
+                return None
+            answer = self._lake.patch_uploads(request)
+            self._next_is_here.set()
+            return answer
+        assert self._next_is_here.wait(TIMEOUT)
+        answer = self._first(request)
+        self._first_is_done.set()
+        return answer
+
+
+def test_next_chunk_is_sent_while_the_lake_commits_the_one_before(folder):
+    folder.lake.oddities.append(Overlapping(folder.lake, folder.lake.patch_uploads, patient=True))
+    assert folder.send(folder.file("large", LARGE), jobs=2) == Sent(1, len(LARGE))
+    assert folder.lake.files == {"large": LARGE}
+    assert folder.methods() == ["POST", "PATCH", "PATCH", "PATCH"]
+    assert folder.server.connections == 2
+    assert folder.notes == []
+    folder.progress.assert_complete(["large"])
+
+
+def test_lake_that_takes_no_early_chunks_gets_one_after_the_other_from_then_on(folder):
+    folder.lake.oddities.append(Overlapping(folder.lake, folder.lake.patch_uploads, patient=False))
+    assert folder.send(folder.file("large", LARGE), jobs=2) == Sent(1, len(LARGE))
+    assert folder.lake.files == {"large": LARGE}
+    patches = [request for request in folder.server.requests if request.method == "PATCH"]
+    offsets = [int(patch.headers["upload-offset"]) // CHUNK for patch in patches]
+    # The third may be on its way before it is known that the second was refused.
+    assert offsets in ([0, 1, 1, 2], [0, 1, 2, 1, 2])
+    assert folder.notes == []
+    folder.progress.assert_complete(["large"])
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_chunk_that_breaks_takes_the_next_with_it_and_both_are_sent_again(folder, patient):
+    folder.lake.oddities.append(Overlapping(folder.lake, lambda request: Answer(b"", "reset"), patient=patient))
+    folder.send(folder.file("large", LARGE), jobs=2)
+    assert folder.lake.files == {"large": LARGE}
+    assert len(folder.notes) == 1
+    folder.progress.assert_complete(["large"])
+
+
+def test_early_chunk_that_was_stored_though_the_answer_before_it_was_lost_is_not_sent_again(folder):
+    def store_and_break(request: Request) -> Answer:
+        folder.lake.patch_uploads(request)
+        return Answer(b"", "reset")
+
+    folder.lake.oddities.append(Overlapping(folder.lake, store_and_break, patient=True))
+    folder.send(folder.file("large", LARGE), jobs=2)
+    assert folder.lake.files == {"large": LARGE}
+    assert sum(folder.lake.sizes) == len(LARGE)
+    folder.progress.assert_complete(["large"])
 
 
 def test_upload_that_was_begun_goes_on_at_the_offset_of_the_lake(folder):
