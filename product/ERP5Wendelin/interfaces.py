@@ -192,7 +192,7 @@ class IDataIngestion(Interface):
 #   session.stop(ingestion, author) -> {"version", "added", "modified", "removed"}
 #   session.cancel(ingestion)
 #   bundle.receive(ingestion, source) -> list of (path, size, digest)       source: file-like tar
-#   locks.serialised(key): transaction of `plan`, `bundle.receive` and `stop`, one at a time; commits at its end
+#   locks.serialised(key): a transaction, one at a time of those with the same key; commits at its end
 #   upload.create(ingestion, path, length, digest, mtime_ns, mode, metadata="") -> Upload     None: as planned
 #   upload.get(ingestion, id) -> Upload
 #   upload.receive(database, upload, offset, source, length, checksum=None) -> new offset

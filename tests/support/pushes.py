@@ -74,7 +74,7 @@ def send_large(ingestion: Any, path: str, content: bytes) -> Any:
 
 def stop(ingestion: Any) -> dict[str, int]:
     """Commit a push."""
-    with locks.serialised(session.key_of_data_set(ingestion)):
+    with locks.serialised(locks.CATALOGUE):
         return session.stop(ingestion, "ada")
 
 

@@ -6,6 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ZPublisher.HTTPRequest import HTTPRequest
 
 from support.push import TUS, metadata, push, tar
 
@@ -65,6 +66,26 @@ def test_clients_that_push_into_one_data_set_at_once_all_succeed(server):
     )
     assert sorted(result["version"] for result in results) == list(range(1, CLIENTS + 1))
     assert server.request("GET", "/data-sets/brain").data["file_count"] == CLIENTS * 20
+
+
+def test_pushes_that_start_and_end_at_once_do_not_meet_in_the_catalogue(server, monkeypatch):
+    tried_again = []
+    retry = HTTPRequest.retry
+    monkeypatch.setattr(HTTPRequest, "retry", lambda request: (tried_again.append(request), retry(request))[1])
+    server.request("PUT", "/data-sets/brain")
+
+    def work(i: int) -> None:
+        for n in range(5):
+            push(server, "brain", {f"{i}/{n}": b"%d" % n}, "")
+            location = server.request("POST", "/data-sets/brain/ingestions").headers["Location"]
+            assert server.request("DELETE", location).status == 204
+            assert server.request("PUT", f"/data-sets/{i}-{n}", {"title": "T"}).status == 201
+            assert server.request("PATCH", f"/data-sets/{i}-{n}", {"title": "U"}).status == 200
+            assert server.request("POST", f"/data-sets/{i}-{n}/state", {"transition": "publish"}).status == 200
+            assert server.request("DELETE", f"/data-sets/{i}-{n}").status == 204
+
+    in_parallel(work)
+    assert tried_again == []
 
 
 def test_requests_of_one_push_at_once_all_succeed(server, location):

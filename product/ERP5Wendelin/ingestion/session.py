@@ -1,7 +1,7 @@
 """A push from start to end: start, plan, stop, cancel.
 
-All run in the caller's transaction. `plan` and `stop`, as `bundle.receive`, are to be called within
-`locks.serialised`, whose keys `key_of_ingestion` and `key_of_data_set` name.
+All run in the caller's transaction, and are to be called within `locks.serialised`: `plan`, as `bundle.receive`, with
+`key_of_ingestion`, the others with `locks.CATALOGUE`.
 """
 
 from __future__ import annotations
@@ -51,11 +51,6 @@ class PlannedFile(NamedTuple):
 def key_of_ingestion(ingestion: Any) -> str:
     """What plans and bundles of one push are serialised by."""
     return f"ingestion {ingestion.getId()}"
-
-
-def key_of_data_set(ingestion: Any) -> str:
-    """What the stops of pushes to one data set are serialised by."""
-    return f"data set {ingestion.data_set}"
 
 
 def start(data_set: Any, author: str, message: str = "", base_version: int | None = None) -> Any:

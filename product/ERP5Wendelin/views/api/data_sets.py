@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.ingestion import locks
 from Products.ERP5Wendelin.views.access import may_view
 from Products.ERP5Wendelin.views.answer import Answer, as_json, created
 from Products.ERP5Wendelin.views.call import Call
@@ -32,10 +33,11 @@ def create(call: Call) -> Answer:
     members = call.members()
     title, description = members.text("title", ""), members.text("description", "")
     module = call.site.data_set_module
-    existing = module.getDataSet(reference)
-    if existing is None:
-        data_set = module.newDataSet(reference, title=title, description=description)
-        return created(call.url("data-sets", reference), describe(data_set))
+    with locks.serialised(locks.CATALOGUE):
+        existing = module.getDataSet(reference)
+        made = existing is None and module.newDataSet(reference, title=title, description=description)
+    if made:
+        return created(call.url("data-sets", reference), describe(made))
     if not may_view(existing):
         raise Conflict(f"The reference {reference!r} is taken, by a data set that you may not see. Choose another.")
     return as_json(describe(existing))
@@ -49,14 +51,18 @@ def read(call: Call) -> dict[str, Any]:
 def update(call: Call) -> dict[str, Any]:
     """PATCH /data-sets/{reference}."""
     members = call.members()
-    call.data_set.edit(**{name: members.text(name) for name in ("title", "description") if name in members})
+    properties = {name: members.text(name) for name in ("title", "description") if name in members}
+    if properties:
+        with locks.serialised(locks.CATALOGUE):
+            call.data_set.edit(**properties)
     return describe(call.data_set)
 
 
 def invalidate(call: Call) -> None:
     """DELETE /data-sets/{reference}."""
-    if call.data_set.getValidationState() != "invalidated":
-        call.data_set.changeState("invalidate")
+    with locks.serialised(locks.CATALOGUE):
+        if call.data_set.getValidationState() != "invalidated":
+            call.data_set.changeState("invalidate")
 
 
 def describe(data_set: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.ingestion import session
+from Products.ERP5Wendelin.ingestion import locks, session
 from Products.ERP5Wendelin.views.answer import Answer, created
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.paging import decode_cursor, limit_of, page
@@ -33,7 +33,9 @@ def create(call: Call) -> Answer:
     """POST …/ingestions: start a push."""
     members = call.members()
     base_version = members.size("base_version", None)
-    ingestion = session.start(call.data_set, call.user_id, members.text("message", ""), base_version)
+    message = members.text("message", "")
+    with locks.serialised(locks.CATALOGUE):
+        ingestion = session.start(call.data_set, call.user_id, message, base_version)
     return created(call.ingestion_url(ingestion.getId()), describe(call, ingestion))
 
 
@@ -44,7 +46,8 @@ def read(call: Call) -> dict[str, Any]:
 
 def cancel(call: Call) -> None:
     """DELETE …/{ingestion}."""
-    session.cancel(call.ingestion)
+    with locks.serialised(locks.CATALOGUE):
+        session.cancel(call.ingestion)
 
 
 def describe(call: Call, ingestion: Any) -> dict[str, Any]:

@@ -10,5 +10,5 @@ from Products.ERP5Wendelin.views.call import Call
 
 def create(call: Call) -> dict[str, Any]:
     """POST: repeated, it gives the same answer."""
-    with locks.serialised(session.key_of_data_set(call.ingestion)):
+    with locks.serialised(locks.CATALOGUE):
         return session.stop(call.ingestion, call.user_id)
