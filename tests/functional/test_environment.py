@@ -202,6 +202,6 @@ def test_what_the_packages_ask_for_is_locked() -> None:
     locked = {normalised(name) for name in re.findall(r"(?m)^([\w.-]+)", lock)}
     for project in ("pyproject.toml", "ebulk/pyproject.toml"):
         text = (ROOT / project).read_text()
-        for group in re.findall(r"(?ms)^(?:dependencies|relstorage|test) = \[(.*?)\]$", text):
+        for group in re.findall(r"(?ms)^(?:dependencies|neo|relstorage|test) = \[(.*?)\]$", text):
             for name in re.findall(r'"([\w.-]+)', group):
                 assert normalised(name) in locked, f"{name}: run make lock"
