@@ -1,7 +1,6 @@
 """SafeFileStorage: a disk that fills up loses nothing that was committed, and the file can be opened afterwards."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.file_storage import SafeFileStorage
 from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
+from support.disks import fill, small_disk
 from support.pattern import Pattern, pattern
 from support.storage_suite import content, new_owner, opened
 
@@ -25,25 +25,8 @@ DISK = 8 * 2**20
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.getuid():
-        pytest.skip("Only root can mount a small disk to be filled up.")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"No small disk can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
-def fill(disk: Path, left: int) -> Path:
-    """Fill a disk with a file, but for about `left` bytes, and return the file."""
-    filler = disk / "filler"
-    status = os.statvfs(disk)
-    filler.write_bytes(bytes(max(0, status.f_bavail * status.f_bsize - left)))
-    return filler
+    with small_disk(tmp_path / "disk", DISK) as folder:
+        yield folder
 
 
 def put(database: DB, key: str, data: bytes) -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,39 +12,7 @@ from ebulk import __version__
 from support.faults import Fault, faulty_network
 from support.folders import read_files, write_files
 from support.lake import PASSWORD
-
-EBULK = Path(sys.executable).parent / "ebulk"
-DEADLINE = 60
-"""Seconds that anything may take on a busy machine."""
-
-
-class Shell:
-    """Runs `ebulk` in a folder, as a user with their own configuration."""
-
-    def __init__(self, home, reference):
-        self.home = home
-        self.reference = reference
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("EBULK_")},
-            "EBULK_CONFIG_DIR": str(home / "config"),
-        }
-
-    def start(self, *arguments, folder=".", **options):
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([EBULK, *arguments], cwd=self.home / folder, env=self.environment, text=True, **pipes)
-
-    def run(self, *arguments, folder=".", code=0):
-        """Output and errors of a command that ends with this exit code."""
-        process = self.start(*arguments, folder=folder)
-        output, errors = process.communicate(timeout=DEADLINE)
-        assert process.returncode == code, f"{arguments} ended with {process.returncode}:\n{output}{errors}"
-        return output, errors
-
-    def fail(self, *arguments, code, folder="."):
-        """The lines of stderr of a command that fails."""
-        output, errors = self.run(*arguments, code=code, folder=folder)
-        assert output == ""
-        return errors.splitlines()
+from support.shell import DEADLINE, Shell
 
 
 @pytest.fixture
@@ -88,23 +55,39 @@ def test_the_version_is_told(shell):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "hint"),
     [
-        ([], "The following arguments are required: COMMAND."),
-        (["push", "--jobs", "0"], "Argument --jobs: '0' is not a number from 1 up."),
-        (["clone"], "The following arguments are required: DATA_SET."),
-        (["push", "--directory", "../x"], None),
+        ([], "Which command?", "`ebulk --help` lists the commands."),
+        (["pusj"], "There is no command 'pusj'.", "Did you mean `ebulk push`? `ebulk --help` lists the commands."),
+        (["frobnicate"], "There is no command 'frobnicate'.", "`ebulk --help` lists the commands."),
+        (["push", "--jsn"], "'--jsn' is not understood here.", "`ebulk push --help` says what is possible."),
+        (["push", "a", "b"], "'b' is not understood here.", "`ebulk push --help` says what is possible."),
+        (["clone"], "The following arguments are required: DATA_SET.", "`ebulk clone --help` says what is possible."),
+        (
+            ["push", "--jobs", "0"],
+            "Argument --jobs: '0' is not a number from 1 up.",
+            "`ebulk push --help` says what is possible.",
+        ),
+        (
+            ["push", "--directory", "../x", "--url", "http://127.0.0.1:9/erp5"],
+            "'../x' is no folder of a data set: it has the segment '..'.",
+            "Give it relative to the data set.",
+        ),
     ],
 )
-def test_wrong_usage_is_exit_code_2(shell, arguments, message):
+def test_wrong_usage_is_exit_code_2(shell, arguments, message, hint):
     shell.run("init", ".", "--reference", "set")
-    lines = shell.fail(*arguments, "--url", "http://127.0.0.1:9/erp5", code=2) if not message else None
-    if message:
-        lines = shell.fail(*arguments, code=2)
-        assert lines[0] == f"ebulk: {message}"
-        assert lines[1].endswith("--help` says what is possible.")
-    else:
-        assert lines[0] == "ebulk: '../x' is no folder of a data set: it has the segment '..'."
+    assert shell.fail(*arguments, code=2) == [f"ebulk: {message}", f"       {hint}"]
+
+
+def test_wrong_usage_is_json_for_programs(shell):
+    output, errors = shell.run("pusj", "--json", code=2)
+    assert json.loads(output) == {
+        "error": "There is no command 'pusj'.",
+        "hint": "Did you mean `ebulk push`? `ebulk --help` lists the commands.",
+        "exit_code": 2,
+    }
+    assert errors.startswith("ebulk: There is no command 'pusj'.\n")
 
 
 def test_a_session(ada, served):
@@ -231,9 +214,9 @@ def test_without_a_terminal_the_password_must_be_given(shell, served):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "The password file password can't be read: No such file or directory."),
+        (None, "The password file password cannot be read: no such file or directory."),
         (b"", "The password file password is empty."),
-        (b"\xff\xfe", "The password file password can't be read: it is not text in UTF-8."),
+        (b"\xff\xfe", "The password file password cannot be read: it is not text in UTF-8."),
     ],
 )
 def test_a_bad_password_file_is_named(shell, served, content, message):

@@ -49,7 +49,7 @@ def test_a_file_that_became_a_link_is_not_followed(tmp_path):
     found = only(tmp_path)
     (tmp_path / "a").unlink()
     (tmp_path / "a").symlink_to("/etc/passwd")
-    with pytest.raises(EbulkError, match="'a' can't be read"):
+    with pytest.raises(EbulkError, match="'a' cannot be read"):
         measure(str(tmp_path), found)
 
 
@@ -75,7 +75,7 @@ def test_an_unreadable_file_is_named_with_the_reason(tmp_path):
     (tmp_path / "a").chmod(0)
     with as_ordinary_user(tmp_path), pytest.raises(EbulkError) as caught:
         measure(str(tmp_path), found)
-    assert str(caught.value) == "'a' can't be read: Permission denied."
+    assert str(caught.value) == "'a' cannot be read: permission denied."
     assert caught.value.hint == "Make it readable or move it away, then try again."
 
 

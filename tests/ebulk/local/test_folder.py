@@ -90,7 +90,7 @@ def test_a_data_set_within_a_data_set_is_refused_also_through_a_link(tmp_path):
     (tmp_path / "link").symlink_to("set/sub")
     expected = (
         f"is within the data set folder '{tmp_path}/set'.",
-        "A data set can't hold another: make it beside that folder.",
+        "A data set cannot hold another: make it beside that folder.",
     )
     for path in (tmp_path / "set" / "sub", tmp_path / "set" / "new", tmp_path / "link"):
         message, hint, code = error_of(folders.create, path)
@@ -98,7 +98,7 @@ def test_a_data_set_within_a_data_set_is_refused_also_through_a_link(tmp_path):
 
 
 def test_a_bad_reference_makes_nothing(tmp_path):
-    with pytest.raises(UsageError, match="'a/b' can't be the reference of a data set: it has a slash"):
+    with pytest.raises(UsageError, match="'a/b' cannot be the reference of a data set: it has a slash"):
         folders.create(tmp_path / "set", "a/b")
     assert not (tmp_path / "set").exists()
 

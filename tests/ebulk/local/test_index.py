@@ -160,7 +160,7 @@ def test_an_error_while_rows_are_made_leaves_all_as_it_was(index):
 
     def rows():
         yield "new", found("b")
-        raise EbulkError("A file can't be read.")
+        raise EbulkError("A file cannot be read.")
 
     with pytest.raises(EbulkError):
         index.replace_pending(rows(), resume=False)
@@ -171,7 +171,7 @@ def test_a_damaged_index_is_reported_with_the_way_out(tmp_path):
     (tmp_path / "index.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(EbulkError) as caught, Index(tmp_path / "index.db"):
         pass
-    assert str(caught.value) == f"The index {tmp_path}/index.db can't be used: file is not a database."
+    assert str(caught.value) == f"The index {tmp_path}/index.db cannot be used: file is not a database."
     assert caught.value.hint == "Remove it and pull: files that are the same as in the lake stay as they are."
 
 

@@ -62,7 +62,7 @@ def test_a_hostile_path_is_refused_with_its_reason(path, reason):
     assert path_problem(path) == reason
     with pytest.raises(EbulkError) as caught:
         check_path(path)
-    assert str(caught.value) == f"The lake has a file {shown(path)} that can't be written here: it {reason}."
+    assert str(caught.value) == f"The lake has a file {shown(path)} that cannot be written here: it {reason}."
     assert caught.value.exit_code == 1
     assert "\n" not in str(caught.value)
 
@@ -104,7 +104,7 @@ def test_a_reference_may_be_any_name(reference):
 def test_a_bad_reference_is_a_usage_error_with_its_reason(reference, reason):
     with pytest.raises(UsageError) as caught:
         check_reference(reference)
-    assert str(caught.value) == f"{shown(reference)} can't be the reference of a data set: it {reason}."
+    assert str(caught.value) == f"{shown(reference)} cannot be the reference of a data set: it {reason}."
 
 
 def test_the_folder_to_choose_is_cleaned_of_what_shells_complete():
@@ -136,9 +136,9 @@ def test_names_that_a_file_system_takes_for_the_same_are_refused(tmp_path):
     capacity = Capacity(tmp_path, case_insensitive=True)
     capacity.check("Scans/a.dcm")
     capacity.check("Scans/b.dcm")
-    with pytest.raises(EbulkError, match="'scans' and 'Scans' can't both be here"):
+    with pytest.raises(EbulkError, match="'scans' and 'Scans' cannot both be here"):
         capacity.check("scans/c.dcm")
-    with pytest.raises(EbulkError, match=r"'Scans/A\.dcm' and 'Scans/a\.dcm' can't both be here"):
+    with pytest.raises(EbulkError, match=r"'Scans/A\.dcm' and 'Scans/a\.dcm' cannot both be here"):
         capacity.check("Scans/A.dcm")
 
 

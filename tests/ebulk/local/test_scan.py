@@ -137,7 +137,7 @@ def test_a_path_over_the_limit_is_a_problem(tmp_path):
         here = inner
     os.close(here)
     (problem,) = problems(tmp_path)
-    assert problem.reason in ("is longer than 4096 bytes", "can't be read: File name too long")
+    assert problem.reason in ("is longer than 4096 bytes", "cannot be read: file name too long")
 
 
 def test_an_unreadable_folder_is_a_problem_that_hides_files(tmp_path):
@@ -146,7 +146,7 @@ def test_an_unreadable_folder_is_a_problem_that_hides_files(tmp_path):
     with as_ordinary_user(tmp_path):
         scan = Scan(str(tmp_path))
         found = [each.path for each in scan]
-        assert scan.problems == [Problem("closed", "can't be read: Permission denied", unread=True)]
+        assert scan.problems == [Problem("closed", "cannot be read: permission denied", unread=True)]
         assert found == ["open/a"]
     (tmp_path / "closed").chmod(0o755)
 

@@ -15,28 +15,32 @@ from ebulk.errors import (
     NotAuthorisedError,
     NotFoundError,
 )
+from ebulk.remote.credentials import Basic, Bearer, Credentials
 from ebulk.remote.failure import TransientError, from_reply, retry_after
 
 URL = "http://lake.example/erp5"
 LOGIN = f"Log in with `ebulk login {URL}`."
+TOKEN = Bearer("t")
 PAGE = {"Content-Type": "text/html; charset=utf-8"}
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
-def error_for(status: int, detail: str | None = None, known: bool = True, **members: object) -> EbulkError:
+def error_for(
+    status: int, detail: str | None = None, credentials: Credentials | None = TOKEN, **members: object
+) -> EbulkError:
     """What an answer becomes: the lake's problem document with this detail, or somebody's page."""
     if detail is None:
-        return from_reply(status, PAGE, b"<html>", url=URL, known=known, now=0)
+        return from_reply(status, PAGE, b"<html>", url=URL, credentials=credentials, now=0)
     body = json.dumps({"status": status, "detail": detail, **members}).encode()
-    return from_reply(status, PROBLEM, body, url=URL, known=known, now=0)
+    return from_reply(status, PROBLEM, body, url=URL, credentials=credentials, now=0)
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "message", "hint"),
     [
         (400, EbulkError, "Said.", ""),
-        (401, NotAuthorisedError, f"The lake at {URL} refuses this user or password: Said.", LOGIN),
-        (403, NotAuthorisedError, "Said.", "Ask who runs the lake for the right to."),
+        (401, NotAuthorisedError, f"The lake at {URL} does not know your token any more.", LOGIN),
+        (403, NotAuthorisedError, "Said.", "Ask who runs the lake, or log in as somebody who may."),
         (404, NotFoundError, "Said.", ""),
         (405, EbulkError, "Said.", ""),
         (409, ConflictError, "Said.", ""),
@@ -75,10 +79,16 @@ def test_page_of_somebody_else_is_told_from_an_answer_of_the_lake(status, kind, 
 
 
 def test_nobody_is_asked_to_log_in_at_401_and_told_of_it_at_404():
-    unauthorised = error_for(401, "Log in.", known=False)
-    assert str(unauthorised) == f"The lake at {URL} wants to know who asks: Log in."
+    unauthorised = error_for(401, "There is no public data set 'a'.", credentials=None)
+    assert str(unauthorised) == "There is no public data set 'a'."
     assert unauthorised.hint == LOGIN
-    assert error_for(404, "No such data set.", known=False).hint == f"If it is not public: {LOGIN}"
+    assert error_for(404, "No such data set.", credentials=None).hint == f"If it is not public: {LOGIN}"
+
+
+def test_wrong_password_names_the_user_and_not_the_password():
+    error = error_for(401, "Wrong.", credentials=Basic("ada", "geheim"))
+    assert str(error) == f"The lake at {URL} has no user 'ada' with this password."
+    assert error.hint == "Check both; whoever runs the lake can let you in."
 
 
 def test_conflict_names_the_paths():
@@ -97,7 +107,7 @@ def test_missing_content_is_no_integrity_error_and_names_the_first_paths():
 
 def test_redirect_names_its_target_and_is_not_followed():
     headers = {"Location": "https://lake.example/erp5/api/v1/"}
-    error = from_reply(301, headers, b"", url=URL, known=True, now=0)
+    error = from_reply(301, headers, b"", url=URL, credentials=None, now=0)
     assert str(error) == (
         f"{URL} redirects to https://lake.example/erp5/api/v1/, which is not followed: "
         "it would be given your credentials."
@@ -127,5 +137,5 @@ def test_retry_after_is_seconds_or_a_date(value, seconds):
 
 
 def test_broken_problem_document_is_not_the_lakes():
-    error = from_reply(404, PROBLEM, b'{"detail": ', url=URL, known=True, now=0)
+    error = from_reply(404, PROBLEM, b'{"detail": ', url=URL, credentials=None, now=0)
     assert str(error) == f"There is no data lake at {URL}: it answers HTTP 404 with application/problem+json."

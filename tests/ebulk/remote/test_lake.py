@@ -152,6 +152,8 @@ def test_ingestion_is_read_stopped_and_cancelled():
     result, requests = asked(lambda lake: lake.stop(UNDER_WAY), stopped)
     assert result == StopResult(3, 1, 0, 2)
     assert sent(requests[0]) == ("POST", "/data-sets/brain/ingestions/i%2F1/stop", None)
+    _, requests = asked(lambda lake: lake.stop(UNDER_WAY, 2), stopped)
+    assert sent(requests[0]) == ("POST", "/data-sets/brain/ingestions/i%2F1/stop", {"base_version": 2})
     _, requests = asked(lambda lake: lake.cancel(UNDER_WAY), reply(204))
     assert sent(requests[0]) == ("DELETE", "/data-sets/brain/ingestions/i%2F1", None)
 

@@ -26,6 +26,10 @@ HTTP, HTTPS = "http://lake.example:8080/erp5", "https://lake.example/erp5"
         (HTTP, {"http_proxy": "http://p", "no_proxy": "lake.example:8080"}, None),
         (HTTP, {"http_proxy": "http://p", "NO_PROXY": "ake.example"}, "http://p"),
         (HTTP, {"http_proxy": "http://p", "no_proxy": ""}, "http://p"),
+        ("http://127.0.0.1:8080/erp5", {"http_proxy": "http://p"}, None),
+        ("http://[::1]:8080/erp5", {"http_proxy": "http://p"}, None),
+        ("http://localhost/erp5", {"http_proxy": "http://p"}, None),
+        ("http://192.0.2.1/erp5", {"http_proxy": "http://p"}, "http://p"),
     ],
 )
 def test_proxy_follows_from_the_environment(url, environment, proxy):

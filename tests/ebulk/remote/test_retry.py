@@ -53,9 +53,12 @@ def test_retry_after_is_honoured_up_to_five_minutes():
 
 def test_lake_that_was_never_there_is_not_tried_again():
     told = Told(reached=False)
-    with pytest.raises(TransientError, match="No connection"):
+    with pytest.raises(TransientError, match="No connection") as raised:
         told.retry.failed(TransientError("No connection.", connecting=True))
     assert told.waits == []
+    assert raised.value.hint == (
+        "Check the lake's URL, http or https too, and that it is served there; then try again."
+    )
 
 
 def test_lake_that_was_there_before_is_waited_for():

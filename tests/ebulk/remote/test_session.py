@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -79,19 +81,9 @@ def test_location_keeps_its_path_only():
     assert session.locate("/erp5/api/v1/u/1") == "/erp5/api/v1/u/1"
 
 
-@pytest.mark.parametrize("url", ["lake.example", "ftp://lake.example/x", "http://", "/srv/lake"])
-def test_text_that_is_no_url_of_a_lake_is_a_usage_error(url):
-    with pytest.raises(UsageError) as raised:
-        Settings(url)
-    assert str(raised.value) == f"{url!r} is not the URL of a lake."
-    assert raised.value.hint == "It looks like http://127.0.0.1:8080/erp5."
-
-
-def test_password_in_the_url_is_a_usage_error_that_does_not_repeat_it():
-    with pytest.raises(UsageError) as raised:
-        Settings("http://ada:geheim@lake.example/erp5")
-    assert "geheim" not in str(raised.value)
-    assert raised.value.hint == "`ebulk login` asks for user and password."
+def test_text_that_is_no_url_of_a_lake_is_a_usage_error():
+    with pytest.raises(UsageError, match="'lake.example' is not the URL of a lake"):
+        Settings("lake.example")
 
 
 def test_busy_lake_is_asked_again_and_each_retry_is_told():
@@ -235,6 +227,51 @@ def test_requests_go_through_the_proxy():
         with session_with("http://lake.example/erp5", proxy=f"http://{proxy.address}") as session:
             assert get(session) == "by proxy"
         assert proxy.requests[0].target == "http://lake.example/erp5/api/v1/x"
+
+
+def test_proxy_is_given_the_user_and_password_of_its_url_and_the_lake_is_not():
+    with scripted(document("by proxy")) as proxy:
+        with session_with("http://lake.example/erp5", proxy=f"http://ada:ge%20heim@{proxy.address}") as session:
+            assert get(session) == "by proxy"
+        assert proxy.requests[0].headers["proxy-authorization"] == f"Basic {b64encode(b'ada:ge heim').decode()}"
+        assert "authorization" not in proxy.requests[0].headers
+
+
+@pytest.mark.parametrize("proxy", ["socks5://p:1080", "http://[p"])
+def test_what_is_no_url_of_a_proxy_is_a_usage_error(proxy):
+    with pytest.raises(UsageError) as raised:
+        session_with("http://lake.example/erp5", proxy=proxy)
+    assert str(raised.value) == "The environment names an HTTP proxy by what is not the URL of one."
+    assert raised.value.hint.startswith("Put http_proxy, https_proxy or all_proxy right: ")
+
+
+def test_threads_that_meet_the_same_failure_tell_of_it_once():
+    notes: list[str] = []
+    together = threading.Barrier(4, timeout=10)
+
+    def answer(request):
+        with suppress(threading.BrokenBarrierError):
+            if len(server.requests) <= 4:
+                together.wait()
+        return problem(503, "Starting.") if len(server.requests) <= 4 else document("there")
+
+    with (
+        scripted_server(answer) as server,
+        session_with(server.url, notify=notes.append, backoff=lambda failures: 0.1) as session,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        assert [future.result() for future in [pool.submit(get, session) for _ in range(4)]] == ["there"] * 4
+    assert notes == ["Starting. Trying again in 0 s (1 of 8)."]
+
+
+def test_server_that_does_not_answer_in_tls_is_not_tried_again():
+    """As one that speaks plain HTTP and waits for the end of what it takes for a request's first line."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = "{}:{}".format(*silent.getsockname())
+        with session_with(f"https://{host}/erp5", stall_timeout=0.2) as session, pytest.raises(NetworkError) as raised:
+            get(session)
+    assert str(raised.value) == f"{host} was connected to, and does not answer in TLS."
+    assert raised.value.hint.startswith("Check the lake's URL, http or https too, ")
 
 
 def test_proxy_that_is_not_there_is_told_from_the_lake():

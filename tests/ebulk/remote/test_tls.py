@@ -46,7 +46,7 @@ def test_server_that_nobody_vouches_for_is_refused_at_the_first_attempt(context)
     with scripted_server(lambda request: document([]), context) as server, session_with(server.url) as session:
         with pytest.raises(NetworkError) as raised:
             session.call("GET", session.api("/x"))
-        expected = f"The certificate of {server.address} is not trusted: self-signed certificate"
+        expected = f"The certificate of {server.address} is not trusted: self-signed certificate."
         assert str(raised.value).replace("self signed", "self-signed") == expected  # OpenSSL 1.1.1 wrote it otherwise
         assert raised.value.hint.startswith("Ask who runs the lake for its certificate authority")
         assert server.connections == 1

@@ -341,7 +341,7 @@ def entry(path, size=1, digest="sha-256:" + "0" * 64, mode="100644"):
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "C:\\x", "C:/x", "n" * 5000, ".ebulk/config", "a\0b"])
 def test_a_hostile_path_is_refused_before_anything_is_written(make_folder, tmp_path, path):
     folder = make_folder("set")
-    with pytest.raises(EbulkError, match="The lake has a file .* that can't be written here"):
+    with pytest.raises(EbulkError, match="The lake has a file .* that cannot be written here"):
         pull(folder, Hostile(entry("A first one"), entry(path)))
     assert read_files(tmp_path) == {}
 

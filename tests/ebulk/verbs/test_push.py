@@ -165,8 +165,8 @@ def test_what_cannot_be_pushed_is_named_and_nothing_is_pushed(lake, make_folder)
         push(folder, lake)
     (folder.root / "closed").chmod(0o755)
     assert str(caught.value) == (
-        "Nothing was pushed: 'closed' can't be read: Permission denied; 'pipe' is a named pipe;"
-        " 'secret' can't be read: permission denied."
+        "Nothing was pushed: 'closed' cannot be read: permission denied; 'pipe' is a named pipe;"
+        " 'secret' cannot be read: permission denied."
     )
     assert caught.value.hint == "Put it right or move it out of the folder, then push again."
     with pytest.raises(NotFoundError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import NoReturn
 
 from ebulk import __version__
@@ -28,6 +30,24 @@ An interrupted push or pull goes on when the same command is run again.
 """
 
 
+COMMANDS = ("login", "logout", "config", "init", "push", "pull", "clone", "status", "log")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The command line as `make_parser` has it. UsageError, with a hint, for what cannot be written."""
+    command = next((word for word in words if not word.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        similar = get_close_matches(command, COMMANDS, 1)
+        hint = f"Did you mean `ebulk {similar[0]}`? " if similar else ""
+        raise UsageError(f"There is no command {command!r}.", f"{hint}`ebulk --help` lists the commands.")
+    parsed, rest = make_parser().parse_known_args(words)
+    if parsed.command is None:
+        raise UsageError("Which command?", "`ebulk --help` lists the commands.")
+    if rest:
+        raise UsageError(f"{rest[0]!r} is not understood here.", f"`ebulk {command} --help` says what is possible.")
+    return parsed
+
+
 class Parser(argparse.ArgumentParser):
     """Raises UsageError, so that wrong usage is reported like any other error."""
 
@@ -42,7 +62,7 @@ def make_parser() -> Parser:
         prog="ebulk", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"ebulk {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     login = _add(commands, "login", "remember a lake: a token is stored, never the password")
     login.add_argument("url", metavar="URL", nargs="?", help="the lake, such as http://127.0.0.1:8080/erp5")

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -17,8 +16,10 @@ from ebulk.errors import EbulkError, UsageError
 from ebulk.local import folder as folders
 from ebulk.local.credentials import Credentials, system_keyring
 from ebulk.local.folder import Folder
+from ebulk.remote.address import checked_url
 from ebulk.remote.credentials import Basic, Bearer
 from ebulk.remote.lake import Lake
+from ebulk.remote.proxy import proxy_for
 
 
 class Context:
@@ -38,13 +39,23 @@ class Context:
         return Path(platformdirs.user_config_dir("ebulk", appauthor=False))
 
     @property
+    def working_folder(self) -> Path:
+        """Where the command is run."""
+        try:
+            return Path.cwd()
+        except FileNotFoundError as error:
+            raise EbulkError(
+                "The working directory is not there any more.", "Go to one that is, and try again."
+            ) from error
+
+    @property
     def store(self) -> Credentials:
         """The user's logins."""
         return Credentials(self.config_folder, system_keyring)
 
     def folder(self, name: str | None) -> Folder:
         """The data set folder of this name, or the one around the working directory."""
-        return folders.load(Path(name)) if name else folders.find_here(Path.cwd())
+        return folders.load(Path(name)) if name else folders.find_here(self.working_folder)
 
     def url(self, folder: Folder | None = None) -> str:
         """The lake: of the option, the folder, the environment, the last login. UsageError where none names one."""
@@ -71,8 +82,9 @@ class Context:
     def make_lake(
         self, url: str, credentials: Basic | Bearer | None, notify: Callable[[str], None] | None = None
     ) -> Lake:
-        """The lake at `url`, asked with these credentials."""
-        return Lake(url, credentials, notify=notify) if notify else Lake(url, credentials)
+        """The lake at `url`, asked with these credentials; `notify` is told of retries, and else the user."""
+        proxy = proxy_for(url, self._environment)
+        return Lake(url, credentials, notify=notify or self.output.note, proxy=proxy)
 
     def user_and_password(self) -> tuple[str, str]:
         """Who logs in: of the options, or asked for on the terminal."""
@@ -95,8 +107,10 @@ class Context:
         try:
             lines = Path(name).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-            raise EbulkError(f"The password file {name} can't be read: {reason}.") from error
+            reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not text in UTF-8"
+            raise EbulkError(
+                f"The password file {name} cannot be read: {reason}.", "Its first line is to be the password."
+            ) from error
         if not lines or not lines[0]:
             raise EbulkError(f"The password file {name} is empty.", "Its first line is the password.")
         return lines[0]
@@ -110,15 +124,3 @@ class Context:
             return read(prompt)
         except EOFError:
             raise KeyboardInterrupt from None
-
-
-def checked_url(url: str) -> str:
-    """A lake's URL without its last slash; UsageError for what is no http or https URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} is not the URL of a lake.", "It looks like http://127.0.0.1:8080/erp5.")
-    if parts.username or parts.password:
-        raise UsageError(
-            "A user or password in the URL would be seen by others.", "Log in by `ebulk login URL` instead."
-        )
-    return url.rstrip("/")

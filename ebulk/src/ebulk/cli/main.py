@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -11,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import FrameType
 
-from ebulk.cli.arguments import make_parser
+from ebulk.cli.arguments import COMMANDS, parse
 from ebulk.cli.output import Output
 from ebulk.errors import EbulkError
 
-COMMANDS = {
-    name: f"ebulk.cli.commands.{name}"
-    for name in ("login", "logout", "config", "init", "push", "pull", "clone", "status", "log")
-}
+MODULES = {name: f"ebulk.cli.commands.{name}" for name in COMMANDS}
 """Imported one at a time: what a transfer needs takes longer to load than `ebulk status` takes to run."""
 
 INTERRUPTED = 130
@@ -34,11 +32,11 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and shells set it for what should go on
                 signal.signal(number, _interrupt)
-        parsed = make_parser().parse_args(words)
+        parsed = parse(words)
         output.quiet = parsed.quiet
         context_module = import_module("ebulk.cli.context")
         context = context_module.Context(parsed, environment, output)
-        code = import_module(COMMANDS[parsed.command]).run(parsed, context)
+        code = import_module(MODULES[parsed.command]).run(parsed, context)
         sys.stdout.flush()
         return int(code)
     except EbulkError as error:
@@ -51,10 +49,9 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
+    except Exception as error:  # what the system refuses, or a fault of ours: still one line, and what to do
         _trace(words)
-        name = f"{error.filename}: " if error.filename else ""
-        output.error(EbulkError(f"{name}{error.strerror or error}."))
+        output.error(_refused(error) if isinstance(error, OSError) else _unexpected(error))
         return 1
 
 
@@ -67,6 +64,23 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Whoever asks twice is in a hurry, and a kill loses nothing."""
     os._exit(INTERRUPTED)
+
+
+def _refused(error: OSError) -> EbulkError:
+    name = f"{error.filename}: " if error.filename else ""
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return EbulkError(f"{name}the disk is full.", "Make room, then run the same command again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return EbulkError(f"{name}{reason}.", "Whose it is, and what they allow, `ls -ld` says.")
+    return EbulkError(f"{name}{reason}.")
+
+
+def _unexpected(error: Exception) -> EbulkError:
+    return EbulkError(
+        f"A fault in ebulk: {type(error).__name__}: {' '.join(str(error).split())}",
+        "Please report it, with what the same command prints with --debug. Nothing that was transferred is lost.",
+    )
 
 
 def _interrupted(words: Sequence[str]) -> EbulkError:

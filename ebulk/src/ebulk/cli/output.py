@@ -32,6 +32,11 @@ class Output:
         if self.json:
             print(json.dumps(document, ensure_ascii=False))
 
+    def note(self, text: str) -> None:
+        """What a person may want to know while a command runs, such as a retry: on stderr."""
+        if not self.json and not self.quiet:
+            print(f"ebulk: {text}", file=sys.stderr, flush=True)
+
     def error(self, error: EbulkError, exit_code: int | None = None) -> None:
         """What went wrong and what to do: on stderr, and for programs as JSON on stdout as well."""
         code = error.exit_code if exit_code is None else exit_code

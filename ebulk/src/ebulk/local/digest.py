@@ -60,7 +60,8 @@ def measure(root: str, found: Found, stop: threading.Event | None = None) -> Mea
         raise ChangedError(f"{shown(found.path)} was removed meanwhile.", "Run the same command again.") from error
     except OSError as error:
         raise EbulkError(
-            f"{shown(found.path)} can't be read: {error.strerror}.", "Make it readable or move it away, then try again."
+            f"{shown(found.path)} cannot be read: {(error.strerror or str(error)).lower()}.",
+            "Make it readable or move it away, then try again.",
         ) from error
     raise ChangedError(
         f"{shown(found.path)} changes while it is read.", "Run the same command again when nothing writes to it."

@@ -63,7 +63,7 @@ def create(path: Path, reference: str | None = None, url: str | None = None) -> 
     if around:
         raise EbulkError(
             f"{shown(str(path))} is within the data set folder {shown(str(around))}.",
-            "A data set can't hold another: make it beside that folder.",
+            "A data set cannot hold another: make it beside that folder.",
         )
     (root / CONTROL_FOLDER).mkdir(parents=True, exist_ok=True)
     folder = Folder(root, name, url)

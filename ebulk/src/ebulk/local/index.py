@@ -189,7 +189,7 @@ class Index:
                     f"The disk with {self._path} is full.", "Make room, then run the same command again: it goes on."
                 ) from error
             raise EbulkError(
-                f"The index {self._path} can't be used: {error}.",
+                f"The index {self._path} cannot be used: {error}.",
                 "Remove it and pull: files that are the same as in the lake stay as they are.",
             ) from error
 

@@ -45,7 +45,7 @@ def check_path(path: str) -> str:
     problem = path_problem(path)
     if problem:
         raise EbulkError(
-            f"The lake has a file {shown(path)} that can't be written here: it {problem}.",
+            f"The lake has a file {shown(path)} that cannot be written here: it {problem}.",
             "Nothing was written; whoever runs the lake should look at this data set.",
         )
     return path
@@ -68,7 +68,7 @@ def check_reference(reference: str) -> str:
     """Return `reference` if a data set may have this name; otherwise UsageError says why not."""
     problem = _reference_problem(reference)
     if problem:
-        raise UsageError(f"{shown(reference)} can't be the reference of a data set: it {problem}.")
+        raise UsageError(f"{shown(reference)} cannot be the reference of a data set: it {problem}.")
     return reference
 
 
@@ -150,7 +150,7 @@ class Capacity:
             size > self.name_size and any(len(os.fsencode(name)) > self.name_size for name in path.split("/"))
         ):
             raise EbulkError(
-                f"The file {shown(path)} can't be written here: its name is too long for this file system.",
+                f"The file {shown(path)} cannot be written here: its name is too long for this file system.",
                 "Pull into a folder with a shorter path, or on another file system.",
             )
         if self.case_insensitive:
@@ -164,7 +164,7 @@ class Capacity:
             other = self._folded.setdefault(part.casefold(), part)
             if other != part:
                 raise EbulkError(
-                    f"{shown(part)} and {shown(other)} can't both be here: this file system can't tell them apart.",
+                    f"{shown(part)} and {shown(other)} cannot both be here: this file system cannot tell them apart.",
                     "Pull on a file system that tells upper case from lower case.",
                 )
 

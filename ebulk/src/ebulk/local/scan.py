@@ -122,7 +122,13 @@ class Scan:
                     if row:
                         rows.append(row)
         except OSError as error:
-            self.problems.append(Problem(prefix.rstrip("/") or "the folder", f"can't be read: {error.strerror}", True))
+            self.problems.append(
+                Problem(
+                    prefix.rstrip("/") or "the folder",
+                    f"cannot be read: {(error.strerror or str(error)).lower()}",
+                    True,
+                )
+            )
         rows.sort(key=_key_of)
         return self._distinct(rows) if any(not row[1].isascii() for row in rows) else iter(rows)
 

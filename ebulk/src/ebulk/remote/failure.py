@@ -26,9 +26,11 @@ from ebulk.errors import (
     NotAuthorisedError,
     NotFoundError,
 )
+from ebulk.remote.credentials import Basic, Bearer, Credentials
 
 RESUME_HINT = "Run the same command again: it goes on where it stopped."
 URL_HINT = "Check the lake's URL; it usually ends in /erp5."
+UNREACHED_HINT = "Check the lake's URL, http or https too, and that it is served there; then try again."
 
 BUSY = frozenset({429, 502, 503, 504})
 NAMED_PATHS = 3
@@ -56,14 +58,14 @@ class StoppedError(EbulkError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that was not hoped for; `url` is the lake's, `known` whether the request had credentials."""
+    """An answer that was not hoped for; `url` is the lake's, `credentials` what the request had."""
 
     status: int
     headers: Mapping[str, str]
     problem: Mapping[str, Any]
     """The members of its problem document (RFC 9457); none when it is not a lake that answers."""
     url: str
-    known: bool
+    credentials: Credentials | None
 
     @property
     def detail(self) -> str:
@@ -77,10 +79,10 @@ class Answer:
 
 
 def from_reply(
-    status: int, headers: Mapping[str, str], body: bytes, *, url: str, known: bool, now: float
+    status: int, headers: Mapping[str, str], body: bytes, *, url: str, credentials: Credentials | None, now: float
 ) -> EbulkError:
     """The error for an answer that was not hoped for; `now` is in seconds since the epoch, for a Retry-After date."""
-    answer = Answer(status, headers, _problem(headers, body), url, known)
+    answer = Answer(status, headers, _problem(headers, body), url, credentials)
     if status in BUSY:
         detail = answer.problem.get("detail") or f"The lake at {url} is not ready (HTTP {status})."
         return TransientError(str(detail), retry_after=retry_after(headers.get("Retry-After"), now))
@@ -89,15 +91,18 @@ def from_reply(
 
 
 def _unauthorised(answer: Answer) -> EbulkError:
-    if answer.known:
-        message = f"The lake at {answer.url} refuses this user or password: {answer.detail}"
-    else:
-        message = f"The lake at {answer.url} wants to know who asks: {answer.detail}"
-    return NotAuthorisedError(message, answer.login_hint)
+    if isinstance(answer.credentials, Basic):
+        return NotAuthorisedError(
+            f"The lake at {answer.url} has no user {answer.credentials.user!r} with this password.",
+            "Check both; whoever runs the lake can let you in.",
+        )
+    if isinstance(answer.credentials, Bearer):
+        return NotAuthorisedError(f"The lake at {answer.url} does not know your token any more.", answer.login_hint)
+    return NotAuthorisedError(answer.detail, answer.login_hint)
 
 
 def _not_found(answer: Answer) -> EbulkError:
-    return NotFoundError(answer.detail, "" if answer.known else f"If it is not public: {answer.login_hint}")
+    return NotFoundError(answer.detail, "" if answer.credentials else f"If it is not public: {answer.login_hint}")
 
 
 def _unprocessable(answer: Answer) -> EbulkError:
@@ -143,7 +148,7 @@ Maker = Callable[[Answer], EbulkError]
 
 OURS: dict[int, Maker] = {
     401: _unauthorised,
-    403: lambda answer: NotAuthorisedError(answer.detail, "Ask who runs the lake for the right to."),
+    403: lambda answer: NotAuthorisedError(answer.detail, "Ask who runs the lake, or log in as somebody who may."),
     404: _not_found,
     409: lambda answer: ConflictError(answer.detail, "", _texts(answer.problem.get("paths"))),
     410: _not_found,
@@ -206,11 +211,13 @@ def _tls_failed(error: http_errors.SSLError, host: str) -> EbulkError:
     cause = _cause(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return NetworkError(
-            f"The certificate of {host} is not trusted: {cause.verify_message}",
+            f"The certificate of {host} is not trusted: {cause.verify_message}.",
             "Ask who runs the lake for its certificate authority, and name it with SSL_CERT_FILE.",
         )
     if cause is not None and cause.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
         return NetworkError(f"{host} does not speak TLS.", "Its URL may begin with http:// instead of https://.")
+    if _cause(error, TimeoutError):
+        return TransientError(f"{host} was connected to, and does not answer in TLS.", connecting=True)
     return TransientError(f"The encrypted connection to {host} broke: {_reason(error)}.")
 
 

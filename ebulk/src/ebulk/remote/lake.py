@@ -12,7 +12,7 @@ from copy import copy
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ebulk.errors import UsageError
+from ebulk.errors import NotFoundError, UsageError
 from ebulk.model import DataSetInfo, FileEntry, Ingestion, StopResult, VersionInfo
 from ebulk.protocol import MANIFEST_LIMIT, PLAN_LENGTH, seconds
 from ebulk.remote import documents, failure
@@ -61,7 +61,10 @@ class Lake:
 
     def service(self) -> dict[str, Any]:
         """Name, version and limits of the service. EbulkError when there is something else at this URL."""
-        document = self._get("/")
+        try:
+            document = self._get("/")
+        except NotFoundError as error:
+            raise failure.not_a_lake(self.url, "that there is nothing") from error
         if not isinstance(document, dict) or document.get("name") != "wendelin":
             raise failure.not_a_lake(self.url, "JSON of something else")
         return document
@@ -148,9 +151,10 @@ class Lake:
             missing |= self._missing(target, text)
         return missing
 
-    def stop(self, ingestion: Ingestion) -> StopResult:
-        """Commit a push. ConflictError with `paths` when another push changed the same."""
-        return documents.stop_result(self._call("POST", f"{ingestion_path(ingestion)}/stop"))
+    def stop(self, ingestion: Ingestion, base_version: int | None = None) -> StopResult:
+        """Commit a push, on top of `base_version` if given. ConflictError with `paths`: another push changed the same."""
+        document = None if base_version is None else {"base_version": base_version}
+        return documents.stop_result(self._call("POST", f"{ingestion_path(ingestion)}/stop", document))
 
     def cancel(self, ingestion: Ingestion) -> None:
         """Give up a push; nothing of it stays."""

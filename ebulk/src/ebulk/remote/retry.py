@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from ebulk.remote.failure import TransientError
+from ebulk.remote.failure import UNREACHED_HINT, TransientError
 
 FIRST_CEILING = 0.5
 LAST_CEILING = 30.0
@@ -36,12 +36,14 @@ class Retry:
         wait: Callable[[float], None],
         notify: Callable[[str], None],
         reached: Callable[[], bool],
+        is_news: Callable[[Retry, str, float], bool] = lambda retry, error, delay: True,
     ) -> None:
         self._limit = limit
         self._backoff = backoff
         self._wait = wait
         self._notify = notify
         self._reached = reached
+        self._is_news = is_news
         self.failures = 0
 
     def progress(self) -> None:
@@ -51,10 +53,13 @@ class Retry:
     def failed(self, error: TransientError) -> None:
         """Wait until it's time to try again, or raise `error`: too many failures, or the lake was never there."""
         self.failures += 1
+        if not self._reached():
+            error.hint = UNREACHED_HINT
         if self.failures > self._limit or (error.connecting and not self._reached()):
             raise error
         delay = self._backoff(self.failures)
         if error.retry_after is not None:
             delay = max(delay, min(error.retry_after, PATIENCE))
-        self._notify(f"{error} Trying again in {delay:.0f} s ({self.failures} of {self._limit}).")
+        if self._is_news(self, str(error), delay):
+            self._notify(f"{error} Trying again in {delay:.0f} s ({self.failures} of {self._limit}).")
         self._wait(delay)

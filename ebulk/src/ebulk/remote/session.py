@@ -19,17 +19,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import LocationParseError, ProxySchemeUnknown, SSLError
+from urllib3.util import make_headers, parse_url
 
 from ebulk import __version__
 from ebulk.errors import EbulkError, UsageError
 from ebulk.protocol import API_PATH, KIB
 from ebulk.remote import failure
+from ebulk.remote.address import checked_url
 from ebulk.remote.credentials import Credentials
 from ebulk.remote.retry import Retry, full_jitter
 
@@ -66,14 +69,7 @@ class Settings:
     """Set once the lake has answered anything: only then is a refused connection worth another try."""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{self.url!r} is not the URL of a lake.", "It looks like http://127.0.0.1:8080/erp5.")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise UsageError(
-                f"The URL of a lake has no user, password, query or fragment: {parts.scheme}://{parts.hostname}…",
-                "`ebulk login` asks for user and password.",
-            )
+        checked_url(self.url)
 
     @property
     def origin(self) -> str:
@@ -179,10 +175,9 @@ class Session:
         self._stopped = threading.Event()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
+        self._told: tuple[Retry | None, str, float] = (None, "", 0.0)
         options: dict[str, Any] = {"num_pools": 1, "maxsize": connections, "ca_certs": settings.ca_file}
-        self._manager = (
-            urllib3.ProxyManager(settings.proxy, **options) if settings.proxy else urllib3.PoolManager(**options)
-        )
+        self._manager = _through(settings.proxy, options) if settings.proxy else urllib3.PoolManager(**options)
         self._manager.pool_classes_by_scheme = _pools(self._watch)
 
     def __enter__(self) -> Session:
@@ -219,6 +214,7 @@ class Session:
             wait=self._wait,
             notify=settings.notify,
             reached=settings.reached.is_set,
+            is_news=self._is_news,
         )
 
     def request(
@@ -306,7 +302,7 @@ class Session:
             reply.headers,
             reply.read_all(ERROR_LENGTH),
             url=self.settings.url,
-            known=self.settings.credentials is not None,
+            credentials=self.settings.credentials,
             now=time.time(),
         )
 
@@ -327,9 +323,32 @@ class Session:
             self._sockets.add(sock)
         self.check()
 
+    def _is_news(self, retry: Retry, error: str, delay: float) -> bool:
+        """Whether to tell of an error: not where another thread has told of the same and waits."""
+        now = time.monotonic()
+        with self._lock:
+            teller, told, until = self._told
+            if told == error and teller is not retry and now < until:
+                return False
+            self._told = (retry, error, now + max(delay, 1.0))
+            return True
+
     def _wait(self, delay: float) -> None:
         if self._stopped.wait(delay):
             raise failure.StoppedError
+
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    """Connections by way of a proxy. UsageError for what is no URL of one."""
+    try:
+        parts = parse_url(proxy)
+        headers = make_headers(proxy_basic_auth=unquote(parts.auth)) if parts.auth else None
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    except (ProxySchemeUnknown, LocationParseError) as error:
+        raise UsageError(
+            "The environment names an HTTP proxy by what is not the URL of one.",
+            "Put http_proxy, https_proxy or all_proxy right: they look like http://proxy:3128.",
+        ) from error
 
 
 def _pools(watch: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnectionPool]]:
@@ -359,7 +378,10 @@ def _pools(watch: Callable[[socket.socket], None]) -> dict[str, type[HTTPConnect
         response_class = WholeResponse
 
         def connect(self) -> None:
-            connect(self, super().connect)
+            try:
+                connect(self, super().connect)
+            except TimeoutError as error:  # of the handshake: that of the connection is another class
+                raise SSLError(error) from error
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -194,7 +194,7 @@ class _Push:
                 yield kind.value, Found(path, path, 0, 0, 0, 0, "")
             else:
                 if found.mode != SYMLINK and not os.access(f"{self._root}/{found.disk}", os.R_OK, effective_ids=True):
-                    problems.append(Problem(path, "can't be read: permission denied"))
+                    problems.append(Problem(path, "cannot be read: permission denied"))
                 yield kind.value, found
         refuse(problems)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ebulk.cli.context import Context
 from ebulk.local import folder as folders
@@ -12,7 +11,7 @@ from ebulk.local import folder as folders
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Show what is configured."""
     store = context.store
-    folder = folders.find(Path.cwd())
+    folder = folders.find(context.working_folder)
     logins = store.logins()
     context.output.document(
         {

@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     name = arguments.data_set
     if name is None or folders.is_data_set(Path(name)):
         return pull_in(context.folder(name), arguments, context)
-    around = folders.find(Path.cwd())
+    around = folders.find(context.working_folder)
     if around is None:
         return clone_into(name, Path(name), arguments, context)
     if around.reference == name:
