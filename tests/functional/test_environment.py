@@ -148,6 +148,21 @@ def test_without_a_python_and_without_one_to_fetch_it_is_said_what_to_install(cl
     assert not (clone / ".venv").exists()
 
 
+def test_a_lake_is_made_at_the_first_start_and_served_at_every(clone: Path) -> None:
+    program(
+        clone / "bin" / "wendelin",
+        """echo "$@"
+[ "$1" != init ] || { mkdir -p "$2/etc"; touch "$2/etc/zope.conf" "$2/etc/admin-password"; }""",
+    )
+    environment = {"PATH": BASE_PATH}
+    assert run("start", environment, clone).stdout == "init var/lake\nserve var/lake --listen 127.0.0.1:8080\n"
+    assert run("start", {**environment, "LISTEN": "127.0.0.1:80"}, clone).stdout == (
+        "The password of admin is in var/lake/etc/admin-password\nserve var/lake --listen 127.0.0.1:80\n"
+    )
+    (clone / "var/lake/etc/admin-password").unlink()
+    assert run("start", environment, clone).stdout == "serve var/lake --listen 127.0.0.1:8080\n"
+
+
 def bare_machine(tmp_path: Path, user: int) -> dict[str, str]:
     """The environment of a machine without any of the packages, where apt-get only says what it was asked."""
     tools = tmp_path / "bin"
