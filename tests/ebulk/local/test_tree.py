@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -47,12 +48,70 @@ def test_modes_follow_the_umask(root, part):
     assert (root / "a").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_is_placed_with_its_time(root, part):
-    Tree(root).place(part, entry("link", SYMLINK), "link", None)
+def test_a_small_file_is_written_with_its_time_and_mode(root, part):
+    now = Tree(root).write(b"small", part, entry("a/run", EXECUTABLE), "a/run", None)
+    assert now == found(root, "a/run")
+    assert read_files(root) == {"a/run": "small"}
+    status = (root / "a/run").stat()
+    assert (status.st_mtime_ns, status.st_mode & 0o777) == (OLD, 0o755)
+
+
+def test_what_an_interrupted_pull_left_is_not_written_through(root, part, tmp_path):
+    write_files(tmp_path, {"outside": "mine"})
+    part.unlink()
+    part.symlink_to(tmp_path / "outside")
+    Tree(root).write(b"small", part, entry("a"), "a", None)
+    assert read_files(root) == {"a": "small"}
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert not os.path.lexists(part)
+
+
+def test_a_link_is_written_with_its_time(root, part):
+    now = Tree(root).write(b"new", part, entry("link", SYMLINK), "link", None)
+    assert now == found(root, "link")
     assert os.readlink(root / "link") == "new"
     assert os.lstat(root / "link").st_mtime_ns == OLD
-    assert not part.exists()
     assert os.listdir(root) == ["link"]
+
+
+@pytest.mark.parametrize("mode", [REGULAR, SYMLINK])
+def test_a_small_file_does_not_overwrite_what_changed_meanwhile(root, part, mode):
+    write_files(root, {"a": "mine!"})
+    with pytest.raises(ConflictError, match="'a' changed here during the pull"):
+        Tree(root).write(b"new", part, entry("a", mode), "a", None)
+    assert read_files(root) == {"a": "mine!"}
+
+
+def test_the_folder_kept_open_is_left_when_another_takes_its_place(root, part, tmp_path):
+    with Tree(root) as tree:
+        tree.write(b"1", part, entry("a/b/1"), "a/b/1", None)
+        tree.write(b"2", part, entry("a/b/2"), "a/b/2", None)
+        (root / "a/b").rename(root / "moved")
+        tree.write(b"3", part, entry("a/b/3"), "a/b/3", None)
+        shutil.rmtree(root / "a")
+        tree.write(b"4", part, entry("a/b/4"), "a/b/4", None)
+        assert read_files(root) == {"moved/1": "1", "moved/2": "2", "a/b/4": "4"}
+        (root / "a").rename(tmp_path / "outside")
+        (root / "a").symlink_to(tmp_path / "outside")
+        with pytest.raises(ConflictError, match="'a/b/5' can't be written: 'a' is a symbolic link here"):
+            tree.write(b"5", part, entry("a/b/5"), "a/b/5", None)
+    assert read_files(tmp_path / "outside") == {"b/4": "4"}
+
+
+def test_a_folder_that_was_missing_is_seen_once_it_is_made(root, part):
+    tree = Tree(root)
+    assert tree.look("a/b", "a/b") is None
+    now = tree.write(b"x", part, entry("a/c"), "a/c", None)
+    assert tree.look("a/b", "a/b") is None
+    assert tree.look("a/c", "a/c") == now
+
+
+def test_the_tree_closes_what_it_opened(root, part):
+    before = os.listdir("/proc/self/fd")
+    with Tree(root) as tree:
+        for path in ("a/1", "b/2", "3"):
+            tree.write(b"x", part, entry(path), path, None)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_file_replaces_the_one_that_was_seen(root, part):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import resource
 import signal
 import tarfile
 import threading
@@ -17,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from ebulk.errors import DiskFullError, EbulkError, IntegrityError, NetworkError, NotFoundError
+from ebulk.errors import EbulkError, IntegrityError, NetworkError, NotFoundError
 from ebulk.model import SYMLINK, FileEntry
 from ebulk.protocol import KIB, MIB, SMALL_FILE_SIZE
 from ebulk.remote.lake import Lake
@@ -90,10 +91,13 @@ class Folder:
             self.server.url, retries=retries, backoff=lambda n: 0.0, stall_timeout=5.0, notify=self.notes.append
         )
         files = [(wanted, self.root / wanted.path.replace("/", "-")) for wanted in entries]
-        return fetch(lake, "brain", 7, files, parts=self.parts, jobs=jobs, progress=self.progress, place=self.place)
+        return fetch(lake, "brain", 7, files, parts=self.parts, jobs=jobs, progress=self.progress, destination=self)
 
-    def place(self, wanted: FileEntry, part: Path, target: Path) -> None:
-        os.rename(part, target)
+    def place(self, wanted: FileEntry, where: Path, part: Path) -> None:
+        os.rename(part, where)
+
+    def write(self, wanted: FileEntry, where: Path, content: bytes) -> None:
+        where.write_bytes(content)
 
     def give(self, path: str, data: bytes) -> FileEntry:
         """Have the lake hold a file."""
@@ -408,30 +412,36 @@ def test_same_content_is_fetched_once_and_placed_everywhere(folder, data):
     folder.progress.assert_complete(["a", "b", "c"])
 
 
-def test_full_disk_is_told_with_the_file(folder):
-    folder.part(b"x").symlink_to("/dev/full")
-    with pytest.raises(DiskFullError) as raised:
-        folder.fetch(folder.give("a", b"x"))
-    assert str(raised.value) == f"The disk has no room left for {folder.part(b'x')}."
-    assert raised.value.hint == "Make room, then run the same command again: what has arrived is kept."
+def test_disk_that_takes_no_more_is_told_and_keeps_what_it_took(folder):
+    wanted = folder.give("large", LARGE)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MIB + 1000, limits[1]))
+    try:
+        with pytest.raises(EbulkError) as raised:
+            folder.fetch(wanted)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(raised.value) == f"{folder.part(LARGE)} cannot be written: file too large."
+    assert folder.part(LARGE).read_bytes() == LARGE[: MIB + 1000]
+    assert folder.fetch(wanted) == Fetched(1, len(LARGE) - MIB - 1000)
+    assert folder.contents() == {"large": LARGE}
 
 
-@pytest.mark.parametrize("data", [b"x", LARGE], ids=["small", "large"])
-def test_part_that_cannot_be_written_is_named(folder, data):
-    folder.part(data).mkdir()
+def test_part_that_cannot_be_written_is_named(folder):
+    folder.part(LARGE).mkdir()
     with pytest.raises(EbulkError) as raised:
-        folder.fetch(folder.give("a", data))
-    assert str(raised.value) == f"{folder.part(data)} cannot be written: is a directory."
+        folder.fetch(folder.give("a", LARGE))
+    assert str(raised.value) == f"{folder.part(LARGE)} cannot be written: is a directory."
 
 
 @pytest.mark.parametrize("data", [b"x", LARGE], ids=["small", "large"])
 def test_error_of_placing_is_passed_on_as_it_is(folder, data):
     error = PermissionError(13, "Permission denied")
 
-    def refuse(wanted: FileEntry, part: Path, target: Path) -> None:
+    def refuse(wanted: FileEntry, where: Path, content: Path | bytes) -> None:
         raise error
 
-    folder.place = refuse
+    folder.place = folder.write = refuse
     with pytest.raises(PermissionError) as raised:
         folder.fetch(folder.give("a", data))
     assert raised.value is error

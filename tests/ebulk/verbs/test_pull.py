@@ -275,13 +275,13 @@ def test_a_pull_killed_before_the_index_knew_adopts_what_is_there(lake, make_fol
 def test_a_file_that_is_written_here_during_the_pull_is_kept(lake, make_folder, monkeypatch):
     mine, yours = make_folder("mine", {"a": "theirs"}), make_folder("yours")
     push(mine, lake)
-    place = Tree.place
+    write = Tree.write
 
-    def write_first(self, part, entry, disk, replaces):
+    def write_first(*arguments):
         write_files(yours.root, {"a": "mine, just now"})
-        return place(self, part, entry, disk, replaces)
+        return write(*arguments)
 
-    monkeypatch.setattr(Tree, "place", write_first)
+    monkeypatch.setattr(Tree, "write", write_first)
     with pytest.raises(ConflictError, match="'a' changed here during the pull"):
         pull(yours, lake)
     assert read_files(yours.root) == {"a": "mine, just now"}
@@ -302,19 +302,19 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(lake, make_folde
 def test_a_disk_that_fills_up_is_told_with_what_is_missing(lake, make_folder, monkeypatch):
     mine, yours = make_folder("mine", {"a": "12345", "b": "123"}), make_folder("yours")
     push(mine, lake)
-    place = Tree.place
+    write = Tree.write
 
-    def full(self, part, entry, disk, replaces):
+    def full(self, content, part, entry, disk, replaces):
         if entry.path == "b":
             raise DiskFullError("There is no room for 'b'.")
-        return place(self, part, entry, disk, replaces)
+        return write(self, content, part, entry, disk, replaces)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Tree, "place", full)
+        patch.setattr(Tree, "write", full)
         with pytest.raises(DiskFullError) as caught:
             pull(yours, lake)
     assert caught.value.hint == "Make room, then run the same command again: what has arrived is kept."
-    assert str(caught.value).startswith("The disk is full; ")
+    assert str(caught.value) == "The disk is full; 3 bytes are still to come."
     pull(yours, lake)
     assert read_files(yours.root) == {"a": "12345", "b": "123"}
 

@@ -1,7 +1,9 @@
 """Writes into the folder: the only module that changes a user's files.
 
 Each path is walked one segment at a time with `O_NOFOLLOW`, so a symbolic link on the way, whoever put it there, leads
-nowhere; and what is at its end is looked at again before it is replaced.
+nowhere; and what is at its end is looked at again before it is replaced. Files come folder by folder, and to walk costs
+more than to write a small file, so the last folder stays open: for the next file of it, it is enough to see that it and
+those around it are the ones that were walked.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import errno
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 
 from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.names import shown
@@ -20,44 +24,74 @@ from ebulk.local.scan import Found, found_from
 from ebulk.model import EXECUTABLE, SYMLINK, FileEntry
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-TARGET_SIZE = 4096
-"""The longest target of a symbolic link, in bytes (PATH_MAX)."""
+Identity = tuple[int, int]
+"""Device and inode."""
 
 
 class Tree:
-    """The files below `root`."""
+    """The files below `root`; a context manager, since it keeps a folder open. Threads may share it."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._umask = os.umask(0o022)
         os.umask(self._umask)
+        self._lock = threading.RLock()
+        self._missing: str | None = None
+        """A folder that wasn't there when it was last looked for."""
+        self._open: str | None = None
+        """The folder that is open, and then its descriptor, and what it and those around it are."""
+        self._descriptor = -1
+        self._walked: list[tuple[str, Identity]] = []
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
 
     def look(self, path: str, disk: str) -> Found | None:
         """What is there now; None for nothing. EbulkError for a folder, or something that is neither file nor link."""
-        try:
-            with self._parent(disk) as (parent, name):
-                return _look(path, disk, parent, name)
-        except FileNotFoundError:
-            return None
+        folder = disk.rpartition("/")[0]
+        with self._lock:
+            if folder and folder == self._missing:
+                return None
+            try:
+                parent, name = self._parent(disk)
+            except FileNotFoundError:
+                self._missing = folder
+                return None
+            return _look(path, disk, parent, name)
+
+    def write(self, content: bytes, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
+        """Write a small file, whole, by way of `part`; otherwise as `place`."""
+        with self._writing(entry.path):
+            if entry.mode == SYMLINK:
+                with self._lock:
+                    return self._place_link(content, entry, disk, replaces)
+            descriptor = _open_new(part, 0o777 if entry.mode == EXECUTABLE else 0o666)
+            try:
+                _write(descriptor, content)
+                os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+            finally:
+                os.close(descriptor)  # here a network file system says that the disk is full
+            return self._rename(part, entry, disk, replaces)
 
     def place(self, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
         """Move a complete file into its place in one step; return its new state.
 
         ConflictError: what is there isn't what was there (`replaces`). EbulkError: this file system won't have it.
         """
-        with self._writing(entry.path), self._parent(disk, create=True) as (parent, name):
-            _check(entry.path, disk, parent, name, replaces)
-            if entry.mode == SYMLINK:
-                self._place_link(part, parent, name, entry.mtime_ns)
-            else:
-                os.chmod(part, (0o777 if entry.mode == EXECUTABLE else 0o666) & ~self._umask)
-                os.utime(part, ns=(entry.mtime_ns, entry.mtime_ns))
-                os.rename(part, name, dst_dir_fd=parent)
-            return found_from(entry.path, disk, os.lstat(name, dir_fd=parent))
+        with self._writing(entry.path):
+            os.chmod(part, (0o777 if entry.mode == EXECUTABLE else 0o666) & ~self._umask)
+            os.utime(part, ns=(entry.mtime_ns, entry.mtime_ns))
+            return self._rename(part, entry, disk, replaces)
 
     def stamp(self, found: Found, mode: str, mtime_ns: int) -> Found:
         """Give a file that has the right content the right mode and modification time; return its new state."""
-        with self._writing(found.path), self._parent(found.disk) as (parent, name):
+        with self._writing(found.path), self._lock:
+            parent, name = self._parent(found.disk)
             _check(found.path, found.disk, parent, name, found)
             if found.mode != mode:
                 permissions = stat.S_IMODE(os.lstat(name, dir_fd=parent).st_mode)
@@ -68,7 +102,8 @@ class Tree:
 
     def remove(self, found: Found) -> None:
         """Remove a file that is as `found`, and the folders that are empty without it; ConflictError if it is not."""
-        with self._writing(found.path), self._parent(found.disk) as (parent, name):
+        with self._writing(found.path), self._lock:
+            parent, name = self._parent(found.disk)
             _check(found.path, found.disk, parent, name, found)
             os.unlink(name, dir_fd=parent)
         self.prune(found.disk)
@@ -83,43 +118,71 @@ class Tree:
         folder = disk.rpartition("/")[0]
         while folder:
             try:
-                with self._parent(folder) as (parent, name):
+                with self._lock:
+                    parent, name = self._parent(folder)
                     os.rmdir(name, dir_fd=parent)
             except OSError:
                 return
             folder = folder.rpartition("/")[0]
 
-    def _place_link(self, part: Path, parent: int, name: str, mtime_ns: int) -> None:
-        with part.open("rb") as file:
-            target = file.read(TARGET_SIZE + 1)
+    def _rename(self, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
+        with self._lock:
+            parent, name = self._parent(disk, create=True)
+            _check(entry.path, disk, parent, name, replaces)
+            os.rename(part, name, dst_dir_fd=parent)
+            return found_from(entry.path, disk, os.lstat(name, dir_fd=parent))
+
+    def _place_link(self, target: bytes, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
+        parent, name = self._parent(disk, create=True)
+        _check(entry.path, disk, parent, name, replaces)
         temporary = f".ebulk-{secrets.token_hex(8)}"
         os.symlink(os.fsdecode(target), temporary, dir_fd=parent)
         try:
-            os.utime(temporary, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
+            os.utime(temporary, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
             os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
         except BaseException:
             os.unlink(temporary, dir_fd=parent)
             raise
-        part.unlink()
+        return found_from(entry.path, disk, os.lstat(name, dir_fd=parent))
 
-    @contextmanager
-    def _parent(self, disk: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
-        """A descriptor of the folder that holds a path, and the path's last name."""
-        *folders, name = disk.split("/")
-        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def _parent(self, disk: str, *, create: bool = False) -> tuple[int, str]:
+        """A descriptor of the folder that holds a path, and the path's last name; to be used before the next."""
+        folder, _, name = disk.rpartition("/")
+        if create:
+            self._missing = None
+        if folder != self._open or any(_identity(path) != identity for path, identity in self._walked):
+            self._close()
+            self._walk(folder, disk, create)
+        return self._descriptor, name
+
+    def _walk(self, folder: str, disk: str, create: bool) -> None:
+        """Open a folder, for a path in it."""
+        path = str(self._root)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        walked = []
         try:
-            for position, folder in enumerate(folders, 1):
+            for name in folder.split("/") if folder else ():
+                path = f"{path}/{name}"
                 try:
-                    inner = _open_folder(folder, descriptor, create)
+                    inner = _open_folder(name, descriptor, create)
                 except OSError as error:
                     if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                        raise _in_the_way("/".join(folders[:position]), disk, self._root) from error
+                        raise _in_the_way(path.removeprefix(f"{self._root}/"), disk, self._root) from error
                     raise
                 os.close(descriptor)
                 descriptor = inner
-            yield descriptor, name
-        finally:
+                status = os.fstat(descriptor)
+                walked.append((path, (status.st_dev, status.st_ino)))
+        except BaseException:
             os.close(descriptor)
+            raise
+        self._open, self._descriptor, self._walked = folder, descriptor, walked
+
+    def _close(self) -> None:
+        """Let go of the open folder."""
+        if self._open is not None:
+            os.close(self._descriptor)
+            self._open, self._descriptor, self._walked = None, -1, []
 
     @contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -133,6 +196,31 @@ class Tree:
             raise EbulkError(
                 f"{shown(path)} can't be written: {error.strerror}.", "What was pulled so far is kept."
             ) from error
+
+
+def _identity(path: str) -> Identity | None:
+    """What is at a path; None for nothing."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _open_new(part: Path, permissions: int) -> int:
+    """Make a file, in place of one that an interrupted pull left; the system takes the umask's permissions away."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(part, flags, permissions)
+    except FileExistsError:
+        os.unlink(part)
+        return os.open(part, flags, permissions)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    position = os.write(descriptor, content)
+    while position < len(content):
+        position += os.write(descriptor, memoryview(content)[position:])
 
 
 def _look(path: str, disk: str, parent: int, name: str) -> Found | None:

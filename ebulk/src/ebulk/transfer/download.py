@@ -1,9 +1,12 @@
 """Fetches files from a lake: large ones by GET, resumed where they stopped; small ones and symbolic links in archives.
 
-A file's bytes go to `<sha-256>.part`. Nothing is believed of what arrives: a file is placed only when its size and its
-digest are those of the manifest. Large parts stay when something breaks, and the next run hashes what is there and asks
-for the rest; small ones arrive whole or not at all. Files of the same content that are wanted at the same time are
-fetched once.
+Nothing is believed of what arrives: a file is placed only when its size and its digest are those of the manifest. A
+large file's bytes go to `<sha-256>.part`, which stays when something breaks: the next run hashes what is there and asks
+for the rest. A small file is held in memory until it is whole. Files of the same content that are wanted at the same
+time are fetched once.
+
+Small files are unpacked by one thread at a time, while the others wait for the network: each file is a dozen calls of
+the system, and threads which do this at the same time mostly hand the interpreter to each other.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ebulk.errors import IntegrityError
 from ebulk.model import SYMLINK, FileEntry, Progress
@@ -29,16 +32,28 @@ from ebulk.remote.session import Reply, Session
 from ebulk.transfer import tar
 from ebulk.transfer.crew import work
 from ebulk.transfer.disk import unwritable
+from ebulk.transfer.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from io import FileIO
 
 READ_SIZE = 256 * KIB
-WRITE_SIZE = MIB
+HASH_SIZE = MIB
 SMALL_PATHS_LENGTH = 256 * KIB
 """The most bytes of paths that one request for an archive names."""
 
-Place = Callable[[FileEntry, Path, Path], None]
+Where = TypeVar("Where")
+Where_contra = TypeVar("Where_contra", contravariant=True)
+
+
+class Destination(Protocol[Where_contra]):
+    """Takes files that are complete and verified. `where` is what `fetch` was given with the file's entry."""
+
+    def place(self, entry: FileEntry, where: Where_contra, part: Path) -> None:
+        """Move a file of this content, a part, into its place; called from any thread."""
+
+    def write(self, entry: FileEntry, where: Where_contra, content: bytes) -> None:
+        """Write a small file, or the symbolic link whose target is the content; called from one thread at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,55 +68,62 @@ def fetch(
     lake: Lake,
     reference: str,
     version: int,
-    files: Iterable[tuple[FileEntry, Path]],
+    files: Iterable[tuple[FileEntry, Where]],
     *,
     parts: Path,
     jobs: int,
     progress: Progress,
-    place: Place,
+    destination: Destination[Where],
 ) -> Fetched:
-    """Fetch files of a version and call `place(entry, part, target)`, from any thread, for each once it is verified.
+    """Fetch files of a version, each with where it goes, and hand each to `destination` once it is verified.
 
-    A symbolic link's part holds its target. `parts` is a folder on the disk of the targets. Parts that were placed are
-    gone (`place` renames them).
+    `parts` is a folder on the disk of the destination.
     """
     with lake.session(jobs) as session:
-        fetcher = _Fetcher(session, reference, version, parts=parts, progress=progress, place=place)
+        fetcher = _Fetcher(session, reference, version, parts=parts, progress=progress, destination=destination)
         work(fetcher.tasks(files), jobs, session.stop)
     return Fetched(fetcher.files, fetcher.bytes)
 
 
 @dataclass(slots=True)
-class _Wanted:
+class _Wanted(Generic[Where]):
     """Some content, and where it is to go."""
 
     entry: FileEntry
-    targets: list[tuple[FileEntry, Path]] = field(default_factory=list)
+    targets: list[tuple[FileEntry, Where]]
 
 
-class _Fetcher:
+class _Fetcher(Generic[Where]):
     """What the tasks of one `fetch` share."""
 
     def __init__(
-        self, session: Session, reference: str, version: int, *, parts: Path, progress: Progress, place: Place
+        self,
+        session: Session,
+        reference: str,
+        version: int,
+        *,
+        parts: Path,
+        progress: Progress,
+        destination: Destination[Where],
     ) -> None:
         self.session = session
         self.reference = reference
         self.version = version
         self.parts = parts
         self.progress = progress
-        self._place = place
-        self._wanted: dict[tuple[str, int], _Wanted] = {}
+        self._destination = destination
+        self._wanted: dict[tuple[str, int, bool], _Wanted[Where]] = {}
         self._lock = Lock()
+        self._unpacking = Lock()
         self.files = 0
         self.bytes = 0
 
-    def tasks(self, files: Iterable[tuple[FileEntry, Path]]) -> Iterator[Callable[[], None]]:
+    def tasks(self, files: Iterable[tuple[FileEntry, Where]]) -> Iterator[Callable[[], None]]:
         """One for each large content, and one for each batch of small ones."""
-        batch: list[_Wanted] = []
+        batch: list[_Wanted[Where]] = []
         room, paths_room = BUNDLE_SIZE, SMALL_PATHS_LENGTH
-        for entry, target in files:
-            wanted = self._want(entry, target)
+        for entry, where in files:
+            wanted = self._want(entry, where)
             if wanted is None:
                 continue
             if entry.mode != SYMLINK and entry.size >= SMALL_FILE_SIZE:
@@ -125,13 +147,11 @@ class _Fetcher:
         with self._lock:
             self.bytes += size
 
-    def finish(self, wanted: _Wanted) -> None:
+    def finish(self, wanted: _Wanted[Where]) -> None:
         """Place a verified part wherever it is wanted."""
-        with self._lock:
-            del self._wanted[wanted.entry.digest, wanted.entry.size]
         part = self.part(wanted.entry)
-        first, *others = wanted.targets
-        for number, (entry, target) in enumerate(others):
+        first, *others = self._taken(wanted)
+        for number, (entry, where) in enumerate(others):
             copy = part.with_suffix(f".{number}.part")
             try:
                 shutil.copyfile(part, copy)
@@ -139,27 +159,34 @@ class _Fetcher:
                 raise unwritable(error, copy) from error
             self.progress.begin(entry.path, entry.size)
             self.progress.advance(entry.path, entry.size)
-            self._done(entry, copy, target)
-        self._done(first[0], part, first[1])
+            self._destination.place(entry, where, copy)
+            self._done(entry)
+        self._destination.place(*first, part)
+        self._done(first[0])
 
-    def _done(self, entry: FileEntry, part: Path, target: Path) -> None:
-        self._place(entry, part, target)
+    def _done(self, entry: FileEntry) -> None:
         with self._lock:
             self.files += 1
         self.progress.done(entry.path)
 
-    def _want(self, entry: FileEntry, target: Path) -> _Wanted | None:
+    def _want(self, entry: FileEntry, where: Where) -> _Wanted[Where] | None:
         """What is to be fetched for a file; None when its content is on its way for another."""
-        key = (entry.digest, entry.size)
+        key = _key(entry)
         with self._lock:
             wanted = self._wanted.get(key)
             if wanted is not None:
-                wanted.targets.append((entry, target))
+                wanted.targets.append((entry, where))
                 return None
-            self._wanted[key] = wanted = _Wanted(entry, [(entry, target)])
+            self._wanted[key] = wanted = _Wanted(entry, [(entry, where)])
             return wanted
 
-    def _fetch_small(self, batch: list[_Wanted]) -> None:
+    def _taken(self, wanted: _Wanted[Where]) -> list[tuple[FileEntry, Where]]:
+        """All that want a content which has arrived; who wants it from now on fetches it again."""
+        with self._lock:
+            del self._wanted[_key(wanted.entry)]
+        return wanted.targets
+
+    def _fetch_small(self, batch: list[_Wanted[Where]]) -> None:
         """Ask for an archive, and again for what a broken one did not bring."""
         retry = self.session.retry()
         todo = {wanted.entry.path: wanted for wanted in batch}
@@ -176,42 +203,49 @@ class _Fetcher:
                 if todo:
                     retry.failed(error)
 
-    def _unpack(self, todo: dict[str, _Wanted], wrong: set[str]) -> None:
+    def _unpack(self, todo: dict[str, _Wanted[Where]], wrong: set[str]) -> None:
         """Take from an archive what is asked for, out of `todo`; a file that is wrong twice is an IntegrityError."""
         largest = max(wanted.entry.size for wanted in todo.values())
         with content.open_archive(self.session, self.reference, self.version, list(todo)) as reply:
             try:
-                for member in tar.members(reply.read, largest):
-                    wanted = todo.get(member.path)
-                    if wanted is None:
-                        continue
-                    self.count(len(member.content))
-                    if _matches(wanted.entry, member.content):
-                        self._keep(wanted, member.content)
-                        del todo[member.path]
-                    elif member.path in wrong:
-                        raise _differs(wanted.entry)
-                    else:
-                        wrong.add(member.path)
+                with self._unpacking:
+                    for member in tar.members(partial(self._read_aside, reply), largest):
+                        wanted = todo.get(member.path)
+                        if wanted is None:
+                            continue
+                        self.count(len(member.content))
+                        if _matches(wanted.entry, member.content):
+                            self._write(wanted, member.content)
+                            del todo[member.path]
+                        elif member.path in wrong:
+                            raise _differs(wanted.entry)
+                        else:
+                            wrong.add(member.path)
             except tar.TruncatedError:
                 raise TransientError("The lake's archive was cut short.") from None
             reply.drain()
 
-    def _keep(self, wanted: _Wanted, data: bytes) -> None:
-        part = self.part(wanted.entry)
+    def _read_aside(self, reply: Reply, size: int) -> bytes:
+        """Read from the network while another thread may unpack."""
+        self._unpacking.release()
         try:
-            part.write_bytes(data)
-        except OSError as error:
-            raise unwritable(error, part) from error
-        self.progress.begin(wanted.entry.path, len(data))
-        self.progress.advance(wanted.entry.path, len(data))
-        self.finish(wanted)
+            return reply.read(size)
+        finally:
+            self._unpacking.acquire()
+
+    def _write(self, wanted: _Wanted[Where], data: bytes) -> None:
+        """Have a verified content written wherever it is wanted."""
+        for entry, where in self._taken(wanted):
+            self.progress.begin(entry.path, len(data))
+            self.progress.advance(entry.path, len(data))
+            self._destination.write(entry, where, data)
+            self._done(entry)
 
 
-class _LargeFile:
+class _LargeFile(Generic[Where]):
     """The download of one content to its part, through any number of broken connections."""
 
-    def __init__(self, fetcher: _Fetcher, wanted: _Wanted) -> None:
+    def __init__(self, fetcher: _Fetcher[Where], wanted: _Wanted[Where]) -> None:
         self._fetcher = fetcher
         self._wanted = wanted
         self._entry = wanted.entry
@@ -235,7 +269,7 @@ class _LargeFile:
         if os.fstat(file.fileno()).st_size > self._entry.size:
             file.truncate(0)
         file.seek(0)
-        buffer = memoryview(bytearray(WRITE_SIZE))
+        buffer = memoryview(bytearray(HASH_SIZE))
         while count := file.readinto(buffer):
             self._fetcher.session.check()
             self._hash.update(buffer[:count])
@@ -287,19 +321,13 @@ class _LargeFile:
 
     def _copy(self, reply: Reply, file: FileIO) -> None:
         """Write what arrives; whatever breaks, what arrived before is written."""
-        buffer = memoryview(bytearray(WRITE_SIZE))
-        filled = 0
-        try:
-            while data := reply.read(min(READ_SIZE, len(buffer) - filled)):
-                if self._position + filled + len(data) > self._entry.size:
+        missing = self._entry.size - self._position
+        with WriteBehind(partial(self._write, file), missing, self._part.name) as behind:
+            while data := reply.read(READ_SIZE):
+                missing -= len(data)
+                if missing < 0:
                     raise _differs(self._entry)
-                buffer[filled : filled + len(data)] = data
-                filled += len(data)
-                if filled == len(buffer):
-                    self._write(file, buffer)
-                    filled = 0
-        finally:
-            self._write(file, buffer[:filled])
+                behind.add(data)
 
     def _write(self, file: FileIO, data: memoryview) -> None:
         self._hash.update(data)
@@ -317,6 +345,11 @@ class _LargeFile:
     def _advance(self, count: int) -> None:
         self._position += count
         self._fetcher.progress.advance(self._entry.path, count)
+
+
+def _key(entry: FileEntry) -> tuple[str, int, bool]:
+    """What files have in common that are fetched once."""
+    return entry.digest, entry.size, entry.mode == SYMLINK
 
 
 def _matches(entry: FileEntry, data: bytes) -> bool:

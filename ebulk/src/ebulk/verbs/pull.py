@@ -40,8 +40,9 @@ from ebulk.verbs.manifest import checked
 from ebulk.verbs.observer import SILENT, Observer
 from ebulk.verbs.problems import listed
 
-INDEX_BATCH = 500
-"""Files between two writes of the index: what a kill can cost is hashing so many again."""
+INDEX_BATCH = 5000
+INDEX_BATCH_SIZE = 1 << 30
+"""Files, or bytes of them, between two writes of the index: what a kill can cost is hashing so much again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,10 @@ def pull(
         Lock(folder.control / "lock") as lock,
         Index(folder.control / "index.db") as index,
         Incoming() as incoming,
+        Tree(folder.root) as tree,
     ):
         number, entries = lake.manifest(folder.reference, version, f"{directory}/" if directory else "")
-        work = _Pull(folder, lock, index, incoming, discard, observer)
+        work = _Pull(folder, lock, index, incoming, tree, discard, observer)
         work.plan(entries, directory)
         work.check()
         previous = index.base_version(directory)
@@ -127,7 +129,14 @@ def pull(
 
 class _Pull:
     def __init__(
-        self, folder: Folder, lock: Lock, index: Index, incoming: Incoming, discard: bool, observer: Observer
+        self,
+        folder: Folder,
+        lock: Lock,
+        index: Index,
+        incoming: Incoming,
+        tree: Tree,
+        discard: bool,
+        observer: Observer,
     ) -> None:
         self._folder = folder
         self._root = str(folder.root)
@@ -136,14 +145,18 @@ class _Pull:
         self._incoming = incoming
         self._discard = discard
         self._observer = observer
-        self._tree = Tree(folder.root)
+        self._tree = tree
         self._conflicts: list[str] = []
         self._stamps: list[tuple[Found, FileEntry]] = []
         self._gone: list[str] = []
         self._empty_folders: list[str] = []
         self._disk_names: dict[str, str] = {}
         self._refreshed: list[Known] = []
-        self._placing = threading.Lock()
+        self._refreshed_size = 0
+        self._growth = 0
+        """Bytes that the files which have come take more than those that they replaced."""
+        self._noting = threading.Lock()
+        self._small_part = folder.parts / "small.part"
         self.counts = _Counts()
 
     # what is to be done
@@ -232,9 +245,7 @@ class _Pull:
         if measured.digest != known.digest:
             return False
         settled = is_settled(measured.found, self._lock.clock())
-        self._refreshed.append(known_from(measured.found, known.digest, known.mtime_ns, settled))
-        if len(self._refreshed) >= INDEX_BATCH:
-            self._flush()
+        self._refresh(known_from(measured.found, known.digest, known.mtime_ns, settled))
         return True
 
     def _has_content(self, found: Found, entry: FileEntry) -> bool:
@@ -298,7 +309,7 @@ class _Pull:
     def _missing_size(self) -> int:
         parts = self._folder.parts
         there = sum(part.stat().st_size for part in parts.iterdir()) if parts.is_dir() else 0
-        return max(0, self._incoming.totals().size - self._incoming.replaced_size() - there)
+        return max(0, self._incoming.totals().size - self._incoming.replaced_size() - self._growth - there)
 
     # doing it
 
@@ -313,17 +324,16 @@ class _Pull:
         self._observer.expect(*self._incoming.totals())
         parts = self._folder.parts
         parts.mkdir(exist_ok=True)
-        files = ((arriving.entry, Path(self._root, arriving.disk)) for arriving in self._incoming.arriving())
         try:
             fetched = fetch(
                 lake,
                 self._folder.reference,
                 version,
-                files,
+                ((arriving.entry, arriving) for arriving in self._incoming.arriving()),
                 parts=parts,
                 jobs=jobs,
                 progress=self._observer,
-                place=self._place,
+                destination=self,
             )
         except DiskFullError as error:
             raise DiskFullError(
@@ -361,25 +371,35 @@ class _Pull:
             self._note(self._tree.stamp(found, entry.mode, entry.mtime_ns), entry)
         self._flush()
 
-    def _place(self, entry: FileEntry, part: Path, target: Path) -> None:
-        """Called from any thread with a file that is complete and verified."""
-        arriving = self._incoming.find(entry.path)
-        found = self._tree.place(part, entry, arriving.disk, arriving.replaces)
-        self._incoming.forget([entry.path])
-        with self._placing:
-            self._note(found, entry)
+    def place(self, entry: FileEntry, where: Arriving, part: Path) -> None:
+        """Take a large file that is complete and verified; from any thread."""
+        self._take_in(where, self._tree.place(part, entry, where.disk, where.replaces))
+
+    def write(self, entry: FileEntry, where: Arriving, content: bytes) -> None:
+        """Take a small file that is complete and verified; from one thread at a time."""
+        self._take_in(where, self._tree.write(content, self._small_part, entry, where.disk, where.replaces))
+
+    def _take_in(self, arrived: Arriving, found: Found) -> None:
+        with self._noting:
+            self._growth += found.size - (arrived.replaces.size if arrived.replaces else 0)
+            self._note(found, arrived.entry)
 
     def _note(self, found: Found, entry: FileEntry, gone: str | None = None) -> None:
-        settled = is_settled(found, found.ctime_ns)  # just written: its ctime is the clock
-        self._refreshed.append(known_from(found, to_raw(entry.digest), entry.mtime_ns, settled))
         if gone is not None:
             self._gone.append(gone)
-        if len(self._refreshed) >= INDEX_BATCH:
+        settled = is_settled(found, found.ctime_ns)  # just written: its ctime is the clock
+        self._refresh(known_from(found, to_raw(entry.digest), entry.mtime_ns, settled))
+
+    def _refresh(self, known: Known) -> None:
+        self._refreshed.append(known)
+        self._refreshed_size += known.size
+        if len(self._refreshed) >= INDEX_BATCH or self._refreshed_size >= INDEX_BATCH_SIZE:
             self._flush()
 
     def _flush(self) -> None:
         self._index.update(self._refreshed, self._gone)
         self._refreshed.clear()
+        self._refreshed_size = 0
         self._gone.clear()
 
 
