@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import zope.event
+from zope.component.hooks import getSite
+from zope.publisher.interfaces import IEndRequestEvent
 
 NAMES = [
     "REQUEST",
@@ -170,3 +173,20 @@ def test_origin_of_the_virtual_host_is_our_own(server):
     path = f"http://{server.host}:{server.port}/VirtualHostBase/https/lake.example.org:443/erp5/VirtualHostRoot/api/v1"
     headers = {"Origin": "https://lake.example.org"}
     assert server.request("PUT", f"{path}/data-sets/brain", headers=headers).status == 201
+
+
+@pytest.mark.parametrize(("reference", "status"), [("brain", 201), ("%2F", 404)])
+def test_site_is_left_before_its_connection_is_closed(server, reference, status):
+    """Whatever the answer: the end of a request is told of when the site can't be loaded any more."""
+    sites = []
+
+    def hear(event: object) -> None:
+        if IEndRequestEvent.providedBy(event):
+            sites.append(getSite())
+
+    zope.event.subscribers.insert(0, hear)  # before those that are found by asking the site
+    try:
+        assert server.request("PUT", f"/data-sets/{reference}").status == status
+    finally:
+        zope.event.subscribers.remove(hear)
+    assert sites == [None]

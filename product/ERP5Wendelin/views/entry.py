@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 from zExceptions import NotFound
+from zope.component.hooks import clearSite
 from zope.interface import alsoProvides
 from ZPublisher.utils import basic_auth_decode
 
@@ -55,6 +56,15 @@ def claim(event: Any) -> None:
     environ.pop("HTTP_SOAPACTION", None)
     request.cookies.clear()
     request.delay_retry = lambda: time.sleep(random.uniform(0, pause_before(request.retry_count)))  # noqa: S311
+
+
+def leave(event: Any) -> None:
+    """Subscriber of IPubSuccess and IPubFailure: leave the site while its connection to the database is open.
+
+    The publisher closes the connection first and then tells of the request's end, to whom the site knows: a site that
+    had been taken out of the cache meanwhile can't be loaded any more, and the answer would be 500.
+    """
+    clearSite()
 
 
 def pause_before(retry_count: int) -> float:
