@@ -200,17 +200,36 @@ def test_a_client_that_stops_reading_is_dropped_and_gives_its_thread_back() -> N
             assert ended.wait(TIMEOUT)
 
 
-def test_a_failing_application_is_500_without_a_traceback() -> None:
+def test_a_failing_application_is_500_without_a_traceback_and_one_line_in_the_access_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         raise RuntimeError("a secret")
 
-    with serving(application) as server:
+    with caplog.at_level("INFO"), serving(application) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
-        connection.request("GET", "/")
+        connection.request("GET", "/x")
         response = connection.getresponse()
         assert response.status == 500
         assert b"secret" not in response.read()
         connection.close()
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "wendelin.access")
+    assert '"GET /x HTTP/1.1" 500 ' in line
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "Exception while serving /x"
+    ]
+
+
+def test_a_request_that_makes_no_sense_has_a_line_in_the_access_log(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level("INFO"),
+        serving(lambda environ, start_response: []) as server,
+        socket.create_connection(("127.0.0.1", server.effective_port), timeout=TIMEOUT) as client,
+    ):
+        client.sendall(b"\x16\x03\x01 what\r\n\r\n")
+        assert client.makefile("rb").readline() == b"HTTP/1.0 400 Bad Request\r\n"
+    assert '"- - HTTP/1.0" 400 ' in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 RUN = """

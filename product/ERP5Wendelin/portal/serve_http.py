@@ -28,6 +28,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import InternalServerError
 
 from Products.ERP5Wendelin.portal.instance import THREADS
 from Products.ERP5Wendelin.portal.request_body import Parser
@@ -57,6 +58,8 @@ SETTINGS: dict[str, Any] = {
     "log_socket_errors": False,
 }
 
+FAILED = "500 Internal Server Error"
+
 access_logger = logging.getLogger("wendelin.access")
 
 
@@ -77,6 +80,10 @@ class LoggedTask(WSGITask):
     def service(self) -> None:
         try:
             super().service()
+        except Exception:
+            if not self.wrote_header:
+                self.status = FAILED
+            raise
         finally:
             log_access(self, self.get_environment().get("REMOTE_USER", "-"))
 
@@ -98,13 +105,14 @@ class LoggedTask(WSGITask):
 
 
 class LoggedErrorTask(ErrorTask):
-    """A request that is not fit for the application, such as one with malformed headers."""
+    """A request that is not fit for the application, such as one with malformed headers, or the 500 of one that was."""
 
     def service(self) -> None:
         try:
             super().service()
         finally:
-            log_access(self, "-")
+            if not isinstance(self.request.error, InternalServerError):  # which was logged as what was asked
+                log_access(self, "-")
 
 
 class Channel(HTTPChannel):
@@ -133,7 +141,7 @@ def log_access(task: Task, user: str) -> None:
         task.channel.addr[0],
         quote(user),
         time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(task.start_time)),
-        quote(request.command or "-"),
+        quote(getattr(request, "command", "") or "-"),
         path,
         task.version,
         task.status.partition(" ")[0],
@@ -144,7 +152,7 @@ def log_access(task: Task, user: str) -> None:
 
 def answer_size(task: Task) -> int:
     """Bytes of the answer's body, which may not be sent yet, or never if the client goes away."""
-    if task.request.command == "HEAD" or task.content_length is None:
+    if getattr(task.request, "command", "") == "HEAD" or task.content_length is None:
         return task.content_bytes_written
     return task.content_length
 
