@@ -126,18 +126,14 @@ def test_downloader_may_not_change_anything(server, method, path, body):
     in_state(server, "brain", "publish")
     answer = server.request(method, path, body, user="dan")
     assert answer.status == 403
-    assert answer.data["detail"] == (
-        "You may not do this: it takes the right 'Modify portal content'. A manager of this site can give it to you."
-    )
+    assert answer.data["detail"] == "You may not do this: it takes the role of contributor or manager."
     assert server.request(method, path, body, user=None).status == 401
 
 
 def test_downloader_may_not_make_a_data_set(server):
     answer = server.request("PUT", "/data-sets/brain", user="dan")
     assert answer.status == 403
-    assert answer.data["detail"] == (
-        "You may not do this: it takes the right 'Wendelin: Add Data Set'. A manager of this site can give it to you."
-    )
+    assert answer.data["detail"] == "You may not do this: it takes the role of contributor or manager."
 
 
 def test_transition_that_there_is_not_from_here_is_409(server):

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from AccessControl.PermissionRole import rolesForPermissionOn
 from AccessControl.SecurityManagement import getSecurityManager
 
 from Products.ERP5Wendelin.permissions import View
+
+NAMED_ROLES = ("Contributor", "Downloader", "Manager")
+"""Roles that a user is given."""
 
 PUBLIC = "zope.Public"
 """In place of a permission: everybody may."""
@@ -31,6 +35,11 @@ def user_id() -> str | None:
 def may(permission: str, context: Any) -> bool:
     """Whether who asks has a permission on an object."""
     return permission == PUBLIC or bool(getSecurityManager().checkPermission(permission, context))
+
+
+def roles_with(permission: str, context: Any) -> list[str]:
+    """The roles that have a permission on an object, as the command line calls them."""
+    return sorted(role.lower() for role in rolesForPermissionOn(permission, context) if role in NAMED_ROLES)
 
 
 def may_view(context: Any) -> bool:

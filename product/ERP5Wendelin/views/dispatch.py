@@ -12,7 +12,7 @@ from transaction.interfaces import TransientError
 from Products.ERP5Wendelin.errors import NotAuthorised
 from Products.ERP5Wendelin.protocol import TUS_VERSION
 from Products.ERP5Wendelin.views import locate
-from Products.ERP5Wendelin.views.access import is_known, may
+from Products.ERP5Wendelin.views.access import is_known, may, roles_with
 from Products.ERP5Wendelin.views.answer import Answer, no_content, to_answer
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.problem import WrongCredentials, problem_of
@@ -76,5 +76,5 @@ def check_permission(call: Call, route: Route) -> None:
     if not is_known():
         raise NotAuthorised("Log in first: this takes a right that you do not have without an account.")
     raise NotAuthorised(
-        f"You may not do this: it takes the right {route.permission!r}. A manager of this site can give it to you."
+        f"You may not do this: it takes the role of {' or '.join(roles_with(route.permission, context))}."
     )
