@@ -80,8 +80,8 @@ def test_init_names_the_directory_that_is_missing(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("line\nend", "can't stand in a configuration file: name another."),
-        ("end ", "can't stand in a configuration file: name another."),
+        ("line\nend", "cannot stand in a configuration file: name another."),
+        ("end ", "cannot stand in a configuration file: name another."),
         ("what?", "has a question mark, which would begin the options of the storage: name another."),
     ],
 )

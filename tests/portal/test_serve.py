@@ -119,7 +119,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(lake: ServedLake) -> None:
 def test_a_port_in_use_is_named_with_what_to_do(lake: ServedLake, tmp_path: Path) -> None:
     done = wendelin("serve", lake.directory, "--listen", lake.address, code=1)
     assert done.stderr == (
-        f"wendelin: Can't listen on {lake.address}: Address already in use."
+        f"wendelin: Cannot listen on {lake.address}: Address already in use."
         " Stop what uses it, or choose another with --listen.\n"
     )
 
@@ -203,7 +203,7 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(Conflict, match=r"^Can't listen on 192\.0\.2\.1:0: Cannot assign requested address\."):
+    with pytest.raises(Conflict, match=r"^Cannot listen on 192\.0\.2\.1:0: Cannot assign requested address\."):
         listen(("192.0.2.1", 0))
 
 

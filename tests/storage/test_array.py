@@ -147,7 +147,7 @@ def test_objects_are_bad_input(dtype: Any) -> None:
     with pytest.raises(errors.BadInput) as caught:
         Array((1,), dtype)
     assert str(caught.value) == (
-        f"An array of {numpy.dtype(dtype)} can't be stored: its elements are references to objects, not values. "
+        f"An array of {numpy.dtype(dtype)} cannot be stored: its elements are references to objects, not values. "
         "Choose a dtype of fixed size, such as float64 or S20."
     )
 
@@ -155,7 +155,7 @@ def test_objects_are_bad_input(dtype: Any) -> None:
 def test_elements_without_a_size_are_bad_input() -> None:
     with pytest.raises(errors.BadInput) as caught:
         Array((1,), "S")
-    assert str(caught.value) == "An array of |S0 can't be stored: its elements have no size. Choose one such as S20."
+    assert str(caught.value) == "An array of |S0 cannot be stored: its elements have no size. Choose one such as S20."
 
 
 @pytest.mark.parametrize("shape", [(), (2, -1)])
@@ -173,7 +173,7 @@ def test_appending_another_shape_is_bad_input_and_changes_nothing(connection: Co
     with pytest.raises(errors.BadInput) as caught:
         array.append(more)
     assert str(caught.value) == (
-        f"Values of shape {numpy.shape(more)} can't be appended to an array of shape (1, 2): "
+        f"Values of shape {numpy.shape(more)} cannot be appended to an array of shape (1, 2): "
         "only the first axis may differ."
     )
     assert array.shape == (1, 2)
@@ -182,14 +182,14 @@ def test_appending_another_shape_is_bad_input_and_changes_nothing(connection: Co
 def test_resizing_another_axis_is_bad_input() -> None:
     with pytest.raises(errors.BadInput) as caught:
         Array((1, 2), "i4").resize((1, 3))
-    assert str(caught.value) == "An array of shape (1, 2) can't become (1, 3): only the first axis may change."
+    assert str(caught.value) == "An array of shape (1, 2) cannot become (1, 3): only the first axis may change."
 
 
 def test_writing_another_shape_is_bad_input(connection: Connection) -> None:
     array = stored(connection, Array((4, 4), "i4"))
     with pytest.raises(errors.BadInput) as caught:
         array[:2, 0] = [1, 2, 3]
-    assert str(caught.value) == "Values of shape (3,) can't be written to a slice of shape (2,)."
+    assert str(caught.value) == "Values of shape (3,) cannot be written to a slice of shape (2,)."
 
 
 @pytest.mark.parametrize(

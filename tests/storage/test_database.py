@@ -115,7 +115,7 @@ class TestResolve:
             (
                 "neo",
                 "neo://lake@localhost:1",
-                "NEO can't be loaded here: No module named 'neo.client'; 'neo' is not a package. The release of "
+                "NEO cannot be loaded here: No module named 'neo.client'; 'neo' is not a package. The release of "
                 "neoppod on PyPI is for Python 2: install upstream's development branch, "
                 "https://lab.nexedi.com/nexedi/neoppod, and erp5-wendelin[neo].",
             ),

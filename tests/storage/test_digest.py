@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
-from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests, digest_of
+from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.pattern import pattern
 
@@ -55,11 +55,6 @@ def test_without_a_limit_it_catches_up_at_once(stream: ByteStream) -> None:
     running = RunningDigest()
     assert running.catch_up(stream, SIZE, limit=None)
     assert running.offset == SIZE
-
-
-@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (5, B + 5), (B, SIZE)])
-def test_the_digest_of_a_stored_range_is_that_of_its_bytes(stream: ByteStream, start: int, stop: int | None) -> None:
-    assert digest_of(stream, start, stop) == hashlib.sha256(pattern(0, SIZE)[start:stop]).digest()
 
 
 def test_a_state_is_handed_out_once() -> None:

@@ -58,7 +58,7 @@ def test_json_above_the_limit_is_413(monkeypatch, length):
     ("data", "message"),
     [
         (b'{"a": 1,\n "b" 2}', r"^The body is not JSON: Expecting ':' delimiter at line 2, column 6.$"),
-        (b"\xff", r"^The body is not UTF-8: byte 0 can't be decoded.$"),
+        (b"\xff", r"^The body is not UTF-8: byte 0 cannot be decoded.$"),
         (b"[NaN]", r"^The body is not JSON: NaN is not a number there.$"),
         (b"[" * 100_000, r"^The body is nested too deeply.$"),
         (b"1" * 5000, "^The body has a number with thousands of digits.$"),
@@ -76,6 +76,10 @@ def test_members_of_other_names_are_ignored_and_null_counts_as_absent():
     assert "message" not in members
 
 
+def test_lines_and_tabulators_of_a_text_are_kept():
+    assert Members({"title": "a\tb\r\nc 👩\u200d🔬"}).text("title") == "a\tb\r\nc 👩\u200d🔬"
+
+
 @pytest.mark.parametrize(
     ("data", "read", "message"),
     [
@@ -83,6 +87,9 @@ def test_members_of_other_names_are_ignored_and_null_counts_as_absent():
         ({}, lambda m: m.text("title"), "^title is missing; it must be text.$"),
         ({"title": 1}, lambda m: m.text("title"), "^title must be text.$"),
         ({"title": "\ud800"}, lambda m: m.text("title"), "^title is not valid Unicode.$"),
+        ({"title": "a\x1b[2Jb"}, lambda m: m.text("title"), "^title has a control character.$"),
+        ({"title": "a\x00"}, lambda m: m.text("title"), "^title has a control character.$"),
+        ({"title": "\x9b2J"}, lambda m: m.text("title"), "^title has a control character.$"),
         ({"size": "1"}, lambda m: m.size("size"), "^size must be a whole number.$"),
         ({"size": True}, lambda m: m.size("size"), "^size must be a whole number.$"),
         ({"size": -1}, lambda m: m.size("size"), "^size must be a whole number from 0.$"),

@@ -34,6 +34,6 @@ def test_parameter_given_twice_is_refused():
 @pytest.mark.parametrize("query_string", ["prefix=%ff", "prefix=\xff", "&".join(f"p{i}=" for i in range(101))])
 def test_query_that_is_not_utf_8_or_endless_is_refused(query_string):
     with pytest.raises(
-        BadInput, match=r"^The query of the URL can't be read: it must be UTF-8, percent-encoded, at most 100"
+        BadInput, match=r"^The query of the URL cannot be read: it must be UTF-8, percent-encoded, at most 100"
     ):
         Query(query_string)

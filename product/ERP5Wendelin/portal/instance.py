@@ -186,7 +186,7 @@ def zope_conf(instance: Instance, uri: str | None) -> str:
     directory = str(instance.directory)
     for value in (directory, uri or ""):
         if not value.isprintable() or value != value.strip():
-            raise BadInput(f"{value!r} can't stand in a configuration file: name another.")
+            raise BadInput(f"{value!r} cannot stand in a configuration file: name another.")
     if uri is None and "?" in directory:
         raise BadInput(f"{directory} has a question mark, which would begin the options of the storage: name another.")
     return ZOPE_CONF.format(

@@ -81,7 +81,7 @@ def listen(address: tuple[str, int]) -> socket.socket:
     except OSError as error:
         listening.close()
         raise Conflict(
-            f"Can't listen on {host}:{port}: {error.strerror}. Stop what uses it, or choose another with --listen."
+            f"Cannot listen on {host}:{port}: {error.strerror}. Stop what uses it, or choose another with --listen."
         ) from error
     return listening
 

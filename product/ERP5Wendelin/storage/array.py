@@ -32,12 +32,12 @@ class Array(Persistent):
         dtype = numpy.dtype(dtype)
         if dtype.hasobject:
             raise errors.BadInput(
-                f"An array of {dtype} can't be stored: its elements are references to objects, not values. "
+                f"An array of {dtype} cannot be stored: its elements are references to objects, not values. "
                 "Choose a dtype of fixed size, such as float64 or S20."
             )
         if dtype.itemsize == 0:
             raise errors.BadInput(
-                f"An array of {dtype} can't be stored: its elements have no size. Choose one such as S20."
+                f"An array of {dtype} cannot be stored: its elements have no size. Choose one such as S20."
             )
         self.zarray = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
 
@@ -75,7 +75,7 @@ class Array(Persistent):
         values = numpy.asarray(values)
         if values.ndim != self.ndim or values.shape[1:] != self.shape[1:]:
             raise errors.BadInput(
-                f"Values of shape {values.shape} can't be appended to an array of shape {self.shape}: "
+                f"Values of shape {values.shape} cannot be appended to an array of shape {self.shape}: "
                 "only the first axis may differ."
             )
         data = numpy.ascontiguousarray(values, self.dtype)
@@ -92,7 +92,7 @@ class Array(Persistent):
         shape = _checked(shape)
         if shape[1:] != self.shape[1:]:
             raise errors.BadInput(
-                f"An array of shape {self.shape} can't become {shape}: only the first axis may change."
+                f"An array of shape {self.shape} cannot become {shape}: only the first axis may change."
             )
         shorter = shape[0] < self.shape[0]
         self.zarray.resize(shape)
@@ -116,7 +116,7 @@ class Array(Persistent):
             data = numpy.broadcast_to(numpy.asarray(values, self.dtype), target).reshape(lengths)
         except ValueError:
             raise errors.BadInput(
-                f"Values of shape {numpy.shape(values)} can't be written to a slice of shape {target}."
+                f"Values of shape {numpy.shape(values)} cannot be written to a slice of shape {target}."
             ) from None
         if data.size:
             _Transfer(self, write=True).move(data, 0, 0, ranges)

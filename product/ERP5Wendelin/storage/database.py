@@ -135,7 +135,7 @@ def _neo_resolver() -> Callable[[str], Resolved]:
         return import_module("neo.client.zodburi").resolve_uri
     except (ImportError, SyntaxError) as error:
         raise errors.BadInput(
-            f"NEO can't be loaded here: {error}. The release of neoppod on PyPI is for Python 2: install upstream's "
+            f"NEO cannot be loaded here: {error}. The release of neoppod on PyPI is for Python 2: install upstream's "
             "development branch, https://lab.nexedi.com/nexedi/neoppod, and erp5-wendelin[neo]."
         ) from error
 

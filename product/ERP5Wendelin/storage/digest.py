@@ -99,11 +99,3 @@ class RunningDigests:
     def __len__(self) -> int:
         """How many states it keeps."""
         return len(self._running)
-
-
-def digest_of(stream: Stored, start: int = 0, stop: int | None = None) -> bytes:
-    """The sha-256, 32 bytes, of the stored bytes from `start` up to `stop`."""
-    running = hashlib.sha256()
-    for chunk in stream.chunks(start, stop):
-        running.update(chunk)
-    return running.digest()

@@ -82,7 +82,7 @@ def parse_json(data: bytes) -> Any:
     try:
         return json.loads(data.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        raise BadInput(f"The body is not UTF-8: byte {error.start} can't be decoded.") from error
+        raise BadInput(f"The body is not UTF-8: byte {error.start} cannot be decoded.") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BadInput(f"The body is not JSON: {error.msg} at {place}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
@@ -11,6 +12,9 @@ REQUIRED: Final = object()
 
 TEXT_LENGTH = 10_000
 """The most characters of a title, description or message."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""Control characters (Unicode's category Cc), but for tabulators and line ends."""
 
 TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
@@ -43,7 +47,10 @@ class Members:
         return value
 
     def text(self, name: str, default: Any = REQUIRED) -> Any:
-        """Text that can be stored and shown: valid Unicode of bounded length."""
+        """Text that can be stored and shown: valid Unicode of bounded length, with no control characters but white space.
+
+        Others could write over what a terminal shows, in a list of versions for example.
+        """
         value = self.get(name, str, default)
         if value is default:
             return value
@@ -54,6 +61,8 @@ class Members:
                 value.encode()
             except UnicodeEncodeError as error:  # a lone surrogate, such as "\ud800"
                 raise BadInput(f"{self.name_of(name)} is not valid Unicode.") from error
+        if not value.isprintable() and CONTROL.search(value):
+            raise BadInput(f"{self.name_of(name)} has a control character.")
         return value
 
     def size(self, name: str, default: Any = REQUIRED) -> Any:

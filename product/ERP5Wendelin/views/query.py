@@ -22,7 +22,7 @@ class Query:
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
         except ValueError as error:
             limits = f"it must be UTF-8, percent-encoded, at most {FIELDS_MAX} parameters"
-            raise BadInput(f"The query of the URL can't be read: {limits}.") from error
+            raise BadInput(f"The query of the URL cannot be read: {limits}.") from error
         self._values: dict[str, str] = {}
         for name, value in pairs:
             if name in self._values:
