@@ -189,7 +189,7 @@ class IDataIngestion(Interface):
 #   session.start(data_set, author, message="", base_version=None) -> ingestion
 #   session.plan(ingestion, files, removed, renamed, may_view) -> list of missing paths
 #       files: iterable of ingestion.session.PlannedFile(path, size, digest, mtime_ns, mode)
-#   session.stop(ingestion, author) -> {"version", "added", "modified", "removed"}
+#   session.stop(ingestion, author, base_version=None) -> {"version", "added", "modified", "removed"}
 #   session.cancel(ingestion)
 #   bundle.receive(ingestion, source) -> list of (path, size, digest)       source: file-like tar
 #   locks.serialised(key): a transaction, one at a time of those with the same key; commits at its end

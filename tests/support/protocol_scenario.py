@@ -156,6 +156,7 @@ STEPS = (
     Step("second-stop", "POST", "{second}/stop"),
     Step("third-plan", "POST", "{third}/plan", {"files": [planned("notes.txt", SCAN)]}),
     Step("stop-conflict", "POST", "{third}/stop"),
+    Step("stop-base", "POST", "{third}/stop", {"base_version": 9}),
     Step("ingestion-cancel", "DELETE", "{third}"),
     Step("ingestion-cancel-stopped", "DELETE", "{push}"),
     Step("versions", "GET", f"{BRAIN}/versions"),

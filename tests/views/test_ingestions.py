@@ -156,6 +156,31 @@ def test_stop_over_what_another_push_changed_is_409_with_paths_and_version(serve
     assert server.request("GET", "/data-sets/brain").data["version"] == 1
 
 
+def test_stop_on_top_of_a_newer_version_commits_what_was_in_conflict(server, ingestions):
+    pushes = [server.request("POST", ingestions).headers["Location"] for _ in range(2)]
+    for push, mode in zip(pushes, ["100644", "100755"], strict=True):
+        server.request("POST", f"{push}/plan", {"files": [file(size=0, digest=EMPTY, mode=mode)]})
+    server.request("POST", f"{pushes[0]}/stop")
+    assert server.request("POST", f"{pushes[1]}/stop", {"base_version": 0}).status == 409
+    answer = server.request("POST", f"{pushes[1]}/stop", {"base_version": 1})
+    assert (answer.status, answer.data) == (200, {"version": 2, "added": 0, "modified": 1, "removed": 0})
+    assert server.request("GET", pushes[1]).data["base_version"] == 1
+    assert server.request("POST", f"{pushes[1]}/stop", {"base_version": 0}).data == answer.data
+
+
+@pytest.mark.parametrize(
+    ("base_version", "status", "detail"),
+    [
+        (7, 404, "There is no version 7; the newest is 0."),
+        (-1, 400, "base_version must be a whole number from 0."),
+    ],
+)
+def test_stop_on_top_of_a_version_that_there_is_not_is_refused(server, push, base_version, status, detail):
+    answer = server.request("POST", f"{push}/stop", {"base_version": base_version})
+    assert (answer.status, answer.data["detail"]) == (status, detail)
+    assert server.request("GET", push).data["state"] == "started"
+
+
 def test_cancelled_push_leaves_nothing(server, push):
     assert server.request("DELETE", push).status == 204
     assert server.request("DELETE", push).status == 204

@@ -61,8 +61,8 @@ def start(data_set: Any, author: str, message: str = "", base_version: int | Non
     if not isinstance(message, str) or len(message) > MESSAGE_LENGTH:
         raise BadInput(f"message must be text of at most {MESSAGE_LENGTH} characters.")
     manifest = data_set.manifest
-    if base_version:
-        manifest.get_version(base_version)
+    if base_version is not None:
+        _check_version(data_set, base_version)
     cancel_expired(data_set.getReference())
     return getUtility(ISiteRoot).data_ingestion_module.newContent(
         data_set=data_set.getReference(),
@@ -70,6 +70,12 @@ def start(data_set: Any, author: str, message: str = "", base_version: int | Non
         message=message,
         author=author,
     )
+
+
+def _check_version(data_set: Any, number: int) -> None:
+    """NotFound unless there is this version, or it is 0, which there is before the first."""
+    if number:
+        data_set.manifest.get_version(number)
 
 
 def check_started(ingestion: Any) -> None:
@@ -177,9 +183,10 @@ def _places(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView)
         yield getUtility(ISiteRoot).data_set_module.findContent(file.digest, may_view)
 
 
-def stop(ingestion: Any, author: str) -> dict[str, int]:
+def stop(ingestion: Any, author: str, base_version: int | None = None) -> dict[str, int]:
     """Commit a push to its data set: {"version", "added", "modified", "removed"}. Repeated, it gives the same answer.
 
+    `base_version` replaces the push's own, for who has pulled meanwhile; NotFound when there is no such version.
     Incomplete, with `missing`, when planned content has not arrived. PushConflict, with `paths` and `version`, when
     another push changed the same paths since the base version to something else, or a path would be file and folder at
     once.
@@ -189,6 +196,9 @@ def stop(ingestion: Any, author: str) -> dict[str, int]:
     check_started(ingestion)
     _refuse_incomplete(ingestion)
     data_set = data_set_of(ingestion)
+    if base_version is not None:
+        _check_version(data_set, base_version)
+        ingestion.base_version = base_version
     _refuse_conflicts(ingestion, data_set.manifest)
     made = data_set.commit(ingestion.staged, ingestion.removed, author, ingestion.message, now())
     result = {"version": data_set.manifest.version, "added": 0, "modified": 0, "removed": 0}

@@ -240,7 +240,9 @@ def test_pushes_of_the_same_file_conflict_and_the_pull_resolves(lake, make_folde
     pull(mine, lake)
     assert read_files(mine.root)["a"] == "yours"
     (mine.root / "a.mine").rename(mine.root / "a")
-    assert push(mine, lake).version == 3
+    report = push(mine, lake)
+    assert (report.version, report.modified, report.new, report.resumed) == (3, 1, 1, True)
+    assert report.sent == Totals(0, 0)  # what the push in conflict brought is not sent again
     assert manifest(lake, mine)["a"].size == 4
 
 

@@ -131,13 +131,7 @@ class _Push:
         try:
             result = self._lake.stop(ingestion)
         except ConflictError as conflict:
-            base = self._base_beyond(conflict, ingestion)
-            self._lake.cancel(ingestion)
-            self._journal.clear()
-            sent, ingestion = self._transfer(None, message, base)
-            if ingestion is None:
-                raise
-            result = self._lake.stop(ingestion)
+            result = self._lake.stop(ingestion, self._base_beyond(conflict, ingestion))
         report = self._report(result, sent, resumed=under_way is not None)
         self._finish(result)
         return replace(report, total=self._index.totals(), others=self._index.base_version() < result.version)

@@ -10,5 +10,6 @@ from Products.ERP5Wendelin.views.call import Call
 
 def create(call: Call) -> dict[str, Any]:
     """POST: repeated, it gives the same answer."""
+    base_version = call.members().size("base_version", None)
     with locks.serialised(locks.CATALOGUE):
-        return session.stop(call.ingestion, call.user_id)
+        return session.stop(call.ingestion, call.user_id, base_version)
