@@ -71,6 +71,13 @@ def found_from(path: str, disk: str, status: os.stat_result) -> Found:
     return Found(path, disk, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & INODE_MASK, mode)
 
 
+def unreadable(root: str, found: Found) -> Problem | None:
+    """What is wrong with a file that may not be read; None if it may."""
+    if found.mode == SYMLINK or os.access(f"{root}/{found.disk}", os.R_OK, effective_ids=True):
+        return None
+    return Problem(found.path, "cannot be read: permission denied")
+
+
 class Scan:
     """Iterates over the files below `root/directory` once; afterwards `problems` and `disk_names` are complete."""
 

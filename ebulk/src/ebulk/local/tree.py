@@ -194,7 +194,8 @@ class Tree:
                     f"There is no room for {shown(path)}.", "Make room, then run the same command again: it goes on."
                 ) from error
             raise EbulkError(
-                f"{shown(path)} can't be written: {error.strerror}.", "What was pulled so far is kept."
+                f"{shown(path)} cannot be written: {(error.strerror or str(error)).lower()}.",
+                "What was pulled so far is kept.",
             ) from error
 
 
@@ -255,5 +256,7 @@ def _open_folder(name: str, parent: int, create: bool) -> int:
 def _in_the_way(folder: str, disk: str, root: Path) -> ConflictError:
     kind = "a symbolic link" if (root / folder).is_symlink() else "a file"
     return ConflictError(
-        f"{shown(disk)} can't be written: {shown(folder)} is {kind} here.", "Move it away, then pull again.", (folder,)
+        f"{shown(disk)} cannot be written: {shown(folder)} is {kind} here.",
+        "Move it away, then pull again.",
+        (folder,),
     )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ebulk.errors import EbulkError
+from ebulk.errors import EbulkError, NotFoundError
 from ebulk.local.folder import Folder, create, is_data_set, load
 from ebulk.local.index import Index
 from ebulk.local.names import shown
 from ebulk.remote.lake import Lake
 
 
-def prepare_clone(lake: Lake, reference: str, path: Path) -> Folder:
+def prepare_clone(lake: Lake, reference: str, path: Path, version: int | None = None) -> Folder:
     """The folder to pull into: a new or empty one, or that of a clone of the same data set that was broken off.
 
-    NotFoundError, and no folder, when there is no such data set.
+    NotFoundError, and no folder, when there is no such data set, or it has no such version yet.
     """
     info = lake.data_set(reference)
+    if version is not None and version > info.version:
+        raise NotFoundError(
+            f"{shown(reference)} has no version {version}; the newest is {info.version}.",
+            "`ebulk log` shows the versions of a data set folder.",
+        )
     if is_data_set(path):
         return _broken_off(load(path), lake.url, reference)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

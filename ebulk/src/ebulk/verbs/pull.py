@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +147,7 @@ class _Pull:
         self._observer = observer
         self._tree = tree
         self._conflicts: list[str] = []
+        self._in_the_way: list[str] = []
         self._stamps: list[tuple[Found, FileEntry]] = []
         self._gone: list[str] = []
         self._empty_folders: list[str] = []
@@ -273,6 +274,12 @@ class _Pull:
                 self._check_free(arriving)
         if self._conflicts:
             paths = tuple(self._conflicts)
+            if self._discard:
+                raise ConflictError(
+                    f"Nothing was pulled: in the way, and not of this data set: {listed(self._in_the_way)}.",
+                    "Move that away, then pull again: only what came from the lake is discarded.",
+                    paths,
+                )
             raise ConflictError(
                 f"Nothing was pulled: the lake has other content than this folder for {listed(paths)}.",
                 "Move your files away to keep them, then pull again; or take the lake's by --discard-changes.",
@@ -291,6 +298,11 @@ class _Pull:
                 self._empty_folders.append(arriving.disk)
             elif not self._incoming.is_leaving(blocker):
                 self._conflicts.append(path)
+                self._in_the_way += [found.path for found in self._others(path)] if blocker == path else [blocker]
+
+    def _others(self, path: str) -> Iterator[Found]:
+        """The files of a folder that are not to be removed."""
+        return (found for found in Scan(self._root, path) if not self._incoming.is_leaving(found.path))
 
     def _is_emptied(self, path: str) -> bool:
         """Whether all files of a folder are to be removed."""

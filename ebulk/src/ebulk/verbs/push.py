@@ -14,7 +14,6 @@ received: the same command again goes on, and doesn't send twice what the lake h
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -28,9 +27,9 @@ from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
 from ebulk.local.lock import Lock
 from ebulk.local.names import shown
-from ebulk.local.scan import Found, Problem, Scan
+from ebulk.local.scan import Found, Scan, unreadable
 from ebulk.local.tree import Tree
-from ebulk.model import SYMLINK, FileEntry, Ingestion, LocalFile, StopResult
+from ebulk.model import FileEntry, Ingestion, LocalFile, StopResult
 from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
@@ -187,8 +186,8 @@ class _Push:
             elif found is None:
                 yield kind.value, Found(path, path, 0, 0, 0, 0, "")
             else:
-                if found.mode != SYMLINK and not os.access(f"{self._root}/{found.disk}", os.R_OK, effective_ids=True):
-                    problems.append(Problem(path, "cannot be read: permission denied"))
+                if problem := unreadable(self._root, found):
+                    problems.append(problem)
                 yield kind.value, found
         refuse(problems)
 

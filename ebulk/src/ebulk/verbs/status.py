@@ -13,7 +13,7 @@ from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known, Totals, is_settled, known_from
 from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
-from ebulk.local.scan import Found, Problem, Scan
+from ebulk.local.scan import Found, Problem, Scan, unreadable
 from ebulk.verbs.observer import SILENT, Observer
 
 
@@ -108,6 +108,8 @@ class _Status:
             kind = classify(found, known)
             if kind is Kind.UNCHANGED:
                 self.unchanged += 1
+            elif found is not None and (problem := unreadable(self._root, found)):
+                self.problems.append(problem)
             elif kind is Kind.NEW and found is not None:
                 self.new.append(found)
             elif known is not None and found is None:
@@ -116,7 +118,7 @@ class _Status:
                 self._look_into(found, known)
             else:
                 self.modified.append(path)
-        self.problems = scan.problems
+        self.problems = sorted(self.problems + scan.problems)
 
     def _look_into(self, found: Found, known: Known) -> None:
         measured = measure(self._root, found)

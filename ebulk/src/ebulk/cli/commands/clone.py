@@ -25,7 +25,7 @@ def clone_into(reference: str, path: Path, arguments: argparse.Namespace, contex
     """Pull a data set into the folder `path`, which is made."""
     check_reference(reference)
     url = context.url()
-    return pull_in(prepare_clone(context.lake(url), reference, path), arguments, context)
+    return pull_in(prepare_clone(context.lake(url), reference, path, arguments.number), arguments, context)
 
 
 def pull_in(folder: Folder, arguments: argparse.Namespace, context: Context) -> int:

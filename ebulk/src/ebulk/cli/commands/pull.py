@@ -18,6 +18,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if name is None or folders.is_data_set(Path(name)):
         return pull_in(context.folder(name), arguments, context)
     around = folders.find(context.working_folder)
+    if name in (".", "..") or "/" in name or (around is None and Path(name).exists()):
+        return pull_in(context.folder(name), arguments, context)  # or why not: no data set has this name
     if around is None:
         return clone_into(name, Path(name), arguments, context)
     if around.reference == name:
