@@ -93,7 +93,7 @@ def test_the_folder_kept_open_is_left_when_another_takes_its_place(root, part, t
         assert read_files(root) == {"moved/1": "1", "moved/2": "2", "a/b/4": "4"}
         (root / "a").rename(tmp_path / "outside")
         (root / "a").symlink_to(tmp_path / "outside")
-        with pytest.raises(ConflictError, match="'a/b/5' can't be written: 'a' is a symbolic link here"):
+        with pytest.raises(ConflictError, match="'a/b/5' cannot be written: 'a' is a symbolic link here"):
             tree.write(b"5", part, entry("a/b/5"), "a/b/5", None)
     assert read_files(tmp_path / "outside") == {"b/4": "4"}
 
@@ -148,14 +148,14 @@ def test_nothing_is_written_through_a_link(root, part, tmp_path, path):
     (root / "link").symlink_to("../outside")
     with pytest.raises(ConflictError) as caught:
         Tree(root).place(part, entry(path), path, None)
-    assert str(caught.value) == f"'{path}' can't be written: 'link' is a symbolic link here."
+    assert str(caught.value) == f"'{path}' cannot be written: 'link' is a symbolic link here."
     assert caught.value.paths == ("link",)
     assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_a_file_where_a_folder_should_be_is_named(root, part):
     write_files(root, {"a": "mine"})
-    with pytest.raises(ConflictError, match="'a/b' can't be written: 'a' is a file here"):
+    with pytest.raises(ConflictError, match="'a/b' cannot be written: 'a' is a file here"):
         Tree(root).place(part, entry("a/b"), "a/b", None)
 
 
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_written_is_reported(root, part):
     root.chmod(0o555)
     with as_ordinary_user(root, part), pytest.raises(EbulkError) as caught:
         Tree(root).place(part, entry("a"), "a", None)
-    assert str(caught.value) == "'a' can't be written: Permission denied."
+    assert str(caught.value) == "'a' cannot be written: permission denied."
     assert caught.value.hint == "What was pulled so far is kept."
 
 
