@@ -175,13 +175,18 @@ def test_what_is_no_instance_is_named_and_how_to_make_one(
     )
 
 
-def test_a_password_file_that_is_missing_is_named(
-    instance: ServedLake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "no such file or directory"), (b"\xff\xfe", "it is not text in UTF-8")]
+)
+def test_a_password_file_that_cannot_be_read_is_named(
+    content: bytes | None, reason: str, instance: ServedLake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    missing = str(tmp_path / "password")
-    add = ["user", "add", str(instance.directory), "ada", "--role", "manager", "--password-file", missing]
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    add = ["user", "add", str(instance.directory), "ada", "--role", "manager", "--password-file", str(file)]
     assert main(add) == 1
-    assert capsys.readouterr().err == f"wendelin: {missing}: No such file or directory\n"
+    assert capsys.readouterr().err == f"wendelin: The password file {file} cannot be read: {reason}.\n"
 
 
 def test_an_empty_password_file_is_an_error(

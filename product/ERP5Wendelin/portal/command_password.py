@@ -11,7 +11,12 @@ from Products.ERP5Wendelin.errors import BadInput
 
 def read_password_file(name: str) -> str:
     """The first line of a file, `-` being standard input."""
-    text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"The password file {name} cannot be read: it is not text in UTF-8.") from error
+    except OSError as error:
+        raise BadInput(f"The password file {name} cannot be read: {(error.strerror or str(error)).lower()}.") from error
     password = text.partition("\n")[0].rstrip("\r")
     if not password:
         raise BadInput(f"{name} holds no password: its first line is empty.")

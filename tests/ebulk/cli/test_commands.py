@@ -112,6 +112,16 @@ def test_a_session(ada, served):
     ]
 
 
+def test_a_data_set_without_a_version_is_told_as_that(ada):
+    (ada.home / "empty").mkdir()
+    name = f"{ada.reference} empty"
+    ada.run("init", "empty", "--reference", name)
+    assert ada.run("push", "empty")[0] == (
+        f"Nothing to push: '{name}' has no version yet, and there are no files here.\n"
+    )
+    assert ada.run("clone", name, "copy")[0] == f"Nothing to pull: nothing was pushed to '{name}' yet.\n"
+
+
 def test_programs_read_json(ada):
     pushed = json.loads(ada.run("push", "set", "--json", "-m", "m")[0])
     assert (pushed["version"], pushed["new"], pushed["sent"]) == (1, 2, {"files": 2, "size": 1_000_005})

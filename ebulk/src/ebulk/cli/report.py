@@ -17,6 +17,9 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
     """What a push did."""
     output.document(_document(report, seconds))
     name = shown(report.reference)
+    if not report.changed and not report.version:
+        output.line(f"Nothing to push: {name} has no version yet, and there are no files here.")
+        return
     if not report.changed:
         output.line(f"Nothing to push: {name} is as in version {report.version} ({_totals(report.total)}).")
         return
@@ -40,7 +43,9 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
     """What a pull did."""
     output.document(_document(report, seconds))
     name = shown(report.reference)
-    if not report.changed:
+    if not report.version:
+        output.line(f"Nothing to pull: nothing was pushed to {name} yet.")
+    elif not report.changed:
         output.line(f"Nothing to pull: {name} is as in version {report.version} ({_totals(report.total)}).")
     else:
         output.line(f"Pulled {name}: version {report.version}")
