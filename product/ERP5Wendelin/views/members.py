@@ -47,7 +47,7 @@ class Members:
         return value
 
     def text(self, name: str, default: Any = REQUIRED) -> Any:
-        """Text that can be stored and shown: valid Unicode of bounded length, with no control characters but white space.
+        """Text that can be stored and shown: valid Unicode of bounded length, no control characters but white space.
 
         Others could write over what a terminal shows, in a list of versions for example.
         """
