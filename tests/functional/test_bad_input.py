@@ -427,7 +427,7 @@ def test_download_that_is_cut_short_goes_on_where_it_was(shell):
     [("push", "."), ("push", "set/sub"), ("status", "plain"), ("log", "plain"), ("pull", "set/sub"), ("pull", "plain")],
 )
 def test_folder_that_is_no_data_set_is_exit_code_1(ada, command, folder):
-    (ada.home / "plain").mkdir()
+    write_files(ada.home / "plain", {"a": "a"})
     line, hint = ada.fail(command, folder, code=1)
     if folder == "set/sub":
         assert line == f"ebulk: 'set/sub' is a folder within the data set folder '{ada.home}/set'."

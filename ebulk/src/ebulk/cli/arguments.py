@@ -25,6 +25,8 @@ environment:
   EBULK_URL          the lake, where no folder or option names one
   EBULK_TOKEN        the token to use, instead of that of `ebulk login`
   EBULK_CONFIG_DIR   where logins are kept
+  http_proxy, https_proxy, all_proxy, no_proxy
+                     which HTTP proxy leads to the lake, as for curl
 
 An interrupted push or pull goes on when the same command is run again.
 """

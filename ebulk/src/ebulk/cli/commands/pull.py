@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if name is None or folders.is_data_set(Path(name)):
         return pull_in(context.folder(name), arguments, context)
     around = folders.find(context.working_folder)
-    if name in (".", "..") or "/" in name or (around is None and Path(name).exists()):
-        return pull_in(context.folder(name), arguments, context)  # or why not: no data set has this name
+    if name in (".", "..") or "/" in name or (around is None and _is_taken(Path(name))):
+        return pull_in(context.folder(name), arguments, context)  # which says why not
     if around is None:
         return clone_into(name, Path(name), arguments, context)
     if around.reference == name:
@@ -28,3 +28,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         f"This folder is in the data set {shown(around.reference)}, not in {shown(name)}.",
         "Pull another data set into a folder outside of it.",
     )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether a data set cannot be pulled into a new folder of this name: there is a file, or a folder with files."""
+    return path.exists() and (not path.is_dir() or any(path.iterdir()))
