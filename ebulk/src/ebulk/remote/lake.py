@@ -152,7 +152,7 @@ class Lake:
         return missing
 
     def stop(self, ingestion: Ingestion, base_version: int | None = None) -> StopResult:
-        """Commit a push, on top of `base_version` if given. ConflictError with `paths` where another changed the same."""
+        """Commit a push, on top of `base_version` if given. ConflictError with `paths`: others changed the same."""
         document = None if base_version is None else {"base_version": base_version}
         return documents.stop_result(self._call("POST", f"{ingestion_path(ingestion)}/stop", document))
 
