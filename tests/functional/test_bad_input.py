@@ -403,7 +403,7 @@ def test_wrong_digest_is_exit_code_6_and_nothing_is_placed(shell):
         lines = shell.fail("clone", "set", "--url", server.url, code=6)
     assert lines[-2:] == [
         "ebulk: What the lake sends for large is not what its digest says.",
-        "       Pull again; if it stays so, ask who runs the lake to run `wendelin check`.",
+        "       Pull again; if it stays so, tell who runs the lake: what it has stored is damaged.",
     ]
     assert read_files(shell.home / "set") == {}
 

@@ -173,7 +173,7 @@ def test_a_changed_byte_in_a_header_is_noticed(position):
 )
 def test_a_malformed_pax_header_is_refused(record):
     data = tar((info("h", type=b"x"), record), (info("a"), b""), format=tarfile.USTAR_FORMAT)
-    with pytest.raises(BadInput, match="pax header that can't be read"):
+    with pytest.raises(BadInput, match="pax header that cannot be read"):
         read(data)
 
 

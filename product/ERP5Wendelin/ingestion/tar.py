@@ -183,7 +183,7 @@ def _pax(data: bytes) -> Iterator[tuple[str, str]]:
         end = start + int(digits) if blank > 0 and digits.isdigit() else 0
         keyword, equals, value = data[blank + 1 : end - 1].partition(b"=")
         if end <= blank or data[end - 1 : end] != b"\n" or not equals:
-            raise BadInput("The bundle is malformed: it has a pax header that can't be read.")
+            raise BadInput("The bundle is malformed: it has a pax header that cannot be read.")
         if keyword.startswith(b"GNU.sparse"):
             raise BadInput("The bundle has a sparse file. A bundle carries regular files and symbolic links only.")
         yield _text(keyword), _text(value)

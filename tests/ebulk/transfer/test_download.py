@@ -278,7 +278,7 @@ def test_bytes_that_stay_wrong_are_an_integrity_error_and_not_placed(folder):
     with pytest.raises(IntegrityError) as raised:
         folder.fetch(wanted)
     assert str(raised.value) == "What the lake sends for large is not what its digest says."
-    assert raised.value.hint == "Pull again; if it stays so, ask who runs the lake to run `wendelin check`."
+    assert raised.value.hint == "Pull again; if it stays so, tell who runs the lake: what it has stored is damaged."
     assert raised.value.exit_code == 6
     assert len(folder.server.requests) == 2
     assert folder.contents() == {}

@@ -359,5 +359,5 @@ def _matches(entry: FileEntry, data: bytes) -> bool:
 def _differs(entry: FileEntry) -> IntegrityError:
     return IntegrityError(
         f"What the lake sends for {entry.path} is not what its digest says.",
-        "Pull again; if it stays so, ask who runs the lake to run `wendelin check`.",
+        "Pull again; if it stays so, tell who runs the lake: what it has stored is damaged.",
     )

@@ -272,8 +272,9 @@ class _Push:
 
     def _check_unchanged(self) -> None:
         self._observer.stage("Checking that nothing changed meanwhile")
-        tree = Tree(self._folder.root)
-        changed = [row.path for row in self._index.pending(*SENT_KINDS) if tree.look(row.path, row.disk) != row.found]
+        with Tree(self._folder.root) as tree:
+            pending = self._index.pending(*SENT_KINDS)
+            changed = [row.path for row in pending if tree.look(row.path, row.disk) != row.found]
         if changed:
             raise ChangedError(
                 f"Not pushed, since these files changed meanwhile: {listed(changed)}.",
