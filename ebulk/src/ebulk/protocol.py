@@ -30,7 +30,7 @@ MANIFEST_LIMIT = 10_000
 TUS_VERSION = "1.0.0"
 
 UPLOAD_CHUNK_SIZE = 16 * MIB
-"""Bytes of one PATCH: what a broken connection can cost at the most."""
+"""Bytes of one PATCH, of which two are under way: what a broken connection can cost at the most."""
 
 NANOSECONDS = 1_000_000_000
 TIME_DIGITS = 15
