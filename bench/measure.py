@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MIB = 1 << 20
+from bench.workload import MIB
 
 
 @dataclass(frozen=True, slots=True)

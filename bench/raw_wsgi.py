@@ -1,6 +1,6 @@
 """The limit of HTTP with waitress: a WSGI application that only writes what it gets to a file and sends it back.
 
-python -m bench.raw_wsgi serve PORT FILE        run it (threads and buffers as in `wendelin serve`)
+python -m bench.raw_wsgi serve PORT FILE        run it (waitress's own buffers: bodies spool to a file)
 python -m bench.raw_wsgi push PORT FILE         send FILE in PUTs of 16 MiB, each synced before its answer
 python -m bench.raw_wsgi pull PORT FILE         get it back into FILE
 """
@@ -16,7 +16,8 @@ from typing import Any
 
 from waitress.server import create_server
 
-MIB = 1 << 20
+from bench.workload import MIB
+
 CHUNK = 16 * MIB
 
 

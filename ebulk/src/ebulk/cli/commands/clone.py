@@ -17,8 +17,7 @@ from ebulk.verbs.pull import pull
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Pull a data set into a new folder."""
-    reference = check_reference(arguments.data_set)
-    return clone_into(reference, Path(arguments.folder or reference), arguments, context)
+    return clone_into(arguments.data_set, Path(arguments.folder or arguments.data_set), arguments, context)
 
 
 def clone_into(reference: str, path: Path, arguments: argparse.Namespace, context: Context) -> int:
