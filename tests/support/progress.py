@@ -26,6 +26,9 @@ class Progress:
         with self._lock:
             self.arrived[path] += count
 
+    def reuse(self, path: str, count: int) -> None:
+        self.advance(path, count)
+
     def done(self, path: str) -> None:
         with self._lock:
             self.finished.append(path)

@@ -105,6 +105,9 @@ class Progress(Protocol):
     def advance(self, path: str, count: int) -> None:
         """`count` more bytes of it have arrived; negative when bytes must be sent again."""
 
+    def reuse(self, path: str, count: int) -> None:
+        """`count` more bytes of it need no transfer, since they are there from before: they count, but not as speed."""
+
     def done(self, path: str) -> None:
         """It is complete and verified."""
 

@@ -61,6 +61,9 @@ class Bars:
         self._steps.update(self._step, description=f"{text}…")
         self._steps.start()
 
+    def found(self, files: int) -> None:
+        """How many so far, beside the spinner."""
+
     def expect(self, files: int, size: int) -> None:
         """The bar for all."""
         self._steps.stop()
@@ -86,6 +89,10 @@ class Bars:
         bar = self._bars.get(path)
         if bar is not None:
             self._transfer.advance(bar, count)
+
+    def reuse(self, path: str, count: int) -> None:
+        """Move its bar, and the bar for all."""
+        self.advance(path, count)
 
     def done(self, path: str) -> None:
         """Take its bar away."""

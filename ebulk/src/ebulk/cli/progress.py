@@ -69,6 +69,9 @@ class Lines:
     def stage(self, text: str) -> None:
         """Steps are short: no line."""
 
+    def found(self, files: int) -> None:
+        """No line either."""
+
     def expect(self, files: int, size: int) -> None:
         """Remember what there is to do."""
         with self._lock:
@@ -97,6 +100,10 @@ class Lines:
                 f"{size_text(self._size_done)} of {size_text(self._size)}"
             )
         print(text, file=sys.stderr, flush=True)
+
+    def reuse(self, path: str, count: int) -> None:
+        """So much less to transfer."""
+        self.advance(path, count)
 
     def done(self, path: str) -> None:
         """Count it."""

@@ -273,7 +273,8 @@ class _LargeFile(Generic[Where]):
         while count := file.readinto(buffer):
             self._fetcher.session.check()
             self._hash.update(buffer[:count])
-            self._advance(count)
+            self._position += count
+            self._fetcher.progress.reuse(self._entry.path, count)
 
     def _complete(self, file: FileIO) -> None:
         """Fetch until the digest is right; what is complete but wrong is fetched anew once."""

@@ -326,6 +326,9 @@ class _LargeFile:
         if offset > self._offset:
             self._retry.progress()
         self._offset = offset
+        if offset > self._shown:
+            self._sender.progress.reuse(self._entry.path, offset - self._shown)
+            self._shown = offset
         self._show(offset)
 
     def _show(self, position: int) -> None:

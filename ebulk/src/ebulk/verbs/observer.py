@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from ebulk.model import Progress
+
+TOLD_EVERY = 1000
+"""Files between two that an observer is told of while a folder is scanned."""
+
+Item = TypeVar("Item")
 
 
 class Observer(Progress, Protocol):
@@ -12,6 +18,9 @@ class Observer(Progress, Protocol):
 
     def stage(self, text: str) -> None:
         """A step without known length begins, such as "Scanning"."""
+
+    def found(self, files: int) -> None:
+        """So many files have been met in this step so far."""
 
     def expect(self, files: int, size: int) -> None:
         """So many files, with so many bytes, are to be transferred at the most."""
@@ -26,6 +35,9 @@ class Silent:
     def stage(self, text: str) -> None:
         """Not shown."""
 
+    def found(self, files: int) -> None:
+        """Not shown."""
+
     def expect(self, files: int, size: int) -> None:
         """Not shown."""
 
@@ -38,6 +50,9 @@ class Silent:
     def advance(self, path: str, count: int) -> None:
         """Not shown."""
 
+    def reuse(self, path: str, count: int) -> None:
+        """Not shown."""
+
     def done(self, path: str) -> None:
         """Not shown."""
 
@@ -46,3 +61,13 @@ class Silent:
 
 
 SILENT: Observer = Silent()
+
+
+def told(items: Iterable[Item], observer: Observer) -> Iterator[Item]:
+    """The same items; now and then the observer is told how many there were."""
+    count = 0
+    for count, item in enumerate(items, 1):
+        if not count % TOLD_EVERY:
+            observer.found(count)
+        yield item
+    observer.found(count)

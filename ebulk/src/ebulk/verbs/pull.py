@@ -37,7 +37,7 @@ from ebulk.model import SYMLINK, FileEntry
 from ebulk.remote.lake import Lake
 from ebulk.transfer.download import Fetched, fetch
 from ebulk.verbs.manifest import checked
-from ebulk.verbs.observer import SILENT, Observer
+from ebulk.verbs.observer import SILENT, Observer, told
 from ebulk.verbs.problems import listed
 
 INDEX_BATCH = 5000
@@ -168,7 +168,10 @@ class _Pull:
         scan = Scan(self._root, directory)
         self._disk_names = scan.disk_names
         listing = ((entry.path, entry) for entry in checked(entries, directory, Capacity(self._folder.root)))
-        here = ((path, (found, known)) for path, found, known in compare(scan, self._index.known(directory)))
+        here = (
+            (path, (found, known))
+            for path, found, known in compare(told(scan, self._observer), self._index.known(directory))
+        )
         nothing = True
         for path, entry, both in outer_join(listing, here):
             nothing = False

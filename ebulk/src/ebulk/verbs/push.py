@@ -34,7 +34,7 @@ from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
 from ebulk.verbs.hashing import Hashed, Hasher
-from ebulk.verbs.observer import SILENT, Observer
+from ebulk.verbs.observer import SILENT, Observer, told
 from ebulk.verbs.problems import listed, refuse
 
 SENT_KINDS = (Kind.NEW.value, Kind.MODIFIED.value, Kind.SUSPECT.value)
@@ -179,7 +179,7 @@ class _Push:
     def _rows(self, scan: Scan) -> Iterator[tuple[str, Found]]:
         """What changed, as rows of `pending`; EbulkError at the end if there is something that can't be pushed."""
         problems = scan.problems
-        for path, found, known in compare(scan, self._index.known(self._directory)):
+        for path, found, known in compare(told(scan, self._observer), self._index.known(self._directory)):
             kind = classify(found, known)
             if kind is Kind.UNCHANGED:
                 self._scanned += 1

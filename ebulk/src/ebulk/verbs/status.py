@@ -14,7 +14,7 @@ from ebulk.local.index import Index, Known, Totals, is_settled, known_from
 from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, unreadable
-from ebulk.verbs.observer import SILENT, Observer
+from ebulk.verbs.observer import SILENT, Observer, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def status(folder: Folder, *, directory: str = "", observer: Observer = SILENT) 
     observer.stage("Scanning")
     with _lock(folder) as lock, Index(folder.control / "index.db", read_only=lock is None) as index:
         work = _Status(str(folder.root), index)
-        work.compare(directory)
+        work.compare(directory, observer)
         renamed = work.renamed()
         if lock is not None and work.touched:
             clock = lock.clock()
@@ -99,9 +99,9 @@ class _Status:
         self.count = 0
         self.size = 0
 
-    def compare(self, directory: str) -> None:
+    def compare(self, directory: str, observer: Observer) -> None:
         scan = Scan(self._root, directory)
-        for path, found, known in compare(scan, self._index.known(directory)):
+        for path, found, known in compare(told(scan, observer), self._index.known(directory)):
             if found is not None:
                 self.count += 1
                 self.size += found.size
