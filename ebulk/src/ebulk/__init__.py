@@ -1,3 +1,5 @@
 """Push and pull data sets of hundreds of gigabytes over slow and unreliable networks, as easy as git."""
 
-__version__ = "0.1.0"
+from ebulk.version import __version__
+
+__all__ = ["__version__"]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
-from ebulk import __version__
 from ebulk.errors import UsageError
+from ebulk.version import __version__
 
 JOBS = 4
 

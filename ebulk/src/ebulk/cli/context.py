@@ -1,4 +1,4 @@
-"""Finds what a command works on: the folder, the lake, the user. Only this module reads the environment."""
+"""What the arguments of a command come to: the folder, the lake, and who asks it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import platformdirs
-
 from ebulk.cli.output import Output
 from ebulk.errors import EbulkError, UsageError
-from ebulk.local import folder as folders
-from ebulk.local.credentials import Credentials, system_keyring
+from ebulk.local.credentials import Credentials as Store
 from ebulk.local.folder import Folder
-from ebulk.remote.address import checked_url
-from ebulk.remote.credentials import Basic, Bearer
+from ebulk.remote.credentials import Basic, Credentials
 from ebulk.remote.lake import Lake
-from ebulk.remote.proxy import proxy_for
+from ebulk.user import User
 
 
 class Context:
@@ -28,46 +24,25 @@ class Context:
     def __init__(self, arguments: argparse.Namespace, environment: Mapping[str, str], output: Output) -> None:
         self.arguments = arguments
         self.output = output
-        self._environment = environment
-
-    @property
-    def config_folder(self) -> Path:
-        """Where the user's logins are."""
-        chosen = self._environment.get("EBULK_CONFIG_DIR")
-        if chosen:
-            return Path(chosen)
-        return Path(platformdirs.user_config_dir("ebulk", appauthor=False))
+        self._user = User(environment)
 
     @property
     def working_folder(self) -> Path:
         """Where the command is run."""
-        try:
-            return Path.cwd()
-        except FileNotFoundError as error:
-            raise EbulkError(
-                "The working directory is not there any more.", "Go to one that is, and try again."
-            ) from error
+        return self._user.working_folder
 
     @property
-    def store(self) -> Credentials:
+    def store(self) -> Store:
         """The user's logins."""
-        return Credentials(self.config_folder, system_keyring)
+        return self._user.store
 
     def folder(self, name: str | None) -> Folder:
         """The data set folder of this name, or the one around the working directory."""
-        return folders.load(Path(name)) if name else folders.find_here(self.working_folder)
+        return self._user.folder(Path(name) if name else None)
 
     def url(self, folder: Folder | None = None) -> str:
         """The lake: of the option, the folder, the environment, the last login. UsageError where none names one."""
-        url = (
-            getattr(self.arguments, "url", None)
-            or (folder and folder.url)
-            or self._environment.get("EBULK_URL")
-            or self.store.default_url
-        )
-        if not url:
-            raise UsageError("No lake is known.", "Log in to one by `ebulk login URL`, or name it by --url.")
-        return checked_url(url)
+        return self._user.url(getattr(self.arguments, "url", None), folder)
 
     def known_url(self) -> str | None:
         """The same, or None: for `init`, which needs no lake."""
@@ -77,28 +52,18 @@ class Context:
 
     def lake(self, url: str, notify: Callable[[str], None] | None = None) -> Lake:
         """The lake at `url`, asked as the user that options, environment or login name; anonymously if none does."""
-        return self.make_lake(url, self._credentials(url), notify)
+        user = getattr(self.arguments, "user", None)
+        credentials = Basic(user, self._password(user)) if user else self._user.credentials(url)
+        return self.make_lake(url, credentials, notify)
 
-    def make_lake(
-        self, url: str, credentials: Basic | Bearer | None, notify: Callable[[str], None] | None = None
-    ) -> Lake:
+    def make_lake(self, url: str, credentials: Credentials | None, notify: Callable[[str], None] | None = None) -> Lake:
         """The lake at `url`, asked with these credentials; `notify` is told of retries, and else the user."""
-        proxy = proxy_for(url, self._environment)
-        return Lake(url, credentials, notify=notify or self.output.note, proxy=proxy)
+        return self._user.lake(url, credentials, notify or self.output.note)
 
     def user_and_password(self) -> tuple[str, str]:
         """Who logs in: of the options, or asked for on the terminal."""
         user = self.arguments.user or self._ask("User: ", input)
         return user, self._password(user)
-
-    def _credentials(self, url: str) -> Basic | Bearer | None:
-        user = getattr(self.arguments, "user", None)
-        if user:
-            return Basic(user, self._password(user))
-        if self._environment.get("EBULK_TOKEN"):
-            return Bearer(self._environment["EBULK_TOKEN"])
-        login = self.store.get(url)
-        return Bearer(login.token) if login else None
 
     def _password(self, user: str) -> str:
         name = self.arguments.password_file

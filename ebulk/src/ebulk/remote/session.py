@@ -28,13 +28,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import LocationParseError, ProxySchemeUnknown, SSLError
 from urllib3.util import make_headers, parse_url
 
-from ebulk import __version__
 from ebulk.errors import EbulkError, UsageError
 from ebulk.protocol import API_PATH, KIB
 from ebulk.remote import failure
 from ebulk.remote.address import checked_url
 from ebulk.remote.credentials import Credentials
 from ebulk.remote.retry import Retry, full_jitter
+from ebulk.version import __version__
 
 SLICE = 64 * KIB
 CONNECT_TIMEOUT = 15.0
