@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+"""Of a file's bytes: pairs (start, stop), half open, ascending, with gaps between them."""
 
 REGULAR = "100644"
 EXECUTABLE = "100755"
 SYMLINK = "120000"
+FOLDER = "040000"
+"""An empty folder: what is in others says that they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +29,26 @@ class FileEntry:
     mtime_ns: int
     """Modification time, nanoseconds since the epoch."""
     mode: str = REGULAR
-    """git's mode: REGULAR, EXECUTABLE or SYMLINK (the content is the link's target)."""
+    """git's mode: REGULAR, EXECUTABLE, SYMLINK (the content is the link's target) or FOLDER (no content)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Content of the lake that a file of the folder was made from."""
+
+    digest: str
+    size: int
+    appended: bool
+    """Whether the file begins with it, and goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of the folder to be sent: its entry, and where its bytes are."""
+    """A file of the folder: its entry, where its bytes are, and the content of the lake that most of them may be in."""
 
     entry: FileEntry
     source: Path | str
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,12 @@ BUNDLE_SIZE = 16 * MIB
 BUNDLE_LENGTH = 4_000
 """The most files the client puts into one bundle."""
 
+DELTA_FILE_SIZE = 8 * MIB
+"""Of a file of this size that the other side has an older content of, only what differs is transferred."""
+
+CHANGED_RANGES = 256
+"""The most ranges that an upload may name as changed."""
+
 PLAN_LENGTH = 5_000
 """How many files one plan request names (the server takes up to 10,000)."""
 

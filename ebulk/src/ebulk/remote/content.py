@@ -29,6 +29,18 @@ def open_file(session: Session, reference: str, version: int, entry: FileEntry, 
     return session.request("GET", target, expect=(200, 206, 416), headers=headers)
 
 
+def open_signature(session: Session, reference: str, path: str, digest: str, start: int = 0) -> Reply:
+    """Ask for the digests of the blocks of a data set's newest file of this path, from byte `start` of them.
+
+    404 or 405: there is none, or the lake is older; 412: the file's digest is another than `digest`.
+    """
+    target = session.api(file_path(reference, path, "signature"))
+    headers = {"If-Match": f'"{digest}"'}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    return session.request("GET", target, expect=(200, 206, 404, 405, 412), headers=headers)
+
+
 def open_archive(session: Session, reference: str, version: int, paths: Sequence[str]) -> Reply:
     """Ask for some files as one tar, in this order."""
     target = session.api(f"{data_set_path(reference)}/archive?format=tar&version={version}")

@@ -195,9 +195,9 @@ def ingestion_path(ingestion: Ingestion) -> str:
     return _ingestion_path(ingestion.reference, ingestion.id)
 
 
-def file_path(reference: str, path: str) -> str:
-    """The API's path of a file."""
-    return f"{data_set_path(reference)}/files/{'/'.join(map(_segment, path.split('/')))}"
+def file_path(reference: str, path: str, resource: str = "files") -> str:
+    """The API's path of a file, or of its `signature` or `delta`."""
+    return f"{data_set_path(reference)}/{resource}/{'/'.join(map(_segment, path.split('/')))}"
 
 
 def _ingestion_path(reference: str, id: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from queue import SimpleQueue
 
 from ebulk.errors import ChangedError, EbulkError
+from ebulk.model import Ranges
 from ebulk.protocol import KIB, MIB
 from ebulk.transfer.disk import unreadable
+from ebulk.transfer.ranges import size_of
 
 BLOCK_SIZE = MIB
 STEP = 256 * KIB
@@ -20,18 +23,17 @@ BLOCKS = 8
 
 
 class ReadAhead:
-    """The bytes of a file from `start` to `stop`. Its blocks are used over again: use each before taking the next."""
+    """The bytes of a file in some ranges. Its blocks are used over again: use each before taking the next."""
 
-    def __init__(self, source: Path | str, start: int, stop: int) -> None:
+    def __init__(self, source: Path | str, ranges: Ranges) -> None:
         self._source = source
-        self._position = start
-        self._stop = stop
+        self._ranges = ranges
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._full: SimpleQueue[tuple[bytearray, int] | EbulkError] = SimpleQueue()
         self._closed = threading.Event()
         self._left = memoryview(b"")
         self._current: bytearray | None = None
-        for _ in range(min(BLOCKS, -(-(stop - start) // BLOCK_SIZE))):
+        for _ in range(min(BLOCKS, len(ranges) + size_of(ranges) // BLOCK_SIZE)):
             self._free.put(bytearray(BLOCK_SIZE))
         self._thread = threading.Thread(target=self._run, name=f"read {os.path.basename(source)}", daemon=True)
 
@@ -67,17 +69,24 @@ class ReadAhead:
     def _run(self) -> None:
         try:
             with open(self._source, "rb", buffering=0) as file:
-                file.seek(self._position)
-                while self._position < self._stop and not self._closed.is_set():
-                    buffer = self._free.get()
-                    if buffer is None:
+                for start, stop in self._ranges:
+                    file.seek(start)
+                    if not self._read(file, stop - start):
                         return
-                    count = file.readinto(memoryview(buffer)[: self._stop - self._position])
-                    if not count:
-                        raise ChangedError(f"{self._source} became shorter while it was sent.", "Push again.")
-                    self._position += count
-                    self._full.put((buffer, count))
         except OSError as error:
             self._full.put(unreadable(error, self._source))
         except EbulkError as error:
             self._full.put(error)
+
+    def _read(self, file: FileIO, length: int) -> bool:
+        """Read so many bytes; False when nobody wants them any more."""
+        while length:
+            buffer = self._free.get()
+            if buffer is None or self._closed.is_set():
+                return False
+            count = file.readinto(memoryview(buffer)[:length])
+            if not count:
+                raise ChangedError(f"{self._source} became shorter while it was sent.", "Push again.")
+            length -= count
+            self._full.put((buffer, count))
+        return True

@@ -6,6 +6,9 @@ a job with nothing to do; the lake lets it wait for its turn (docs/protocol.rst)
 goes on in halves and a large file in smaller chunks, so that a network which carries a little at a time carries all.
 The lake compares what arrives with the digests that were planned; when they differ either the file changed or the
 network did it.
+
+Of a large file that was made from a content that the lake has, only what differs is sent: the lake's offset jumps over
+the rest. It need not: whatever offset it tells, the upload goes on from there.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from functools import partial
 from threading import Event, Lock, Semaphore
 
 from ebulk.errors import ChangedError, IntegrityError, NotFoundError
-from ebulk.model import SYMLINK, Ingestion, LocalFile, Progress, Upload
+from ebulk.model import SYMLINK, Ingestion, LocalFile, Progress, Ranges, Upload
 from ebulk.protocol import BUNDLE_LENGTH, BUNDLE_SIZE, KIB, MIB, SMALL_FILE_SIZE, UPLOAD_CHUNK_SIZE
 from ebulk.remote import content, tus
 from ebulk.remote.failure import TransientError
@@ -29,7 +32,9 @@ from ebulk.remote.session import Session
 from ebulk.transfer import tar
 from ebulk.transfer.crew import work
 from ebulk.transfer.disk import unreadable
+from ebulk.transfer.ranges import before, beyond, size_of
 from ebulk.transfer.read_ahead import ReadAhead
+from ebulk.transfer.signature import changed_ranges
 
 BUFFER_SIZE = 2 * MIB
 """Bytes of a bundle that are put together before they are sent."""
@@ -39,6 +44,8 @@ CHUNKS_UNDER_WAY = 2
 """Of one large file: one that the lake commits, and one that is sent."""
 LOST_UPLOADS = 3
 """How often the lake may lose an upload that it began."""
+WORTHWHILE = 0.9
+"""A file of which more than this share differs from its base is sent as a new one: each range costs the lake a jump."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Sent:
 
     files: int
     bytes: int
+    reused: int = 0
+    """Bytes that the lake took over from the files' bases."""
 
 
 def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: int, progress: Progress) -> Sent:
@@ -54,7 +63,7 @@ def send(lake: Lake, ingestion: Ingestion, files: Iterable[LocalFile], *, jobs: 
     with lake.session(jobs) as session:
         sender = _Sender(lake.through(session), session, ingestion, progress, jobs)
         work(sender.tasks(files), jobs, session.stop)
-    return Sent(sender.files, sender.bytes)
+    return Sent(sender.files, sender.bytes, sender.reused)
 
 
 class _Sender:
@@ -71,6 +80,7 @@ class _Sender:
         self._lock = Lock()
         self.files = 0
         self.bytes = 0
+        self.reused = 0
 
     def tasks(self, files: Iterable[LocalFile]) -> Iterator[Callable[[], None]]:
         """One for each large file, and one for each bundle of small ones."""
@@ -90,11 +100,12 @@ class _Sender:
         if bundle:
             yield partial(self._send_small, bundle)
 
-    def finish(self, files: list[LocalFile], sent: int) -> None:
-        """Count files that are complete, and the bytes sent for them."""
+    def finish(self, files: list[LocalFile], sent: int, reused: int = 0) -> None:
+        """Count files that are complete, the bytes sent for them, and those that the lake took over."""
         with self._lock:
             self.files += len(files)
             self.bytes += sent
+            self.reused += reused
         for file in files:
             self.progress.done(file.entry.path)
 
@@ -181,7 +192,9 @@ class _Chunk:
     """A part of a large file that is on its way."""
 
     start: int
-    length: int
+    stop: int
+    then: int
+    """The lake's offset when it has it: `stop`, or where the next range begins if the lake has what is between."""
     early: bool
     """Whether the one before it is not acknowledged yet."""
     sent: bool = False
@@ -190,8 +203,8 @@ class _Chunk:
     """It was, or something broke."""
 
     @property
-    def stop(self) -> int:
-        return self.start + self.length
+    def length(self) -> int:
+        return self.stop - self.start
 
 
 class _LargeFile:
@@ -202,6 +215,11 @@ class _LargeFile:
         self._file = file
         self._entry = file.entry
         self._upload = begun
+        self._whole: Ranges = ((0, file.entry.size),)
+        self._delta: Ranges | None = None
+        """What differs from the file's base, where an upload is begun with that."""
+        self._changed: Ranges | None = None
+        """What is sent, by this run and those before; None until it is known of an upload of an earlier run."""
         self._retry = sender.session.retry()
         self._chunk_size = UPLOAD_CHUNK_SIZE
         self._overlaps = True
@@ -211,29 +229,48 @@ class _LargeFile:
 
     def send(self) -> None:
         """Send what the lake lacks."""
-        before = _stat(self._file)
-        if before.st_size != self._entry.size:
+        status = _stat(self._file)
+        if status.st_size != self._entry.size:
             raise _changed(self._file)
         self._sender.progress.begin(self._entry.path, self._entry.size)
+        if self._upload is None:
+            self._compare()
         try:
             self._send_all()
         except IntegrityError:
-            _check_same(self._file, before)
+            _check_same(self._file, status)
             _check_planned(self._file)
-            raise
-        _check_same(self._file, before)
-        self._sender.finish([self._file], self._sent)
+            if self._changed == self._whole:
+                raise
+            # The base is not what the lake said, or an earlier run began with a file that has changed since.
+            self._delta = None
+            self._start_over()
+            self._send_all()
+        _check_same(self._file, status)
+        self._sender.finish([self._file], self._sent, self._entry.size - size_of(self._changed or ()))
+
+    def _compare(self) -> None:
+        """Find out what is to be sent."""
+        changed = changed_ranges(self._sender.session, self._sender.ingestion.reference, self._file)
+        if changed is not None and size_of(changed) <= self._entry.size * WORTHWHILE:
+            self._delta = changed
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Forget the upload; the next one begins with what differs, or with everything."""
+        self._upload = None
+        self._changed = self._whole if self._delta is None else self._delta
 
     def _send_all(self) -> None:
         lost = 0
         sure = False
-        while self._offset < self._entry.size:
+        while self._upload is None or self._offset < self._entry.size:
             try:
                 if self._upload is None:
-                    self._upload = tus.create(self._sender.session, self._sender.ingestion, self._entry)
-                    self._go_to(0)
+                    self._upload = tus.create(self._sender.session, self._sender.ingestion, self._file, self._delta)
+                    self._go_to(self._upload.offset)
                 elif not sure:
-                    self._go_to(tus.offset(self._sender.session, self._upload))
+                    self._look(self._upload)
                 sure = True
                 self._append(self._upload)
                 self._show(self._offset)
@@ -250,29 +287,52 @@ class _LargeFile:
                 lost += 1
                 if lost == LOST_UPLOADS:
                     raise
-                self._upload = None
+                self._start_over()
+
+    def _look(self, upload: Upload) -> None:
+        """Ask where an upload is; and of one that an earlier run has begun, what was to be sent."""
+        standing = tus.look(self._sender.session, upload)
+        if self._changed is None:
+            self._changed = self._whole if standing.changed is None else standing.changed
+        self._go_to(standing.offset)
 
     def _append(self, upload: Upload) -> None:
-        """Send the rest, chunk by chunk, until it is complete, something breaks, or a chunk came too early."""
-        position, end = self._offset, self._entry.size
+        """Send the rest, chunk by chunk, until it is complete, something breaks, or the lake is not where we expect."""
+        rest = self._rest()
         under_way: deque[tuple[_Chunk, Future[int]]] = deque()
         broken = Event()
         with ExitStack() as stack:
-            ahead = stack.enter_context(ReadAhead(self._file.source, position, end))
+            ahead = stack.enter_context(ReadAhead(self._file.source, rest))
             pool = stack.enter_context(ThreadPoolExecutor(CHUNKS_UNDER_WAY, thread_name_prefix="chunk"))
             stack.callback(broken.set)
-            while under_way or position < end:
-                if position < end and self._may_send([answer for _, answer in under_way]):
-                    chunk = _Chunk(position, min(self._chunk_size, end - position), bool(under_way))
+            while under_way or rest:
+                if rest and self._may_send([answer for _, answer in under_way]):
+                    chunk, rest = self._next_chunk(rest, early=bool(under_way))
                     answer = pool.submit(self._send_chunk, upload, ahead, chunk, broken)
                     answer.add_done_callback(self._give_back)
                     under_way.append((chunk, answer))
-                    position = chunk.stop
                     chunk.gone.wait()
                     if not chunk.sent:
-                        end = position
+                        rest = ()
                 elif not self._acknowledge(*under_way.popleft()):
                     return
+
+    def _rest(self) -> Ranges:
+        """What is to be sent from the lake's offset on; the lake may take over less of the base than it could."""
+        changed = self._changed or ()
+        rest = beyond(changed, self._offset)
+        if rest is None:
+            rest = ((self._offset, self._entry.size),)
+            self._changed = (*before(changed, self._offset), *rest)
+        return rest
+
+    def _next_chunk(self, rest: Ranges, *, early: bool) -> tuple[_Chunk, Ranges]:
+        """The next chunk, which ends with its range at the latest, and what is left."""
+        (start, stop), *others = rest
+        if stop - start > self._chunk_size:
+            middle = start + self._chunk_size
+            return _Chunk(start, middle, middle, early), ((middle, stop), *others)
+        return _Chunk(start, stop, others[0][0] if others else self._entry.size, early), tuple(others)
 
     def _may_send(self, under_way: list[Future[int]]) -> bool:
         """Take a connection for another chunk: when there is one, or while others are under way, only a free one."""
@@ -290,7 +350,7 @@ class _LargeFile:
         self._sender.connections.release()
 
     def _acknowledge(self, chunk: _Chunk, answer: Future[int]) -> bool:
-        """Note that the lake has a chunk; False if it was too early for the lake, which then takes no more of them."""
+        """Note that the lake has a chunk; False if those after it do not begin where the lake goes on."""
         offset = answer.result()
         if chunk.early and offset <= chunk.start:
             self._overlaps = False
@@ -298,11 +358,11 @@ class _LargeFile:
         if offset > self._offset:
             self._retry.progress()
         self._offset = offset
-        if offset != chunk.stop:
+        if not chunk.stop <= offset <= chunk.then:
             raise TransientError(f"The lake has another part of {self._entry.path} than expected.")
         self._sent += chunk.length
         self._chunk_size = min(UPLOAD_CHUNK_SIZE, self._chunk_size * 2)
-        return True
+        return offset == chunk.then
 
     def _send_chunk(self, upload: Upload, ahead: ReadAhead, chunk: _Chunk, broken: Event) -> int:
         """Send a chunk; the offset that the lake has then."""
@@ -318,6 +378,7 @@ class _LargeFile:
                 raise TransientError(f"The chunk of {self._entry.path} before this one was not stored.")
             yield block
             self._show(self._shown + len(block))
+        self._pass_over(chunk.then)
         chunk.sent = True
         chunk.gone.set()
 
@@ -326,10 +387,14 @@ class _LargeFile:
         if offset > self._offset:
             self._retry.progress()
         self._offset = offset
-        if offset > self._shown:
-            self._sender.progress.reuse(self._entry.path, offset - self._shown)
-            self._shown = offset
+        self._pass_over(offset)
         self._show(offset)
+
+    def _pass_over(self, position: int) -> None:
+        """Show that nothing need be sent up to a position."""
+        if position > self._shown:
+            self._sender.progress.reuse(self._entry.path, position - self._shown)
+            self._shown = position
 
     def _show(self, position: int) -> None:
         if position != self._shown:
