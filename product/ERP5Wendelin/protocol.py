@@ -32,5 +32,5 @@ TUS_CHECKSUM_ALGORITHMS = ("sha256", "sha1", "md5", "crc32")
 UPLOAD_LIFETIME = 7 * 24 * 3600
 """Seconds after its last sign of life until an ingestion and its uploads expire."""
 
-FILE_MODES = ("100644", "100755", "120000")
-"""git's modes: regular file, executable file, symbolic link (its content is the target)."""
+FILE_MODES = ("100644", "100755", "120000", "040000")
+"""git's modes: regular file, executable file, symbolic link (its content is the target), folder (without content)."""

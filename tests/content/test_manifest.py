@@ -196,6 +196,35 @@ def test_file_may_become_a_folder_and_back():
     assert [paths(manifest, version=n) for n in (1, 2, 3)] == [["a", "b"], ["a/b", "b"], ["a", "b"]]
 
 
+FOLDER = entry("", mode="040000")
+
+
+def test_a_folder_may_be_beside_what_is_in_it():
+    manifest = Manifest()
+    commit(manifest, {"a": FOLDER, "a/b": "1"})
+    assert commit(manifest, {"a/b/c": "1"}, removed=["a/b"]).added == 1
+    assert commit(manifest, {"a/b": FOLDER, "x/y": "1"}).added == 2
+    assert commit(manifest, {"x": FOLDER}, removed=["a"]).removed == 1
+    assert paths(manifest) == ["a/b", "a/b/c", "x", "x/y"]
+
+
+@pytest.mark.parametrize(
+    ("before", "staged", "clash"),
+    [
+        ({}, {"a": "1", "a/b": FOLDER}, ["a", "a/b"]),
+        ({"a": "1"}, {"a/b": FOLDER}, ["a", "a/b"]),
+        ({"a": FOLDER, "a/b": "1"}, {"a": "now a file"}, ["a", "a/b"]),
+        ({"a/b": FOLDER}, {"a": ""}, ["a", "a/b"]),
+    ],
+)
+def test_a_folder_and_a_file_of_its_name_are_a_conflict(before, staged, clash):
+    manifest = Manifest()
+    commit(manifest, before)
+    with pytest.raises(PushConflict, match="'a' would be a file and a folder at once, since 'a/b' is below") as error:
+        commit(manifest, staged)
+    assert error.value.extra["paths"] == clash
+
+
 def test_names_that_only_look_like_a_clash_are_taken():
     manifest = Manifest()
     commit(manifest, {"a": "1", "ab/c": "1", "a.b/c": "1"})

@@ -88,6 +88,24 @@ def test_modes_links_and_exact_times_are_in_it(lake, data_set, tmp_path):
     assert (tmp_path / "link").readlink().name == "ziel-ü"
 
 
+def test_a_folder_is_in_it_and_can_be_sent_back(lake, data_set, tmp_path):
+    ingestion = start(data_set)
+    folders = ["empty", "folder/" + "n" * 120]
+    session.plan(ingestion, [planned(path, b"", mode="040000") for path in folders], [], [], anybody_may)
+    transaction.commit()
+    stop(ingestion)
+    data = archive_of(lake, data_set)
+    assert [(each.path, each.mode, each.mtime_ns) for each in members(io.BytesIO(data), 1 << 20, 1 << 20)] == [
+        (path, "040000", MTIME_NS) for path in folders
+    ]
+    subprocess.run(["tar", "-x", "-C", str(tmp_path)], input=data, check=True)
+    assert [(tmp_path / path).is_dir() for path in folders] == [True, True]
+    again = start(data_set)
+    with locks.serialised(session.key_of_ingestion(again)):
+        bundle.receive(again, io.BytesIO(data))
+    assert stop(again) == {"version": 1, "added": 0, "modified": 0, "removed": 0}
+
+
 def test_large_files_come_in_pieces(lake, data_set):
     content = bytes(range(256)) * (BLOCK_SIZE // 128) + b"end"
     ingestion = start(data_set)

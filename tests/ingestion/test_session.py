@@ -370,6 +370,17 @@ def test_a_path_that_would_be_file_and_folder_is_a_conflict(data_set):
         push(data_set, {"a/b": b"1"})
 
 
+def test_a_folder_needs_no_content_and_may_have_none(data_set):
+    ingestion = start(data_set)
+    assert session.plan(ingestion, [planned("a", b"", mode="040000")], [], [], anybody_may) == []
+    transaction.commit()
+    with pytest.raises(BadInput, match="'b' is a folder: it has no content, so its size must be 0"):
+        session.plan(ingestion, [planned("b", b"1", mode="040000")], [], [], anybody_may)
+    transaction.abort()
+    assert stop(ingestion)["added"] == 1
+    assert data_set.manifest.get("a").mode == "040000"
+
+
 # cancel and expiry
 
 

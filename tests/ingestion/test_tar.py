@@ -63,6 +63,15 @@ def test_long_and_foreign_names_and_targets_are_whole(format):
     ]
 
 
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+def test_a_folder_is_a_member_without_content(format):
+    folder = info("folder/deep", type=tarfile.DIRTYPE, mtime=5, mode=0o755)
+    assert read(tar((folder, b""), (info("last"), b"x"), format=format)) == [
+        Member("folder/deep", 5 * 10**9, "040000", b""),
+        Member("last", 0, "100644", b"x"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "nanoseconds"),
     [
@@ -131,7 +140,6 @@ def test_a_source_may_give_less_than_asked_for():
         (tarfile.LNKTYPE, "a hard link"),
         (tarfile.CHRTYPE, "a character device"),
         (tarfile.BLKTYPE, "a block device"),
-        (tarfile.DIRTYPE, "a folder"),
         (tarfile.FIFOTYPE, "a named pipe"),
         (tarfile.GNUTYPE_SPARSE, "a sparse file"),
         (b"Z", "of an unknown kind"),

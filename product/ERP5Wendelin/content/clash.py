@@ -1,12 +1,17 @@
-"""Paths that would be a file and a folder at once, such as `a` beside `a/b`: no file system could hold both."""
+"""Paths that would be a file and a folder at once, such as `a` beside `a/b`: no file system could hold both.
+
+An entry of mode FOLDER says only that the folder exists: it may be beside what is in it, though not below a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from BTrees.OOBTree import OOBTree
 
+from Products.ERP5Wendelin.content.entry import FOLDER
 from Products.ERP5Wendelin.errors import PushConflict
 
 SHOWN = 100
@@ -16,18 +21,19 @@ Clash = tuple[str, str]
 """A file, and a path below it."""
 
 
-def all_clashes(paths: Iterable[str]) -> Iterator[Clash]:
-    """The clashes among paths that come in order of code points, in one pass.
+def all_clashes(items: Iterable[tuple[str, Any]]) -> Iterator[Clash]:
+    """The clashes among paths, with their entries, that come in order of code points, in one pass.
 
     All paths that begin with `p` follow `p` without a gap, so the paths that the current one begins with form a
     stack. (`a` and `a/b` need not be neighbours: `a-b` sorts between them.)
     """
     stack: list[str] = []
-    for path in paths:
+    for path, entry in items:
         while stack and not path.startswith(stack[-1]):
             stack.pop()
         yield from ((file, path) for file in stack if path[len(file)] == "/")
-        stack.append(path)
+        if not _is_folder(entry):
+            stack.append(path)
 
 
 def clashes_with(tree: OOBTree, paths: Iterable[str]) -> Iterator[Clash]:
@@ -35,11 +41,11 @@ def clashes_with(tree: OOBTree, paths: Iterable[str]) -> Iterator[Clash]:
     clean_folder = ""  # of the path before: its ancestors need no second look
     for path in paths:
         below = next(iter(tree.keys(min=path + "/")), "")
-        if below.startswith(path + "/"):
+        if below.startswith(path + "/") and not _is_folder(tree[path]):
             yield path, below
         folder = path.rpartition("/")[0]
         if folder != clean_folder:
-            files = [file for file in _ancestors(path) if file in tree]
+            files = [name for name in _ancestors(path) if name in tree and not _is_folder(tree[name])]
             yield from ((file, path) for file in files)
             clean_folder = clean_folder if files else folder
 
@@ -56,6 +62,10 @@ def refuse(clashes: Iterator[Clash], version: int) -> None:
         paths=sorted({name for clash in found for name in clash}),
         version=version,
     )
+
+
+def _is_folder(entry: tuple[Any, ...]) -> bool:
+    return bool(entry[-1] == FOLDER)
 
 
 def _ancestors(path: str) -> Iterator[str]:

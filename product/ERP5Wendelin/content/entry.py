@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-REGULAR, EXECUTABLE, SYMLINK = "100644", "100755", "120000"
+REGULAR, EXECUTABLE, SYMLINK, FOLDER = "100644", "100755", "120000", "040000"
 
 
 class Entry(NamedTuple):
     """The range of a byte stream that is a file's content, with the file's modification time and mode."""
 
     stream: Any
-    """IByteStream, or None for an empty file."""
+    """IByteStream, or None where there are no bytes."""
     offset: int
     size: int
     digest: bytes
     """sha-256 of the content, 32 raw bytes."""
     mtime_ns: int
     mode: str = REGULAR
-    """git's: REGULAR, EXECUTABLE or SYMLINK (the content is the link's target)."""
+    """git's: REGULAR, EXECUTABLE, SYMLINK (the content is the link's target) or FOLDER (no content)."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a plain tuple, wherever an entry is put."""

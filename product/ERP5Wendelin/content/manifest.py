@@ -3,7 +3,8 @@
 The newest version is one BTree from path to entry; `content.version` says how older ones are read. A commit writes the
 records of what it changes and nothing else: one file more among 100,000 is a bucket or two in each of three trees.
 
-A path is a file or a folder, never both: `a` and `a/b` cannot be in one version, since no file system could hold it.
+A path is a file or a folder, never both: a file `a` and `a/b` cannot be in one version, since no file system could hold
+it. (An entry of a folder, of mode FOLDER, may be beside those of its files.)
 
 State (public format): `version`, `file_count`, `size` (integers), `_entries` (OOBTree path -> plain tuple, see
 `content.entry`), `_versions` (IOBTree number -> Version), `_contents` (OOBTree digest -> (stream, offset, size), of all
@@ -22,7 +23,7 @@ from persistent import Persistent
 from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.clash import all_clashes, clashes_with, refuse
-from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.entry import FOLDER, Entry
 from Products.ERP5Wendelin.content.version import ChangedPaths, Files, Version, items_from, lay_over
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.interfaces import IManifest
@@ -154,12 +155,12 @@ class Manifest(Persistent):
         refuse(all_clashes(self._taking_in(staged, new_content)), self.version)
         self._entries = staged
 
-    def _taking_in(self, staged: OOBTree, new_content: NewContent) -> Iterator[str]:
+    def _taking_in(self, staged: OOBTree, new_content: NewContent) -> Iterator[tuple[str, Any]]:
         for path, value in self._collecting(self._saving(staged.items())):
             self.file_count += 1
             self.size += value[2]
             self._index(value, new_content)
-            yield path
+            yield path, value
 
     def _add_version(
         self, author: str, message: str, date: datetime, *, added: int, modified: int, removed: int, replaced: Any
@@ -246,5 +247,7 @@ class Change:
             self.replaced[path] = old
 
     def added_paths(self) -> Iterator[str]:
-        """The paths that had no entry before, in order."""
-        return (path for path, old in self.replaced.items() if old is None)
+        """The paths that had no entry before, or that of a folder, in order: what may clash now."""
+        return (
+            path for path, old in self.replaced.items() if old is None or (old[-1] == FOLDER and path in self._entries)
+        )

@@ -1,4 +1,4 @@
-"""Archive: files of a data set as one streamed tar (pax: exact times, any length of path and size).
+"""Archive: files and empty folders of a data set as one streamed tar (pax: exact times, any length of path and size).
 
 Headers are written by hand, for a header by the standard library costs more than a small file's content. Entries are
 looked up a batch at a time and content is read block by block, so an archive of any size takes a few blocks of memory
@@ -18,7 +18,7 @@ from ZODB import DB
 from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
-from Products.ERP5Wendelin.content.entry import EXECUTABLE, REGULAR, SYMLINK
+from Products.ERP5Wendelin.content.entry import EXECUTABLE, FOLDER, REGULAR, SYMLINK
 from Products.ERP5Wendelin.download.blocks import Blocks
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.protocol import KIB
@@ -37,7 +37,8 @@ RECORD = 512
 ZEROS = bytes(RECORD)
 END = 2 * ZEROS
 
-PERMISSIONS = {REGULAR: 0o644, EXECUTABLE: 0o755, SYMLINK: 0o777}
+PERMISSIONS = {REGULAR: 0o644, EXECUTABLE: 0o755, SYMLINK: 0o777, FOLDER: 0o755}
+KINDS = {REGULAR: b"0", EXECUTABLE: b"0", SYMLINK: b"2", FOLDER: b"5"}
 
 NAME_SIZE = 100
 SIZE_MAX = 8**11
@@ -45,7 +46,7 @@ SIZE_MAX = 8**11
 
 
 class File(NamedTuple):
-    """A file of the archive: what its header says, and where its content is (`oid` of its stream, empty for none)."""
+    """An entry of the archive: what its header says, and where its content is (`oid` of its stream, empty for none)."""
 
     path: str
     oid: bytes
@@ -156,7 +157,7 @@ def header(file: File, target: bytes = b"") -> bytes:
     extended = b""
     if fraction or not 0 <= seconds < SIZE_MAX:
         extended += _keyword(b"mtime", _decimal(file.mtime_ns).encode())
-    path = file.path.encode()
+    path = f"{file.path}/".encode() if file.mode == FOLDER else file.path.encode()
     if not _fits(path):
         extended += _keyword(b"path", path)
     if not _fits(target):
@@ -168,7 +169,7 @@ def header(file: File, target: bytes = b"") -> bytes:
         PERMISSIONS[file.mode],
         file.size if file.size < SIZE_MAX else 0,
         seconds if 0 <= seconds < SIZE_MAX else 0,
-        b"2" if file.mode == SYMLINK else b"0",
+        KINDS[file.mode],
         target,
     )
     if not extended:

@@ -15,7 +15,7 @@ from Products.CMFCore.interfaces import ISiteRoot
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.base import now
-from Products.ERP5Wendelin.content.entry import SYMLINK, Entry
+from Products.ERP5Wendelin.content.entry import FOLDER, SYMLINK, Entry
 from Products.ERP5Wendelin.content.path import PATH_SIZE, check_path
 from Products.ERP5Wendelin.errors import BadInput, Conflict, Gone, Incomplete, NotFound, PushConflict
 from Products.ERP5Wendelin.ingestion.expiry import cancel_expired
@@ -149,6 +149,8 @@ def check_file(path: str, size: int, digest: bytes | None, mtime_ns: int, mode: 
         raise BadInput(f"The mode of {path!r} must be one of {', '.join(FILE_MODES)}.")
     if mode == SYMLINK and size > PATH_SIZE:
         raise BadInput(f"{path!r} is a symbolic link: its target may have at most {PATH_SIZE} bytes.")
+    if mode == FOLDER and size:
+        raise BadInput(f"{path!r} is a folder: it has no content, so its size must be 0.")
 
 
 def _take_over(ingestion: Any, data_set: Any, file: PlannedFile, may_view: MayView) -> bool:

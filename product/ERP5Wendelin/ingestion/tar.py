@@ -1,4 +1,4 @@
-"""Members of a tar stream: the regular files and symbolic links of the pax, ustar and GNU formats (POSIX.1-2017, pax).
+"""Members of a tar stream: the files, symbolic links and folders of the pax, ustar and GNU formats (POSIX.1-2017, pax).
 
 Read in one pass, header by header. Why not by the standard library: it takes 100 microseconds a member where this takes
 20, and small files come by the ten thousand.
@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, Protocol
 from zlib import adler32
 
-from Products.ERP5Wendelin.content.entry import EXECUTABLE, REGULAR, SYMLINK
+from Products.ERP5Wendelin.content.entry import EXECUTABLE, FOLDER, REGULAR, SYMLINK
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 
 RECORD = 512
@@ -31,11 +31,11 @@ _EXPONENT_MAX = 9
 _REGULAR_KINDS = (b"0", b"\0", b"7")
 _EXTENSION_KINDS = (b"x", b"g", b"L", b"K")
 _SYMLINK_KIND = b"2"
+_FOLDER_KIND = b"5"
 _KINDS = {
     b"1": "a hard link",
     b"3": "a character device",
     b"4": "a block device",
-    b"5": "a folder",
     b"6": "a named pipe",
     b"S": "a sparse file",
 }
@@ -49,7 +49,7 @@ class Source(Protocol):
 
 
 class Member(NamedTuple):
-    """A file of a tar stream."""
+    """A file or folder of a tar stream."""
 
     path: str
     mtime_ns: int
@@ -61,7 +61,7 @@ class Member(NamedTuple):
 def members(source: Source, content_size: int, stream_size: int) -> Iterator[Member]:
     """The members of a tar stream, one after the other.
 
-    BadInput when it is malformed, ends early, or has a member that is neither a regular file nor a symbolic link;
+    BadInput when it is malformed, ends early, or has a member that is no regular file, symbolic link or folder;
     TooLarge when the contents have more than `content_size` bytes, or all of it more than `stream_size`.
     """
     reader = _Reader(source, stream_size)
@@ -89,10 +89,12 @@ def members(source: Source, content_size: int, stream_size: int) -> Iterator[Mem
             target = (fields.get("linkpath") or _text(header[157:257])).encode()
             left -= len(target)
             yield Member(path, _mtime(fields, header, path), SYMLINK, target)
+        elif kind == _FOLDER_KIND:
+            yield Member(path.rstrip("/"), _mtime(fields, header, path), FOLDER, b"")
         else:
             raise BadInput(
                 f"The bundle has {path!r}, which is {_KINDS.get(kind, 'of an unknown kind')}. "
-                "A bundle carries regular files and symbolic links only."
+                "A bundle carries regular files, symbolic links and folders only."
             )
         extended = {}
     if extended:
@@ -185,7 +187,7 @@ def _pax(data: bytes) -> Iterator[tuple[str, str]]:
         if end <= blank or data[end - 1 : end] != b"\n" or not equals:
             raise BadInput("The bundle is malformed: it has a pax header that cannot be read.")
         if keyword.startswith(b"GNU.sparse"):
-            raise BadInput("The bundle has a sparse file. A bundle carries regular files and symbolic links only.")
+            raise BadInput("The bundle has a sparse file. A bundle carries files as they are read.")
         yield _text(keyword), _text(value)
         start = end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import datetime, timezone
 
-from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.entry import FOLDER, Entry
 from Products.ERP5Wendelin.content.path import check_path
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.reader import StreamReader
@@ -27,6 +27,8 @@ def read(call: Call) -> Answer:
     if entry is None:
         place = "the newest version" if version is None else f"version {version}"
         raise NotFound(f"{place.capitalize()} of {call.data_set.getReference()!r} has no file {path!r}.")
+    if entry.mode == FOLDER:
+        raise NotFound(f"{path!r} is a folder: there are no bytes to read.")
     etag = f'"{format_digest(entry.digest)}"'
     selection = ranges.select(
         etag,
