@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ebulk.errors import ChangedError, EbulkError
-from ebulk.local.digest import StoppedError, measure, to_raw, to_text
+from ebulk.local.digest import Measured, StoppedError, measure, to_raw, to_text
 from ebulk.local.scan import Scan
 from support.folders import as_ordinary_user, write_files
 
@@ -18,7 +18,22 @@ def only(root):
 def test_a_file_is_measured_with_the_state_it_had(tmp_path):
     write_files(tmp_path, {"sub/a": b"x" * 3_000_000})
     found = only(tmp_path)
-    assert measure(str(tmp_path), found) == (found, hashlib.sha256(b"x" * 3_000_000).digest())
+    assert measure(str(tmp_path), found) == Measured(found, hashlib.sha256(b"x" * 3_000_000).digest())
+
+
+@pytest.mark.parametrize("head", [1, 1_048_576, 2_000_000, 2_999_999])
+def test_the_beginning_of_a_file_is_measured_on_the_way(tmp_path, head):
+    data = os.urandom(3_000_000)
+    write_files(tmp_path, {"a": data})
+    measured = measure(str(tmp_path), only(tmp_path), head=head)
+    assert measured.digest == hashlib.sha256(data).digest()
+    assert measured.head == hashlib.sha256(data[:head]).digest()
+
+
+@pytest.mark.parametrize("size", [0, 5])
+def test_a_file_that_does_not_go_on_has_no_beginning(tmp_path, size):
+    write_files(tmp_path, {"a": b"x" * size})
+    assert measure(str(tmp_path), only(tmp_path), head=5).head is None
 
 
 def test_a_link_is_measured_by_its_target(tmp_path):

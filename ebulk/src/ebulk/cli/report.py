@@ -31,6 +31,8 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
     )
     if report.present.files:
         output.line(f"  already in the lake, not sent: {_totals(report.present)}")
+    if report.reused:
+        output.line(f"  taken over from the version before, not sent: {size_text(report.reused)}")
     output.line(
         f"  sent {size_text(report.sent.size)} in {count_text(report.sent.files)}, of {_totals(report.total)},"
         f" in {duration_text(seconds)}"

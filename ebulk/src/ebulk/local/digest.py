@@ -27,6 +27,8 @@ class Measured(NamedTuple):
 
     found: Found
     digest: bytes
+    head: bytes | None = None
+    """The sha-256 of its beginning, where that was asked for and the file goes on behind it."""
 
 
 def to_text(digest: bytes) -> str:
@@ -45,15 +47,15 @@ def to_raw(text: str) -> bytes:
     return raw
 
 
-def measure(root: str, found: Found, stop: threading.Event | None = None) -> Measured:
-    """Hash a file below `root` as it is now.
+def measure(root: str, found: Found, stop: threading.Event | None = None, head: int = 0) -> Measured:
+    """Hash a file below `root` as it is now; on the way also its first `head` bytes, unless that is 0.
 
     ChangedError: it changed each time while it was read. EbulkError: it can't be read. StoppedError: `stop` was set.
     """
     path = f"{root}/{found.disk}"
     try:
         for _ in range(ATTEMPTS):
-            measured = _measure_link(path, found) if found.mode == SYMLINK else _measure_file(path, found, stop)
+            measured = _measure_link(path, found) if found.mode == SYMLINK else _measure_file(path, found, stop, head)
             if measured:
                 return measured
     except FileNotFoundError as error:
@@ -77,17 +79,27 @@ def _measure_link(path: str, found: Found) -> Measured | None:
     return Measured(after, hashlib.sha256(target).digest())
 
 
-def _measure_file(path: str, found: Found, stop: threading.Event | None) -> Measured | None:
+def _measure_file(path: str, found: Found, stop: threading.Event | None, head: int) -> Measured | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         before = found_from(found.path, found.disk, os.fstat(descriptor))
         digest = hashlib.sha256()
-        # Python asks for memory of the size given, also for a file of a few bytes.
-        while chunk := os.read(descriptor, min(CHUNK_SIZE, before.size + 1)):
-            digest.update(chunk)
-            if stop is not None and stop.is_set():
-                raise StoppedError
+        head = head if head < before.size else 0
+        _hash(descriptor, digest, head, stop)
+        beginning = digest.digest() if head else None
+        # One byte more than there are: a file that grows meanwhile is noticed.
+        _hash(descriptor, digest, before.size - head + 1, stop)
         after = found_from(found.path, found.disk, os.fstat(descriptor))
     finally:
         os.close(descriptor)
-    return Measured(after, digest.digest()) if before == after else None
+    return Measured(after, digest.digest(), beginning) if before == after else None
+
+
+def _hash(descriptor: int, digest: hashlib._Hash, length: int, stop: threading.Event | None) -> None:
+    """Hash the next `length` bytes of a file, or fewer if it ends before."""
+    # Python asks for memory of the size given, also for a file of a few bytes.
+    while length and (chunk := os.read(descriptor, min(CHUNK_SIZE, length))):
+        digest.update(chunk)
+        length -= len(chunk)
+        if stop is not None and stop.is_set():
+            raise StoppedError

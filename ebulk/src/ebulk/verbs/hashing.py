@@ -2,6 +2,9 @@
 
 Small files are hashed many to a task: a task costs about 50 µs, the sha-256 of 4 KiB three. Results come in no order,
 so that one file of 300 GB holds nothing up.
+
+Of a large file that has grown the digest of its beginning is made on the way: it tells whether the file was appended
+to, so that only its end is sent.
 """
 
 from __future__ import annotations
@@ -11,9 +14,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
-from ebulk.local.digest import Measured, measure
+from ebulk.local.digest import Measured, measure, to_text
 from ebulk.local.index import Pending
-from ebulk.protocol import MIB
+from ebulk.model import SYMLINK, Base
+from ebulk.protocol import DELTA_FILE_SIZE, MIB
 
 TASK_LENGTH = 256
 TASK_SIZE = 8 * MIB
@@ -59,7 +63,16 @@ class Hasher:
     def _measure(self, row: Pending) -> Measured:
         if row.digest is not None:
             return Measured(row.found, row.digest)
-        return measure(self._root, row.found, self._stop)
+        head = row.known.size if row.known is not None and min(row.size, row.known.size) >= DELTA_FILE_SIZE else 0
+        return measure(self._root, row.found, self._stop, head)
+
+
+def base_of(row: Pending, measured: Measured) -> Base | None:
+    """The content of the lake that a large file was probably made from: what its path had before."""
+    known = row.known
+    if known is None or min(measured.found.size, known.size) < DELTA_FILE_SIZE or SYMLINK in (row.mode, known.mode):
+        return None
+    return Base(to_text(known.digest), known.size, appended=measured.head == known.digest)
 
 
 def _tasks(rows: Iterable[Pending]) -> Iterator[list[Pending]]:

@@ -29,11 +29,11 @@ from ebulk.local.lock import Lock
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, Scan, unreadable
 from ebulk.local.tree import Tree
-from ebulk.model import FileEntry, Ingestion, LocalFile, StopResult
+from ebulk.model import Base, FileEntry, Ingestion, LocalFile, StopResult
 from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
-from ebulk.verbs.hashing import Hashed, Hasher
+from ebulk.verbs.hashing import Hashed, Hasher, base_of
 from ebulk.verbs.observer import SILENT, Observer, told
 from ebulk.verbs.problems import listed, refuse
 
@@ -68,6 +68,8 @@ class PushReport:
     """Whether it went on with a push that was broken off."""
     others: bool
     """Whether somebody else pushed since the folder's last pull: there is something to pull."""
+    reused: int = 0
+    """Bytes of modified files that were not sent, since the lake took them over from the version before."""
 
     @property
     def changed(self) -> bool:
@@ -224,7 +226,7 @@ class _Push:
             self._write_down(hashed)
             for row, measured in hashed:
                 if self._is_change(row, measured):
-                    yield _local_file(self._root, measured)
+                    yield _local_file(self._root, measured, base_of(row, measured))
                     continue
                 if row.planned and row.known is not None:
                     self._restored.append(_entry_of(row.known))
@@ -235,7 +237,7 @@ class _Push:
         clock = self._lock.clock()
         fresh = [measured for row, measured in hashed if row.digest is None]
         if fresh:
-            self._index.set_digests([(file, digest, is_settled(file, clock)) for file, digest in fresh])
+            self._index.set_digests([(each.found, each.digest, is_settled(each.found, clock)) for each in fresh])
 
     def _is_change(self, row: Pending, measured: Measured) -> bool:
         if row.known is None:
@@ -340,13 +342,14 @@ class _Push:
             total=self._index.totals(),
             resumed=resumed,
             others=False,
+            reused=sent.reused,
         )
 
 
-def _local_file(root: str, measured: Measured) -> LocalFile:
+def _local_file(root: str, measured: Measured, base: Base | None) -> LocalFile:
     found = measured.found
     entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
-    return LocalFile(entry, f"{root}/{found.disk}")
+    return LocalFile(entry, f"{root}/{found.disk}", base)
 
 
 def _entry_of(known: Known) -> FileEntry:
