@@ -47,11 +47,11 @@ class Journey:
     notes: list[str] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
 
-    def lake(self, retries: int = 8, stall_timeout: float = 20.0) -> Lake:
+    def lake(self, retry_max_time: float = 600.0, stall_timeout: float = 20.0) -> Lake:
         return Lake(
             f"http://{self.network.address}/erp5",
             Basic("ada", PASSWORD),
-            retries=retries,
+            retry_max_time=retry_max_time,
             stall_timeout=stall_timeout,
             backoff=lambda failures: 0.1,
             notify=self.notes.append,
@@ -203,7 +203,7 @@ def test_push_that_was_given_up_goes_on_with_the_next(journey):
     before = journey.network.carried("up")
     journey.network.faults.append(Fault("up", UPLOAD_CHUNK_SIZE * 5 // 2, "reset"))
     with pytest.raises(NetworkError, match=r"The connection to .* broke"):
-        journey.send(ingestion, files, retries=0)
+        journey.send(ingestion, files, retry_max_time=0)
     resumed = journey.lake().ingestion(journey.reference, ingestion.id)
     (upload,) = resumed.uploads
     assert upload.offset >= 2 * UPLOAD_CHUNK_SIZE
@@ -279,7 +279,7 @@ def test_pull_that_was_given_up_goes_on_with_the_next(journey):
     journey.push(files)
     journey.network.faults.append(Fault("down", 10 * MIB, "close"))
     with pytest.raises(NetworkError, match="the answer was cut short"):
-        journey.pull(retries=0)
+        journey.pull(retry_max_time=0)
     before = journey.network.carried("down")
     fetched = journey.pull()
     assert fetched.bytes <= 14 * MIB + OVERHEAD

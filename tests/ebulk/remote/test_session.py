@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -15,15 +16,17 @@ import ebulk
 from ebulk.errors import EbulkError, NetworkError, UsageError
 from ebulk.remote.credentials import Basic
 from ebulk.remote.failure import StoppedError, TransientError
-from ebulk.remote.session import Session, Settings
+from ebulk.remote.retry import Notices
+from ebulk.remote.session import Session, Settings, ignore
 from support.faults import Fault, faulty_network
 from support.scripted_server import Answer, document, greeting_server, problem, reply, scripted, scripted_server
 
 MIB = 1024 * 1024
 
 
-def session_with(url: str, **options: object) -> Session:
-    return Session(Settings(url, **{"stall_timeout": 5.0, "backoff": lambda failures: 0.0, **options}))
+def session_with(url: str, notify: Callable[[str], None] = ignore, **options: object) -> Session:
+    settings = {"stall_timeout": 5.0, "backoff": lambda failures: 0.0, "notices": Notices(notify), **options}
+    return Session(Settings(url, **settings))
 
 
 def free_address() -> str:
@@ -86,15 +89,12 @@ def test_text_that_is_no_url_of_a_lake_is_a_usage_error():
         Settings("lake.example")
 
 
-def test_busy_lake_is_asked_again_and_each_retry_is_told():
+def test_busy_lake_is_asked_again_and_that_is_told_once():
     notes: list[str] = []
     answers = problem(503, "Starting."), problem(429, "Too many."), document("there")
     with scripted(*answers) as server, session_with(server.url, notify=notes.append) as session:
         assert get(session) == "there"
-    assert notes == [
-        "Starting. Trying again in 0 s (1 of 8).",
-        "Too many. Trying again in 0 s (2 of 8).",
-    ]
+    assert notes == ["Starting. Trying again in 0 s; giving up in 10 min."]
 
 
 def test_client_error_is_never_tried_again():
@@ -104,9 +104,10 @@ def test_client_error_is_never_tried_again():
         assert len(server.requests) == 1
 
 
-def test_retries_are_given_up_and_the_last_error_is_raised():
-    with scripted(problem(503, "Starting.")) as server, session_with(server.url, retries=2) as session:
-        with pytest.raises(NetworkError, match="Starting"):
+def test_retries_are_given_up_after_the_time_and_the_last_error_is_named():
+    with scripted(problem(503, "Starting.")) as server:
+        session = session_with(server.url, retry_max_time=0.2, backoff=lambda failures: 0.1)
+        with session, pytest.raises(NetworkError, match=r"^Starting\. Nothing got through for 0 s\.$"):
             get(session)
         assert len(server.requests) == 3
 
@@ -133,7 +134,7 @@ def test_answer_cut_short_is_tried_again():
     with scripted(cut, document(["a"])) as server, session_with(server.url, notify=notes.append) as session:
         assert get(session) == ["a"]
         broke = f"The connection to {server.address} broke: the answer was cut short."
-        assert notes == [f"{broke} Trying again in 0 s (1 of 8)."]
+        assert notes == [f"{broke} Trying again in 0 s; giving up in 10 min."]
 
 
 def test_stalled_answer_is_given_up_after_the_stall_timeout_and_tried_again():
@@ -141,9 +142,8 @@ def test_stalled_answer_is_given_up_after_the_stall_timeout_and_tried_again():
     with scripted(Answer(b"HTTP/1.1 200 OK\r\n", "stall"), document("there")) as server:
         with session_with(server.url, stall_timeout=0.2, notify=notes.append) as session:
             assert get(session) == "there"
-        assert notes == [
-            f"The connection to {server.address} stalled: nothing came or went for 0 s. Trying again in 0 s (1 of 8)."
-        ]
+        stalled = f"The connection to {server.address} stalled: nothing came or went for 0 s."
+        assert notes == [f"{stalled} Trying again in 0 s; giving up in 1 min."]
 
 
 def test_stalled_upload_is_noticed():
@@ -169,13 +169,16 @@ def test_server_that_went_away_is_waited_for():
     notes: list[str] = []
     with (
         scripted(Answer(document([]).data, "close")) as server,
-        session_with(server.url, notify=notes.append, retries=3) as session,
+        session_with(server.url, notes.append, retry_max_time=0.2, backoff=lambda failures: 0.1) as session,
     ):
         get(session)
         server.close()
         with pytest.raises(NetworkError, match="Is the server running"):
             get(session)
-    assert len(notes) == 3
+    assert notes == [
+        f"No connection to {server.address}: connection refused. Is the server running?"
+        " Trying again in 0 s; giving up in 0 s."
+    ]
 
 
 def test_host_that_does_not_exist_is_named():
@@ -261,7 +264,7 @@ def test_threads_that_meet_the_same_failure_tell_of_it_once():
         ThreadPoolExecutor(4) as pool,
     ):
         assert [future.result() for future in [pool.submit(get, session) for _ in range(4)]] == ["there"] * 4
-    assert notes == ["Starting. Trying again in 0 s (1 of 8)."]
+    assert notes == ["Starting. Trying again in 0 s; giving up in 10 min."]
 
 
 def test_server_that_does_not_answer_in_tls_is_not_tried_again():

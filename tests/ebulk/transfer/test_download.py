@@ -86,9 +86,13 @@ class Folder:
     def part(self, data: bytes) -> Path:
         return self.parts / f"{hashlib.sha256(data).hexdigest()}.part"
 
-    def fetch(self, *entries: FileEntry, jobs: int = 1, retries: int = 3) -> Fetched:
+    def fetch(self, *entries: FileEntry, jobs: int = 1, retry_max_time: float = 60.0) -> Fetched:
         lake = Lake(
-            self.server.url, retries=retries, backoff=lambda n: 0.0, stall_timeout=5.0, notify=self.notes.append
+            self.server.url,
+            retry_max_time=retry_max_time,
+            backoff=lambda n: 0.02,
+            stall_timeout=5.0,
+            notify=self.notes.append,
         )
         files = [(wanted, self.root / wanted.path.replace("/", "-")) for wanted in entries]
         return fetch(lake, "brain", 7, files, parts=self.parts, jobs=jobs, progress=self.progress, destination=self)
@@ -249,9 +253,9 @@ def test_lake_that_ignores_ranges_and_always_breaks_is_given_up(folder):
     wanted = folder.give("large", LARGE)
     folder.lake.oddities.append(lambda request: cut(reply(200, LARGE), 1_000_000))
     with pytest.raises(NetworkError) as raised:
-        folder.fetch(wanted)
+        folder.fetch(wanted, retry_max_time=0.1)
     assert raised.value.hint == "Run the same command again: it goes on where it stopped."
-    assert len(folder.server.requests) == 4
+    assert len(folder.server.requests) > 1
 
 
 def test_what_arrived_before_the_network_gave_up_is_kept(folder):
@@ -261,7 +265,7 @@ def test_what_arrived_before_the_network_gave_up_is_kept(folder):
     folder.lake.oddities.append(once(cut(whole, head + 1_500_000)))
     folder.lake.oddities.append(lambda request: Answer(b"", "reset"))
     with pytest.raises(NetworkError, match="broke"):
-        folder.fetch(wanted)
+        folder.fetch(wanted, retry_max_time=0.1)
     assert folder.part(LARGE).read_bytes() == LARGE[:1_500_000]
 
 
@@ -308,7 +312,7 @@ def test_stream_without_a_length_that_ends_early_goes_on(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE[:1000], "close")))
     folder.fetch(wanted)
     assert folder.ranges() == [None, "bytes=1000-"]
-    assert folder.notes == ["The download of large was cut short. Trying again in 0 s (1 of 3)."]
+    assert folder.notes == ["The download of large was cut short. Trying again in 0 s; giving up in 1 min."]
 
 
 def test_missing_file_is_not_found(folder):
@@ -332,7 +336,7 @@ def test_archive_without_a_length_that_ends_early_is_asked_again(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + tar, "close")))
     folder.fetch(*entries)
     assert folder.server.requests[1].document == {"paths": ["f1", "f2"]}
-    assert folder.notes == ["The lake's archive was cut short. Trying again in 0 s (1 of 3)."]
+    assert folder.notes == ["The lake's archive was cut short. Trying again in 0 s; giving up in 1 min."]
 
 
 def test_archive_that_breaks_after_its_last_file_is_complete(folder):
@@ -367,8 +371,8 @@ def test_archive_that_keeps_lacking_a_file_is_given_up(folder):
     entries = [folder.give("a", b"x"), folder.give("b", b"y")]
     folder.lake.oddities.append(lambda request: folder.lake.archive(["a"]))
     with pytest.raises(NetworkError) as raised:
-        folder.fetch(*entries)
-    assert str(raised.value) == "The lake's archive lacks b."
+        folder.fetch(*entries, retry_max_time=0.1)
+    assert str(raised.value) == "The lake's archive lacks b. Nothing got through for 0 s."
     assert folder.contents() == {"a": b"x"}
 
 

@@ -116,9 +116,15 @@ class Folder:
         data = target.encode()
         return LocalFile(FileEntry(path, len(data), digest(data), source.lstat().st_mtime_ns, SYMLINK), source)
 
-    def send(self, *files: LocalFile, uploads: tuple[Upload, ...] = (), jobs: int = 1, retries: int = 3) -> Sent:
+    def send(
+        self, *files: LocalFile, uploads: tuple[Upload, ...] = (), jobs: int = 1, retry_max_time: float = 60.0
+    ) -> Sent:
         lake = Lake(
-            self.server.url, retries=retries, backoff=lambda n: 0.0, stall_timeout=5.0, notify=self.notes.append
+            self.server.url,
+            retry_max_time=retry_max_time,
+            backoff=lambda n: 0.02,
+            stall_timeout=5.0,
+            notify=self.notes.append,
         )
         ingestion = Ingestion("brain", "i1", "started", 0, uploads, None)
         return send(lake, ingestion, files, jobs=jobs, progress=self.progress)
@@ -294,7 +300,7 @@ def test_chunk_whose_answer_was_lost_is_not_sent_again(folder):
     assert folder.methods() == ["POST", "PATCH", "HEAD", "PATCH", "PATCH"]
     assert sum(folder.lake.sizes) == len(LARGE)
     folder.progress.assert_complete(["large"])
-    assert folder.notes[0].endswith("Trying again in 0 s (1 of 3).")
+    assert folder.notes[0].endswith("Trying again in 0 s; giving up in 1 min.")
 
 
 def test_last_chunk_whose_answer_was_lost_is_known_by_the_plan_to_have_arrived(folder):
@@ -363,7 +369,7 @@ def test_lake_that_forgets_every_upload_is_given_up(folder):
     folder.lake.oddities.append(lambda r: problem(404, "No such upload.") if r.method == "PATCH" else None)
     with pytest.raises(NotFoundError, match="No such upload"):
         folder.send(folder.file("large", LARGE))
-    assert folder.methods().count("PATCH") == 3
+    assert folder.methods().count("PATCH") > 1
 
 
 def test_conflict_that_is_not_about_the_offset_is_raised(folder):
@@ -382,9 +388,9 @@ def test_offset_beyond_the_file_is_no_answer(folder):
 def test_network_that_breaks_for_good_is_given_up(folder):
     folder.lake.oddities.append(lambda request: Answer(b"", "reset") if request.method == "PATCH" else None)
     with pytest.raises(NetworkError, match="broke") as raised:
-        folder.send(folder.file("large", LARGE), retries=2)
+        folder.send(folder.file("large", LARGE), retry_max_time=0.1)
     assert raised.value.hint == "Run the same command again: it goes on where it stopped."
-    assert folder.methods().count("PATCH") == 3
+    assert folder.methods().count("PATCH") > 1
 
 
 def test_chunks_get_smaller_while_connections_break_and_larger_again(folder):

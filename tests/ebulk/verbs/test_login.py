@@ -9,7 +9,7 @@ from support.lake import PASSWORD
 
 
 def make_lake(url, credentials):
-    return Lake(url, credentials, retries=0)
+    return Lake(url, credentials, retry_max_time=0)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_logging_out_of_a_lake_that_is_gone_forgets_the_token(served, store):
     login(make_lake, store, served.url, "bob", PASSWORD, "laptop")
 
     def unreachable(url, credentials):
-        return Lake("http://127.0.0.1:9/erp5", credentials, retries=0)
+        return Lake("http://127.0.0.1:9/erp5", credentials, retry_max_time=0)
 
     assert not logout(unreachable, store, served.url)
     assert store.get(served.url) is None

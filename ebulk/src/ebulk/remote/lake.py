@@ -16,14 +16,21 @@ from ebulk.errors import NotFoundError, UsageError
 from ebulk.model import DataSetInfo, FileEntry, Ingestion, StopResult, VersionInfo
 from ebulk.protocol import MANIFEST_LIMIT, PLAN_LENGTH, seconds
 from ebulk.remote import documents, failure
+from ebulk.remote.coding import Codings, Compress
 from ebulk.remote.credentials import Credentials
 from ebulk.remote.documents import User
-from ebulk.remote.retry import full_jitter
+from ebulk.remote.pace import Pace
+from ebulk.remote.retry import Notices, full_jitter
 from ebulk.remote.session import Session, Settings, ignore
 
 
 class Lake:
-    """A lake at `url`, which ends where `/api/v1` would begin; asked with `credentials`, or anonymously."""
+    """A lake at `url`, which ends where `/api/v1` would begin; asked with `credentials`, or anonymously.
+
+    A request on which nothing moves for `stall_timeout` seconds is tried again, and given up after `retry_max_time`
+    seconds without progress; `notify` is told. All connections together take at most `limit_rate` bytes a second.
+    `compress`: whether bytes travel in zstd: where a sample shows that it is worth it ("auto"), "always" or "never".
+    """
 
     def __init__(
         self,
@@ -31,13 +38,26 @@ class Lake:
         credentials: Credentials | None = None,
         *,
         stall_timeout: float = 60.0,
-        retries: int = 8,
+        retry_max_time: float = 600.0,
         notify: Callable[[str], None] = ignore,
         proxy: str | None = None,
         ca_file: str | None = None,
+        limit_rate: int | None = None,
+        compress: Compress = "auto",
         backoff: Callable[[int], float] = full_jitter,
     ) -> None:
-        self.settings = Settings(url.rstrip("/"), credentials, stall_timeout, retries, notify, proxy, ca_file, backoff)
+        self.settings = Settings(
+            url.rstrip("/"),
+            credentials,
+            stall_timeout=stall_timeout,
+            retry_max_time=retry_max_time,
+            notices=Notices(notify),
+            proxy=proxy,
+            ca_file=ca_file,
+            pace=Pace(limit_rate),
+            codings=Codings(compress),
+            backoff=backoff,
+        )
         self._session = Session(self.settings)
 
     @property

@@ -2,7 +2,8 @@
 
 A session sends to its lake's host and to no other: redirects aren't followed, and a `Location` keeps only its path, so
 credentials can't be lured elsewhere. A body is bytes, or an iterable of blocks, sent in small slices: `sendall` has its
-whole time-out for each, and 64 KiB in a minute is slower than any network that is still alive.
+whole time-out for each, and 64 KiB in a minute is slower than any network that is still alive. What waits for
+`limit_rate` waits between the slices, where no time-out runs.
 
 `stop`, from any thread, ends all requests under way at once (their sockets are shut down) and refuses new ones.
 """
@@ -32,8 +33,10 @@ from ebulk.errors import EbulkError, UsageError
 from ebulk.protocol import API_PATH, KIB
 from ebulk.remote import failure
 from ebulk.remote.address import checked_url
+from ebulk.remote.coding import ZSTD, Codings, DamagedError, Decoder, is_encoded
 from ebulk.remote.credentials import Credentials
-from ebulk.remote.retry import Retry, full_jitter
+from ebulk.remote.pace import Pace
+from ebulk.remote.retry import Notices, Retry, full_jitter
 from ebulk.version import __version__
 
 SLICE = 64 * KIB
@@ -42,6 +45,15 @@ ERROR_LENGTH = 64 * KIB
 """The most bytes of an error's body that are read."""
 DRAIN_LIMIT = 256 * KIB
 USER_AGENT = f"ebulk/{__version__}"
+ENCODED_REFUSED = (411, 415, 501)
+"""How whoever is in between refuses a body in zstd, or one of which the length is not told before."""
+KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPALIVE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
+"""By the names that systems have for them (the second is macOS's first): after a laptop slept, its connections are
+gone, and who waits for an answer on one is told within seconds. The stall time-out, a minute, ends what this does not.
+"""
+UNSENT = 256 * KIB
+"""What the system may hold of what is to be sent: so that an answer is waited for when the network has the request, and
+progress shows what has left."""
 
 Body = bytes | Iterable[memoryview]
 
@@ -58,12 +70,14 @@ class Settings:
     credentials: Credentials | None = None
     stall_timeout: float = 60.0
     """Seconds without a byte after which a request is given up and tried again."""
-    retries: int = 8
-    """Failures in a row, without progress, before giving up."""
-    notify: Callable[[str], None] = ignore
+    retry_max_time: float = 600.0
+    """Seconds of trying again, without progress, before giving up."""
+    notices: Notices = field(default_factory=lambda: Notices(ignore))
     proxy: str | None = None
     ca_file: str | None = None
     """Certificate authorities to trust instead of the system's."""
+    pace: Pace = field(default_factory=Pace)
+    codings: Codings = field(default_factory=Codings)
     backoff: Callable[[int], float] = full_jitter
     reached: threading.Event = field(default_factory=threading.Event)
     """Set once the lake has answered anything: only then is a refused connection worth another try."""
@@ -128,6 +142,7 @@ class Reply:
         self._session = session
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
+        self._decoder = Decoder(self._receive) if is_encoded(self.headers) else None
 
     def __enter__(self) -> Reply:
         return self
@@ -141,9 +156,20 @@ class Reply:
         self._response.release_conn()
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes of the body, what the network has by now; b"" at the end."""
+        """At most `size` bytes of the body, what the network has by now, out of zstd; b"" at the end."""
+        if self._decoder is None:
+            return self._receive(size)
+        try:
+            return self._decoder.read(size)
+        except DamagedError as error:
+            raise failure.TransientError(f"The answer of {self._session.settings.host} is damaged: {error}.") from error
+
+    def _receive(self, size: int) -> bytes:
+        """Bytes as they travelled."""
         with self._session.translating():
-            return self._response.read1(size, decode_content=False)
+            data = self._response.read1(self._session.settings.pace.piece(size), decode_content=False)
+        self._session.received(len(data))
+        return data
 
     def drain(self, limit: int = DRAIN_LIMIT) -> None:
         """Read a little that is of no interest, so that the connection can be used again."""
@@ -152,8 +178,19 @@ class Reply:
 
     def read_all(self, limit: int | None = None) -> bytes:
         """The whole body, or its first `limit` bytes, decompressed."""
-        with self._session.translating():
-            return self._response.read(limit, decode_content=True)
+        parts: list[bytes] = []
+        left = limit
+        while left is None or left > 0:
+            before = self._response.tell()
+            most = SLICE if left is None else min(left, SLICE)
+            with self._session.translating():
+                data = self._response.read(self._session.settings.pace.piece(most), decode_content=True)
+            self._session.received(self._response.tell() - before)
+            if not data:
+                break
+            parts.append(data)
+            left = None if left is None else left - len(data)
+        return b"".join(parts)
 
     def json(self) -> Any:
         """The document that the body is; times in it are Decimal text (`str`), so that they stay exact."""
@@ -175,8 +212,14 @@ class Session:
         self._stopped = threading.Event()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
-        self._told: tuple[Retry | None, str, float] = (None, "", 0.0)
-        options: dict[str, Any] = {"num_pools": 1, "maxsize": connections, "ca_certs": settings.ca_file}
+        self.bytes_sent = self.bytes_received = 0
+        """Of bodies, as they travelled."""
+        options: dict[str, Any] = {
+            "num_pools": 1,
+            "maxsize": connections,
+            "ca_certs": settings.ca_file,
+            "socket_options": _socket_options(settings.stall_timeout),
+        }
         self._manager = _through(settings.proxy, options) if settings.proxy else urllib3.PoolManager(**options)
         self._manager.pool_classes_by_scheme = _pools(self._watch)
 
@@ -206,15 +249,15 @@ class Session:
             raise failure.StoppedError
 
     def retry(self) -> Retry:
-        """A new count of failures for one piece of work."""
+        """What decides of trying again, for one piece of work."""
         settings = self.settings
         return Retry(
-            settings.retries,
+            settings.retry_max_time,
+            longest=settings.stall_timeout,
             backoff=settings.backoff,
             wait=self._wait,
-            notify=settings.notify,
+            tell=settings.notices.tell,
             reached=settings.reached.is_set,
-            is_news=self._is_news,
         )
 
     def request(
@@ -230,28 +273,39 @@ class Session:
         """Send one request once. A status that isn't expected is raised as the error it stands for.
 
         `target` begins with the API's path (`api`) or is what `locate` returned; `length` is that of an iterable body.
+        A body goes in zstd where the lake takes that and it is worth it.
         """
         self.check()
-        if isinstance(body, bytes):
-            body, length = (memoryview(body),), len(body)
+        settings = self.settings
+        sent, encoded = dict(headers or {}), False
         if body is not None:
-            headers = {**(headers or {}), "Content-Length": str(length)}
+            if isinstance(body, bytes):
+                body, length = (memoryview(body),), len(body)
+            body, encoded = settings.codings.encoded(body, length or 0)
+            sent |= {"Content-Encoding": ZSTD} if encoded else {"Content-Length": str(length)}
             body = self._slices(body)
         with self.translating():
             response = self._manager.urlopen(
                 method,
-                self.settings.origin + target,
+                settings.origin + target,
                 body=body,
-                headers=self._headers(headers or {}),
+                headers=self._headers(sent),
+                chunked=encoded,
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=self.settings.stall_timeout, read=self.settings.stall_timeout),
+                timeout=urllib3.Timeout(connect=settings.stall_timeout, read=settings.stall_timeout),
             )
-        self.settings.reached.set()
+        settings.reached.set()
         reply = Reply(response, self)
+        settings.codings.learn(reply.headers)
         if reply.status not in expect:
             with reply:
+                if encoded and reply.status in ENCODED_REFUSED:
+                    settings.codings.refuse()
+                    raise failure.TransientError(
+                        f"{settings.host} refuses zstd (HTTP {reply.status}): going on without."
+                    )
                 raise self.refused(reply)
         return reply
 
@@ -314,28 +368,38 @@ class Session:
 
     def _slices(self, body: Iterable[memoryview]) -> Iterator[memoryview]:
         for block in body:
-            for start in range(0, len(block), SLICE):
+            piece = self.settings.pace.piece(SLICE)
+            for start in range(0, len(block), piece):
                 self.check()
-                yield block[start : start + SLICE]
+                part = block[start : start + piece]
+                self._wait(self.settings.pace.delay(len(part)))
+                with self._lock:
+                    self.bytes_sent += len(part)
+                yield part
+
+    def received(self, count: int) -> None:
+        """Note that so many bytes of bodies came, and wait for as long as their rate asks for."""
+        with self._lock:
+            self.bytes_received += count
+        self._wait(self.settings.pace.delay(count))
 
     def _watch(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.add(sock)
         self.check()
 
-    def _is_news(self, retry: Retry, error: str, delay: float) -> bool:
-        """Whether to tell of an error: not where another thread has told of the same and waits."""
-        now = time.monotonic()
-        with self._lock:
-            teller, told, until = self._told
-            if told == error and teller is not retry and now < until:
-                return False
-            self._told = (retry, error, now + max(delay, 1.0))
-            return True
-
     def _wait(self, delay: float) -> None:
-        if self._stopped.wait(delay):
+        if delay and self._stopped.wait(delay):
             raise failure.StoppedError
+
+
+def _socket_options(stall_timeout: float) -> list[tuple[int, int, int]]:
+    """What urllib3 sets on each socket, as far as the system has it: requests at once, and dead connections noticed."""
+    wanted = {**KEEPALIVE, "TCP_USER_TIMEOUT": round(stall_timeout * 1000), "TCP_NOTSENT_LOWAT": UNSENT}
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    return options + [
+        (socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)
+    ]
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
