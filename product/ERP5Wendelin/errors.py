@@ -18,7 +18,8 @@
     ├── TooLarge            over a limit, which `detail` names                                  413
     ├── PreconditionFailed  If-Match names other content                                        412
     ├── RangeNotSatisfiable                                                                     416
-    └── StorageFull         the disk has no room                                                507
+    ├── StorageFull         the disk has no room                                                507
+    └── NotReady            it takes longer than a request may; repeating it goes on            503
 
 `str(error)` is a sentence for a person: what happened, to what, what to do. `extra` holds members for the
 problem document (RFC 9457), such as `paths` or `offset`.
@@ -83,3 +84,6 @@ class RangeNotSatisfiable(WendelinError): ...
 
 
 class StorageFull(WendelinError): ...
+
+
+class NotReady(WendelinError): ...

@@ -23,6 +23,15 @@ class IByteStream(Interface):
         reads fastest (ZBlk0) though it isn't full; otherwise an unfinished block is a ZBlk1.
         """
 
+    def take_over(other, stop):
+        """Append what another stream has from this one's end on, in the current transaction; return the new size.
+
+        Whole blocks are shared. As much as a transaction may write: to be called until `stop` is reached.
+        """
+
+    def unshared(other):
+        """Iterate over the ranges (start, stop) of its bytes that are not in blocks it shares with another stream."""
+
     def chunks(start=0, stop=None):
         """Iterate over the bytes from `start` up to `stop` as bytes-like objects of at most a block (2 MiB) each.
 

@@ -4,6 +4,9 @@ State (public format): `ingestion` (the Data Ingestion it belongs to), `id`, `pa
 `digest` (the sha-256 that the content must have, 32 raw bytes; None: not known), `mtime_ns`, `mode`, `metadata` (the
 text of Upload-Metadata, which HEAD repeats), `stream` (IByteStream), `created`, `modified` (aware datetimes, UTC),
 `planned` (whether the ingestion expected the path before), `dropped` (whether it was taken out of its ingestion).
+
+Of one that starts from another content, until it is complete: `base` (IByteStream), `base_digest` (its sha-256, 32 raw
+bytes), `reused` (tuple of ranges (start, stop), ascending and apart: what the base has at the same place).
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from persistent import Persistent
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.protocol import UPLOAD_LIFETIME
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
 
 LIFETIME = timedelta(seconds=UPLOAD_LIFETIME)
@@ -26,6 +30,9 @@ class Upload(Persistent):
 
     planned = False
     dropped = False
+    base: ByteStream | None = None
+    base_digest = b""
+    reused: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -54,6 +61,35 @@ class Upload(Persistent):
     def complete(self) -> bool:
         """Whether its last byte has arrived."""
         return self.offset == self.length
+
+    @property
+    def reusable(self) -> int:
+        """Up to where the base has what follows its offset; its offset, where the base does not."""
+        return next((stop for start, stop in self.reused if start <= self.offset < stop), self.offset)
+
+    def take_over(self) -> bool:
+        """Move on over what the base has, as far as one transaction may; tell whether it has moved.
+
+        The end of the file is left for `take_over_end`, the last block at the most.
+        """
+        stop = self.reusable
+        if stop == self.length:
+            stop = max(self.offset, (stop - 1) // BLOCK_SIZE * BLOCK_SIZE)
+        if self.base is None or stop == self.offset:
+            return False
+        self.offset = self.stream.take_over(self.base, stop)
+        return True
+
+    def take_over_end(self) -> None:
+        """Move on to the end, of which `take_over` has left the last block at the most."""
+        if self.base is not None:
+            self.offset = self.stream.take_over(self.base, self.length)
+
+    def forget_base(self) -> None:
+        """Keep the base alive no longer."""
+        self.base = None
+        self.base_digest = b""
+        self.reused = ()
 
     @property
     def expires(self) -> datetime:

@@ -3,6 +3,10 @@
 A piece is committed in slices, on a connection of its own; each slice's transaction also moves the upload's offset, so
 that what the offset says has been received is there. The last one completes the upload: the digest is compared, and the
 ingestion has the file. The running digest lives in this process's memory; if it is lost, what is stored is read again.
+
+An upload may start from a content of its data set: where a piece ends at what is reused, the upload moves on over it,
+by sharing blocks. What it has moved over is read for the digest only, and not at all where the running digest of the
+content that it starts from is still known, as it is when a file grows again and again.
 """
 
 from __future__ import annotations
@@ -16,19 +20,35 @@ from zlib import crc32
 
 from Acquisition import aq_base
 from ZODB import DB
+from ZODB.Connection import Connection
 
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import REGULAR
 from Products.ERP5Wendelin.content.upload import Upload
-from Products.ERP5Wendelin.errors import BadInput, ChecksumMismatch, DigestMismatch, Gone, NotFound, WrongOffset
-from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, check_file, check_started
+from Products.ERP5Wendelin.errors import (
+    BadInput,
+    ChecksumMismatch,
+    DigestMismatch,
+    Gone,
+    NotFound,
+    NotReady,
+    WrongOffset,
+)
+from Products.ERP5Wendelin.ingestion.delta import Base, start_from
+from Products.ERP5Wendelin.ingestion.session import EMPTY_DIGEST, check_file, check_started, data_set_of
 from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.protocol import MIB
-from Products.ERP5Wendelin.storage.digest import RunningDigest, RunningDigests
-from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
+from Products.ERP5Wendelin.storage.digest import CATCH_UP_LIMIT, RunningDigest, RunningDigests
+from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, release, separate_connection
+
+LAST_CATCH_UP_LIMIT = 8 * CATCH_UP_LIMIT
+"""The most stored bytes that the request with an upload's last byte reads: ten seconds' work."""
 
 _RUNNING = RunningDigests()
 """Of the uploads that this process receives."""
+
+_COMPLETE = RunningDigests()
+"""Of the contents that this process has received, by their digest: what is appended to them goes on from there."""
 
 _TURNS = Turns()
 
@@ -44,11 +64,13 @@ def create(
     mtime_ns: int | None,
     mode: str | None,
     metadata: str = "",
+    base: Base | None = None,
 ) -> Upload:
     """Begin an upload in the current transaction, which has to be committed before `receive`.
 
     What is None is as planned; where nothing was planned the time is now, the mode that of a regular file, and the
-    digest any. DigestMismatch where the plan says otherwise. An empty file is received with that.
+    digest any. DigestMismatch where the plan says otherwise. An empty file is received with that. With a `base` that
+    can be used, `receive` moves on over what it has.
     """
     check_started(ingestion)
     planned = ingestion.expected.get(path)
@@ -65,6 +87,8 @@ def create(
     check_file(path, length, digest, mtime_ns, mode)
     upload = Upload(aq_base(ingestion), token_hex(16), path, length, digest, mtime_ns, mode, metadata)
     ingestion.addUpload(upload)
+    if base is not None:
+        start_from(upload, base, data_set_of(ingestion))
     if not length:
         _complete(upload, EMPTY_DIGEST)
     ingestion.touch()
@@ -86,11 +110,14 @@ def receive(
 ) -> int:
     """Append up to `length` bytes of a source at `offset`; return the new offset. The last byte completes the upload.
 
+    The new offset is behind what is reused from there on, as far as it needs not be read to complete the upload.
+
     Pieces of one upload are received one after the other, as `turns` says; each begins a transaction of the upload's
     connection, aborting what the caller has under way. WrongOffset, with the right one in `extra`, unless `offset` is
     then where the upload ends. With `checksum` the source must be seekable: it is read once to compare
     (ChecksumMismatch: nothing is stored) and once to store.
     DigestMismatch when the content is not what its digest says: the upload is dropped. Gone when it has expired.
+    NotReady when the last byte comes and so much is still to be read that it takes another request: nothing is stored.
     A source that ends early is no error.
     """
     _check_alive(upload)
@@ -100,11 +127,11 @@ def receive(
         _check_offset(upload, offset)
         if checksum is not None:
             _verify(checksum, source, length)
-        if not length:
+        if not length and upload.reusable == offset:
             return offset
-        receiver = _Receiver(database, upload, offset)
+        receiver = _Receiver(database, upload, offset, length)
         try:
-            return receiver.receive(source, length)
+            return receiver.receive(source)
         except DigestMismatch:
             _drop(database, upload)
             raise
@@ -127,45 +154,121 @@ def terminate(ingestion: Any, upload: Upload) -> None:
 class _Receiver:
     """One request's piece: keeps the running digest in step with what is stored."""
 
-    def __init__(self, database: DB, upload: Upload, offset: int) -> None:
+    def __init__(self, database: DB, upload: Upload, offset: int, length: int) -> None:
         self._database = database
         self._upload = upload
-        self._offset = offset
+        self._start = offset
+        self._stop = offset + length
         self._key = _key(upload)
         self._running: RunningDigest = _RUNNING.take(self._key, offset)
-        self._in_step = self._running.catch_up(upload.stream, offset)
+        self._in_step = False
 
-    def receive(self, source: BinaryIO, length: int) -> int:
-        """Store the piece; return the new offset."""
+    def receive(self, source: BinaryIO) -> int:
+        """Store the piece and move on over what is reused; return the new offset."""
         upload = self._upload
+        self._catch_up()
         reached = append_slices(
             self._database,
             upload._p_oid,
             source,
-            length,
-            offset=self._offset,
-            note=f"receive {upload.path}",
+            self._stop - self._start,
+            offset=self._start,
+            note=self._note,
             user=upload.ingestion.author,
             total=upload.length,
             on_data=self._on_data,
             on_slice=self._on_slice,
         )
+        reached = self._move_on(reached)
         if reached < upload.length:
             _RUNNING.put(self._key, self._running)
+        else:
+            _COMPLETE.put((self._key[0], self._running.digest()), self._running)
         return reached
+
+    @property
+    def _note(self) -> str:
+        return f"receive {self._upload.path}"
+
+    def _catch_up(self) -> None:
+        """Bring the running digest to where the piece begins; NotReady when it has to be there and is too far behind.
+
+        It has to be when the piece ends the upload, for then the digest is compared in the piece's transaction.
+        """
+        upload = self._upload
+        last = self._stop == upload.length
+        limit = LAST_CATCH_UP_LIMIT if last else CATCH_UP_LIMIT
+        self._in_step = self._running.catch_up(upload.stream, self._start, limit)
+        if last and not self._in_step:
+            _RUNNING.put(self._key, self._running)
+            raise NotReady(
+                f"The server verifies {upload.path!r}: it has read {self._running.offset} of the {self._start} bytes "
+                "that are here, and goes on from there. Send the same piece again.",
+                verified=self._running.offset,
+            )
 
     def _on_data(self, data: bytes) -> None:
         if self._in_step:
             self._running.update(data)
 
     def _on_slice(self, upload: Upload) -> None:
-        """In the transaction of each slice: note it, and complete the upload with the last one."""
+        """In the transaction of each slice: note it, move on at the piece's end, and complete what is complete."""
         _refuse_dropped(upload)
-        upload.modified = now()
-        upload.ingestion.touch()
+        _touch(upload)
         if upload.complete:
-            self._running.catch_up(upload.stream, upload.length, limit=None)
             _complete(upload, self._running.digest())
+        elif upload.offset == self._stop:
+            upload.take_over()
+
+    def _move_on(self, offset: int) -> int:
+        """Move on from here over what is reused, step by step, to the file's end if that can be; return where to."""
+        upload = self._upload
+        if offset == upload.length or not upload.reused:
+            return offset
+        with separate_connection(self._database) as connection:
+            try:
+                while (reached := self._step(connection, offset, Upload.take_over)) > offset:
+                    offset = reached
+                self._resume_base(offset)
+                stored = connection.get(upload._p_oid)
+                if stored.reusable == upload.length and self._running.catch_up(
+                    stored.stream, offset, LAST_CATCH_UP_LIMIT
+                ):
+                    offset = self._step(connection, offset, self._take_over_end)
+            finally:
+                release(connection, upload._p_oid)
+        return offset
+
+    def _step(self, connection: Connection, offset: int, move: Callable[[Upload], object]) -> int:
+        """Move the upload on in a transaction; return its offset then. WrongOffset when another process got ahead."""
+
+        def step() -> int:
+            upload = connection.get(self._upload._p_oid)
+            _refuse_dropped(upload)
+            _check_offset(upload, offset)
+            move(upload)
+            if upload.offset != offset:
+                _touch(upload)
+            return int(upload.offset)
+
+        return in_transaction(connection, step, note=self._note, user=self._upload.ingestion.author)
+
+    def _take_over_end(self, upload: Upload) -> None:
+        upload.take_over_end()
+        self._running.catch_up(upload.stream, upload.length)
+        _complete(upload, self._running.digest())
+
+    def _resume_base(self, offset: int) -> None:
+        """Where the base's bytes, all of them, are what is here, have its running digest, if that is still known."""
+        upload = self._upload
+        if self._stop == 0 and upload.base is not None and offset == upload.base.size:
+            self._running = _COMPLETE.copy_of((self._key[0], upload.base_digest)) or self._running
+
+
+def _touch(upload: Upload) -> None:
+    """Note a sign of life."""
+    upload.modified = now()
+    upload.ingestion.touch()
 
 
 def _complete(upload: Upload, digest: bytes) -> None:
@@ -179,6 +282,7 @@ def _complete(upload: Upload, digest: bytes) -> None:
                 paths=[upload.path],
             )
     upload.ingestion.stage(upload.path, upload.entry(digest))
+    upload.forget_base()
 
 
 def _drop(database: DB, upload: Upload) -> None:

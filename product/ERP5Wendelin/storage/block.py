@@ -8,6 +8,10 @@ on it before: they would take the bytes out of the uncommitted blocks.
 wendelin.core's `loadblk` and `storeblk` serve its mappings and are not called here. What they leave to their callers: a
 block that is live and not bound to its file fails an assertion when another connection changes it, `loadblkdata` takes
 the bytes out of a ZBlk0 that is yet to be committed, and which kind of block is written is one setting of the process.
+
+A ZBlk0 may be in the `blktab` of several files, at the same place, once nobody writes to it any more. Each of them may
+be mapped, all in one connection too: wendelin.core binds a ZBlk0 to the file that loaded it last, and a block that
+never changes has nothing to tell the others. (It would not go with a ZBlk1, whose second binding fails an assertion.)
 """
 
 from __future__ import annotations
@@ -26,6 +30,12 @@ Buffer = bytes | bytearray | memoryview
 
 BLOCK_SIZE = 2 * MIB
 """Bytes of a block: the page size of wendelin.core's mappings."""
+
+COPIED_BLOCKS = 16
+"""The most blocks that one call of `share` copies: 32 MiB of a transaction."""
+
+COMPARED_BLOCKS = 10_000
+"""How many object ids are compared between two collections of the object cache."""
 
 _ZEROS = memoryview(bytes(BLOCK_SIZE))
 
@@ -71,6 +81,39 @@ def write_compact(zfile: ZBigFile, number: int) -> None:
     zblk = zfile.blktab.get(number)
     if zblk is not None and not isinstance(zblk, ZBlk0):
         _store(zfile, number, _load(zblk))
+
+
+def share(zfile: ZBigFile, source: LOBTree, first: int, stop: int) -> int:
+    """Let the blocks from `first` up to `stop` be those of another file's `blktab`; return where that ended.
+
+    The objects themselves, which are not read, and which nobody may write to again. A ZBlk1 is copied, as a ZBlk0; with
+    more of them than COPIED_BLOCKS it ends early. What the source lacks this file must lack.
+    """
+    _refresh_mappings(zfile, first * BLOCK_SIZE, stop * BLOCK_SIZE)
+    copied = 0
+    for number, zblk in source.items(first, stop, excludemax=True):
+        if isinstance(zblk, ZBlk0):
+            zfile.blktab[number] = zblk
+        elif copied == COPIED_BLOCKS:
+            return int(number)
+        else:
+            _store(zfile, number, _load(zblk))
+            copied += 1
+    return stop
+
+
+def unshared(blktab: LOBTree, other: LOBTree, stop: int) -> Iterator[int]:
+    """The numbers below `stop` of the blocks that two committed files do not share. No block is read."""
+    for first in range(0, stop, COMPARED_BLOCKS):
+        end = min(first + COMPARED_BLOCKS, stop)
+        mine, theirs = _object_ids(blktab, first, end), _object_ids(other, first, end)
+        yield from (number for number in range(first, end) if mine.get(number) != theirs.get(number))
+        # Of a file of 300 GB there are 150,000 blocks, whose ghosts are let go of as the buckets are.
+        blktab._p_jar.cacheGC()
+
+
+def _object_ids(blktab: LOBTree, first: int, stop: int) -> dict[int, bytes]:
+    return {number: zblk._p_oid for number, zblk in blktab.items(first, stop, excludemax=True)}
 
 
 def truncate(zfile: ZBigFile, size: int) -> None:

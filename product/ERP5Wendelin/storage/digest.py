@@ -55,6 +55,13 @@ class RunningDigest:
             self.update(chunk)
         return self.offset == stop
 
+    def copy(self) -> RunningDigest:
+        """Another one in the same state."""
+        other = RunningDigest()
+        other.offset = self.offset
+        other._hash = self._hash.copy()
+        return other
+
     def digest(self) -> bytes:
         """The 32 bytes of the digest of what it has seen."""
         return self._hash.digest()
@@ -82,6 +89,15 @@ class RunningDigests:
         with self._lock:
             running = self._running.pop(key, None)
         return running if running is not None and running.offset <= offset else RunningDigest()
+
+    def copy_of(self, key: Key) -> RunningDigest | None:
+        """A copy of a state, which stays; None if there is none."""
+        with self._lock:
+            running = self._running.get(key)
+            if running is None:
+                return None
+            self._running.move_to_end(key)
+            return running.copy()
 
     def put(self, key: Key, running: RunningDigest) -> None:
         """Keep a state for the next request."""

@@ -142,7 +142,7 @@ def append_slices(
 
     `on_data` sees each piece once, in order, before the transaction that stores it. `on_slice` is called with the
     object in each slice's transaction, after `offset` was raised, and may be called again after a conflict; what it
-    raises aborts the slice.
+    raises aborts the slice. In that of the last slice it may append more, and raise `offset` again.
 
     A source that ends early is no error: the offset tells. When reading it fails, what it gave is committed before
     the error goes on. Slices end at borders of blocks, so that blocks are written whole.
@@ -166,7 +166,7 @@ def append_slices(
                 if reached == before:
                     break
         finally:
-            _release(connection, oid)
+            release(connection, oid)
     return reached
 
 
@@ -210,10 +210,10 @@ def _append_slice(
     note: str,
     user: str,
 ) -> int:
-    """Store pieces in a transaction; return the offset behind them."""
+    """Store pieces in a transaction; return the object's offset then."""
     reached = offset + sum(map(len, pieces))
 
-    def store() -> None:
+    def store() -> int:
         owner = connection.get(oid)
         if owner.offset != offset:
             raise errors.WrongOffset(
@@ -226,13 +226,13 @@ def _append_slice(
         owner.offset = reached
         if on_slice is not None:
             on_slice(owner)
+        return int(owner.offset)
 
-    in_transaction(connection, store, note=note, user=user)
-    return reached
+    return in_transaction(connection, store, note=note, user=user)
 
 
-def _release(connection: Connection, oid: bytes) -> None:
-    """Let the connection, which goes back to the pool, forget the array it wrote."""
+def release(connection: Connection, oid: bytes) -> None:
+    """Let the connection, which goes back to the pool, forget the array of a persistent object's stream it wrote."""
     owner = connection._cache.get(oid)
     if owner is not None:
         owner.stream.release()

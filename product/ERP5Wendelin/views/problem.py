@@ -65,6 +65,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ChecksumMismatch, 460),
     (errors.DigestMismatch, 422),
     (errors.StorageFull, 507),
+    (errors.NotReady, 503),
     (TransientError, 503),
 )
 """First match wins. 403 is 401 for who is not known yet; a storage without room is 507; all else is 500."""

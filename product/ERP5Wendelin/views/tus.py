@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 
 from Products.ERP5Wendelin.errors import BadInput, PreconditionFailed
 from Products.ERP5Wendelin.protocol import TUS_CHECKSUM_ALGORITHMS, TUS_EXTENSIONS, TUS_VERSION
@@ -19,6 +20,11 @@ CAPABILITIES = {
 
 SIZE_MAX = 2**63 - 1
 
+RANGES = 256
+"""The most ranges that an upload may name."""
+
+_RANGE = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
+
 
 class WrongVersion(PreconditionFailed):
     """A request of another version of tus, or of none."""
@@ -32,10 +38,19 @@ def check_version(version: str | None) -> None:
 
 def parse_size(name: str, value: str | None) -> int:
     """Upload-Length and Upload-Offset: a count of bytes."""
+    return _parse_size(f"The header {name}", value)
+
+
+def parse_metadata_size(key: str, value: str | None) -> int:
+    """A count of bytes in Upload-Metadata."""
+    return _parse_size(f"Upload-Metadata: {key!r}", value)
+
+
+def _parse_size(place: str, value: str | None) -> int:
     if value is None:
-        raise BadInput(f"The header {name} is missing.")
+        raise BadInput(f"{place} is missing.")
     if not (value.isascii() and value.isdigit()) or len(value) > len(str(SIZE_MAX)) or int(value) > SIZE_MAX:
-        raise BadInput(f"The header {name} must be a whole number of bytes from 0.")
+        raise BadInput(f"{place} must be a whole number of bytes from 0.")
     return int(value)
 
 
@@ -51,6 +66,26 @@ def parse_metadata(value: str | None) -> dict[str, str]:
         except ValueError as error:
             raise BadInput(f"Upload-Metadata: the value of {key!r} is not UTF-8 text in base64.") from error
     return metadata
+
+
+def parse_ranges(name: str, text: str, length: int) -> tuple[tuple[int, int], ...]:
+    """Ranges of a file of `length` bytes in HTTP's notation, such as 0-99,200-299, as (start, stop)."""
+    found = [_RANGE.fullmatch(part.strip()) for part in text.split(",")] if text.strip() else []
+    if len(found) > RANGES:
+        raise BadInput(f"Upload-Metadata: {name!r} has {len(found)} ranges; {RANGES} are possible. Join neighbours.")
+    ranges = []
+    end = 0
+    for match in found:
+        if match is None:
+            raise BadInput(f"Upload-Metadata: {name!r} must be ranges of bytes such as 0-2097151,8388608-10485759.")
+        start, stop = int(match[1]), int(match[2]) + 1
+        if not end <= start < stop:
+            raise BadInput(f"Upload-Metadata: the ranges of {name!r} must ascend and not overlap; {match[0]} does not.")
+        if stop > length:
+            raise BadInput(f"Upload-Metadata: {name!r} has {match[0]}, behind the end of a file of {length} bytes.")
+        ranges.append((start, stop))
+        end = stop
+    return tuple(ranges)
 
 
 def parse_checksum(value: str | None) -> tuple[str, bytes] | None:

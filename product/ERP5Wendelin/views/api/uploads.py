@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.ingestion import locks, session
 from Products.ERP5Wendelin.ingestion import upload as receiver
+from Products.ERP5Wendelin.ingestion.delta import Base
 from Products.ERP5Wendelin.protocol import TUS_VERSION
 from Products.ERP5Wendelin.views import tus
 from Products.ERP5Wendelin.views.answer import NO_STORE, Answer, no_content
@@ -27,12 +29,12 @@ def create(call: Call) -> Answer:
     if call.header("Upload-Defer-Length") is not None:
         raise BadInput("Upload-Defer-Length is not supported: say how long the file is, in Upload-Length.")
     length = tus.parse_size("Upload-Length", call.header("Upload-Length"))
-    path, digest, mtime_ns, mode, text = read_metadata(call)
+    path, digest, mtime_ns, mode, base, text = read_metadata(call, length)
     if call.body.length:
         check_media_type(call)
     checksum = tus.parse_checksum(call.header("Upload-Checksum"))
     with locks.serialised(session.key_of_ingestion(call.ingestion)):
-        upload = receiver.create(call.ingestion, path, length, digest, mtime_ns, mode, text)
+        upload = receiver.create(call.ingestion, path, length, digest, mtime_ns, mode, text, base)
     offset = receive(call, upload, 0, checksum)
     headers = {"Location": call.ingestion_url(call.ingestion.getId(), "uploads", upload.id), **NO_STORE}
     return Answer(None, HTTPStatus.CREATED, {**headers, **progress(upload, offset)})
@@ -79,8 +81,8 @@ def check_media_type(call: Call) -> None:
         raise UnsupportedMediaType(f"The bytes of an upload have the header Content-Type: {tus.MEDIA_TYPE}.")
 
 
-def read_metadata(call: Call) -> tuple[str, bytes | None, int | None, str | None, str]:
-    """Path, digest, modification time, mode (None: as planned), and the header as it was sent."""
+def read_metadata(call: Call, length: int) -> tuple[str, bytes | None, int | None, str | None, Base | None, str]:
+    """Path, digest, modification time, mode (None: as planned), base, and the header as it was sent."""
     text = call.header("Upload-Metadata") or ""
     metadata = tus.parse_metadata(text)
     path = metadata.get("path", metadata.get("filename"))
@@ -92,7 +94,22 @@ def read_metadata(call: Call) -> tuple[str, bytes | None, int | None, str | None
         None if digest is None else parse_digest(digest),
         None if mtime is None else parse_mtime_text(mtime),
         None if mode is None else parse_mode(mode),
+        read_base(metadata, length),
         text,
+    )
+
+
+def read_base(metadata: Mapping[str, str], length: int) -> Base | None:
+    """What an upload of `length` bytes is said to start from; None if from nothing."""
+    if "base" not in metadata:
+        for key in ("base_length", "changed"):
+            if key in metadata:
+                raise BadInput(f"Upload-Metadata: {key!r} says something of 'base', which is missing.")
+        return None
+    return Base(
+        parse_digest(metadata["base"], "base"),
+        tus.parse_metadata_size("base_length", metadata.get("base_length")),
+        tus.parse_ranges("changed", metadata.get("changed", ""), length),
     )
 
 
