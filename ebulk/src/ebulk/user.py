@@ -6,9 +6,9 @@ What the command line and the library share. Only this module and `cli` read the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-
-import platformdirs
+from typing import TYPE_CHECKING, cast
 
 from ebulk.errors import EbulkError, UsageError
 from ebulk.local import folder as folders
@@ -17,8 +17,10 @@ from ebulk.local.credentials import system_keyring
 from ebulk.local.folder import Folder
 from ebulk.remote.address import checked_url
 from ebulk.remote.credentials import Bearer, Credentials
-from ebulk.remote.lake import Lake
 from ebulk.remote.proxy import proxy_for
+
+if TYPE_CHECKING:
+    from ebulk.remote.lake import Lake
 
 
 class User:
@@ -33,7 +35,7 @@ class User:
         chosen = self._environment.get("EBULK_CONFIG_DIR")
         if chosen:
             return Path(chosen)
-        return Path(platformdirs.user_config_dir("ebulk", appauthor=False))
+        return Path(import_module("platformdirs").user_config_dir("ebulk", appauthor=False))
 
     @property
     def working_folder(self) -> Path:
@@ -71,4 +73,6 @@ class User:
 
     def lake(self, url: str, credentials: Credentials | None, notify: Callable[[str], None]) -> Lake:
         """The lake at `url`, asked with these credentials, by way of the user's proxy; `notify` is told of retries."""
-        return Lake(url, credentials, notify=notify, proxy=proxy_for(url, self._environment))
+        module = import_module("ebulk.remote.lake")  # HTTP takes longer to load than `ebulk status` takes to run
+        proxy = proxy_for(url, self._environment)
+        return cast("Lake", module.Lake(url, credentials, notify=notify, proxy=proxy))

@@ -14,40 +14,71 @@ JOBS = 4
 
 DESCRIPTION = "Push and pull data sets of hundreds of gigabytes, as easy as git."
 
-EPILOG = """\
-exit codes:
-  0 done                              4 the network gave up; run again to resume
-  1 the operation failed              5 conflict with somebody else's push, or with local changes
-  2 usage                             6 a digest does not match
-  3 not authorised                  130 interrupted; run again to resume
+GROUPS = (
+    ("start with a lake and a data set", ("login", "init", "clone")),
+    ("send and bring", ("push", "pull")),
+    ("look at what changed", ("status", "log")),
+    ("this program", ("config", "logout", "completion", "help")),
+)
+"""The commands by what one does, as `ebulk --help` shows them."""
 
-environment:
-  EBULK_URL          the lake, where no folder or option names one
-  EBULK_TOKEN        the token to use, instead of that of `ebulk login`
-  EBULK_CONFIG_DIR   where logins are kept
-  http_proxy, https_proxy, all_proxy, no_proxy
-                     which HTTP proxy leads to the lake, as for curl
+COMMANDS = tuple(name for _, names in GROUPS for name in names)
 
-An interrupted push or pull goes on when the same command is run again.
-"""
+SYNONYMS = {
+    "commit": "push",
+    "delete": "remove",
+    "download": "pull",
+    "fetch": "pull",
+    "history": "log",
+    "rm": "remove",
+    "stage": "add",
+    "unstage": "reset",
+    "upload": "push",
+}
+"""What people who come from elsewhere type."""
 
-
-COMMANDS = ("login", "logout", "config", "init", "push", "pull", "clone", "status", "log")
+SHELLS = ("bash", "zsh", "fish")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The command line as `make_parser` has it. UsageError, with a hint, for what cannot be written."""
     command = next((word for word in words if not word.startswith("-")), None)
-    if command is not None and command not in COMMANDS:
-        similar = get_close_matches(command, COMMANDS, 1)
-        hint = f"Did you mean `ebulk {similar[0]}`? " if similar else ""
-        raise UsageError(f"There is no command {command!r}.", f"{hint}`ebulk --help` lists the commands.")
-    parsed, rest = make_parser().parse_known_args(words)
+    if command is not None:
+        check_command(command)
+    try:
+        parsed, rest = make_parser().parse_known_args(words)
+    except _HelpWanted as wanted:
+        return argparse.Namespace(command="help", topic=wanted.topic, json=False, quiet=False)
     if parsed.command is None:
         raise UsageError("Which command?", "`ebulk --help` lists the commands.")
     if rest:
         raise UsageError(f"{rest[0]!r} is not understood here.", f"`ebulk {command} --help` says what is possible.")
     return parsed
+
+
+def check_command(name: str) -> str:
+    """Return the name of a command; UsageError for another, with what may be meant."""
+    if name in COMMANDS:
+        return name
+    synonym = SYNONYMS.get(name)
+    similar = [synonym] if synonym in COMMANDS else get_close_matches(name, COMMANDS, 1)
+    hint = f"Did you mean `ebulk {similar[0]}`? " if similar else ""
+    raise UsageError(f"There is no command {name!r}.", f"{hint}`ebulk --help` lists the commands.")
+
+
+class _HelpWanted(Exception):  # noqa: N818 - it is no error, and ends the parsing
+    """Somebody asks for the page of a command, or for the list of commands."""
+
+    def __init__(self, topic: str | None) -> None:
+        super().__init__()
+        self.topic = topic
+
+
+class _Help(argparse.Action):
+    """Asks for help, whatever else the command line says."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        raise _HelpWanted(parser.prog.partition(" ")[2] or None)
 
 
 class Parser(argparse.ArgumentParser):
@@ -60,10 +91,11 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> Parser:
     """The parser of all commands."""
-    parser = Parser(
-        prog="ebulk", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="ebulk", description=DESCRIPTION, add_help=False)
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show the commands")
+    parser.add_argument(
+        "--version", action="version", version=f"ebulk {__version__}", help="show which version of ebulk this is"
     )
-    parser.add_argument("--version", action="version", version=f"ebulk {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
     login = _add(commands, "login", "remember a lake: a token is stored, never the password")
@@ -111,11 +143,25 @@ def make_parser() -> Parser:
     log.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
     log.add_argument("-n", "--number", type=_positive, metavar="N", help="show the newest N only")
     _add_lake(log)
+
+    completion = _add(commands, "completion", "print what makes a shell complete ebulk's commands and options")
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
+
+    help_ = _add(commands, "help", "show the manual page of a command")
+    help_.add_argument("topic", metavar="COMMAND", nargs="?", help="the list of commands unless given")
     return parser
 
 
+def command_parsers(parser: Parser) -> dict[str, Parser]:
+    """The parsers of the commands by their names; argparse has no public way to them."""
+    actions = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return {name: made for action in actions for name, made in action.choices.items()}
+
+
 def _add(commands: argparse._SubParsersAction[Parser], name: str, text: str) -> Parser:
-    parser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
+    parser = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.", add_help=False)
+    parser.add_argument("-h", action="help", help="show the options")
+    parser.add_argument("--help", action=_Help, nargs=0, help="show the manual page")
     parser.add_argument("--json", action="store_true", help="print lines of JSON for a program")
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     parser.add_argument("--debug", action="store_true", help="print a traceback with an error")

@@ -8,14 +8,17 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ebulk.cli.output import Output
 from ebulk.errors import EbulkError, UsageError
 from ebulk.local.credentials import Credentials as Store
 from ebulk.local.folder import Folder
 from ebulk.remote.credentials import Basic, Credentials
-from ebulk.remote.lake import Lake
 from ebulk.user import User
+
+if TYPE_CHECKING:
+    from ebulk.remote.lake import Lake
 
 
 class Context:
@@ -23,6 +26,7 @@ class Context:
 
     def __init__(self, arguments: argparse.Namespace, environment: Mapping[str, str], output: Output) -> None:
         self.arguments = arguments
+        self.environment = environment
         self.output = output
         self._user = User(environment)
 
