@@ -9,9 +9,10 @@ from Products.ERP5Wendelin.content.entry import FOLDER, Entry
 from Products.ERP5Wendelin.content.path import check_path
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.reader import StreamReader
-from Products.ERP5Wendelin.errors import NotFound
+from Products.ERP5Wendelin.errors import NotFound, RangeNotSatisfiable
 from Products.ERP5Wendelin.views.answer import Answer
 from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.coding import VARY, encoded_file
 from Products.ERP5Wendelin.views.paging import version_of
 from Products.ERP5Wendelin.views.wire import content_disposition, format_digest, format_http_date
 
@@ -19,8 +20,8 @@ MEDIA_TYPE = "application/octet-stream"
 """Of every file: a page among a data set's files must not run as one of this site's."""
 
 
-def read(call: Call) -> Answer:
-    """GET and HEAD."""
+def find(call: Call) -> tuple[str, Entry]:
+    """Path and entry of the file that a request names."""
     path = check_path(call.names["path"])
     version = version_of(call.query)
     entry = call.data_set.manifest.get(path, version=version)
@@ -29,16 +30,30 @@ def read(call: Call) -> Answer:
         raise NotFound(f"{place.capitalize()} of {call.data_set.getReference()!r} has no file {path!r}.")
     if entry.mode == FOLDER:
         raise NotFound(f"{path!r} is a folder: there are no bytes to read.")
-    etag = f'"{format_digest(entry.digest)}"'
-    selection = ranges.select(
+    return path, entry
+
+
+def select(call: Call, etag: str, size: int) -> ranges.Selection:
+    """Which of `size` bytes the request's conditions and its range ask for."""
+    return ranges.select(
         etag,
-        entry.size,
+        size,
         method=call.method,
         byte_range=call.header("Range"),
         if_range=call.header("If-Range"),
         if_match=call.header("If-Match"),
         if_none_match=call.header("If-None-Match"),
     )
+
+
+def read(call: Call) -> Answer:
+    """GET and HEAD."""
+    path, entry = find(call)
+    start, stop = call.query.position("start"), call.query.position("stop")
+    if start is not None or stop is not None:
+        return _part(call, entry, start or 0, entry.size if stop is None else stop)
+    etag = f'"{format_digest(entry.digest)}"'
+    selection = select(call, etag, entry.size)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Accept-Ranges": "bytes"}
     if selection.status == ranges.NOT_MODIFIED:
         return Answer(None, selection.status, headers)
@@ -53,6 +68,32 @@ def read(call: Call) -> Answer:
     if selection.content_range:
         headers["Content-Range"] = selection.content_range
     return Answer(_open(call, entry, selection), selection.status, headers)
+
+
+def _part(call: Call, entry: Entry, start: int, stop: int) -> Answer:
+    """The bytes from `start` up to `stop`, or to the end: a resource of its own, which may go in a content coding.
+
+    Its entity tag is that of the file, and weak: coded or plain, it stands for the same.
+    """
+    if start > entry.size:
+        raise RangeNotSatisfiable(f"start is behind the end: the file has {entry.size} bytes.", size=entry.size)
+    etag = f'"{format_digest(entry.digest)}"'
+    selection = ranges.select(
+        etag, entry.size, if_match=call.header("If-Match"), if_none_match=call.header("If-None-Match")
+    )
+    headers = {"ETag": f"W/{etag}", "Cache-Control": "private, no-cache"}
+    if selection.status == ranges.NOT_MODIFIED:
+        return Answer(None, selection.status, {**headers, **VARY})
+    headers |= {
+        "Content-Type": MEDIA_TYPE,
+        "X-Content-Type-Options": "nosniff",
+        "Last-Modified": last_modified(entry.mtime_ns),
+    }
+    stop = min(stop, entry.size)
+    if start >= stop:
+        return Answer(b"", headers={**headers, **VARY})
+    reader = StreamReader(call.database, entry.stream._p_oid, entry.offset + start, entry.offset + stop)
+    return encoded_file(call.header("Accept-Encoding"), reader, headers)
 
 
 def last_modified(mtime_ns: int) -> str:
