@@ -52,6 +52,20 @@ class LocalFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a push sends of what has changed: all of it (`ALL`), what is in one folder, or what is staged (`STAGED`)."""
+
+    directory: str = ""
+    """The only folder, relative to the data set; "" for all of it."""
+    staged: bool = False
+    """Only what is staged."""
+
+
+ALL = Scope()
+STAGED = Scope(staged=True)
+
+
+@dataclass(frozen=True, slots=True)
 class DataSetInfo:
     """A data set, as `GET /data-sets/{reference}` describes it."""
 

@@ -7,6 +7,7 @@ import pytest
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotAuthorisedError, NotFoundError
 from ebulk.local.index import Index, Totals
 from ebulk.local.journal import Journal
+from ebulk.model import Scope
 from ebulk.remote.credentials import Basic
 from ebulk.remote.lake import Lake
 from ebulk.verbs import push as push_module
@@ -138,12 +139,12 @@ def test_names_of_another_unicode_form_arrive_composed(lake, make_folder):
 
 def test_one_folder_is_pushed_and_the_others_are_left_alone(lake, make_folder):
     folder = make_folder("set", {"in/a": "1", "out/b": "2"})
-    assert push(folder, lake, directory="in").new == 1
+    assert push(folder, lake, scope=Scope("in")).new == 1
     assert list(manifest(lake, folder)) == ["in/a"]
     (folder.root / "in/a").unlink()
     (folder.root / "out/b").unlink()
     write_files(folder.root, {"in/c": "3"})
-    report = push(folder, lake, directory="in")
+    report = push(folder, lake, scope=Scope("in"))
     assert (report.new, report.removed) == (1, 1)
     assert list(manifest(lake, folder)) == ["in/c"]
 
@@ -151,7 +152,7 @@ def test_one_folder_is_pushed_and_the_others_are_left_alone(lake, make_folder):
 def test_a_folder_that_is_not_there_is_no_reason_to_remove_anything(lake, make_folder):
     folder = make_folder("set", {"a": "1"})
     with pytest.raises(EbulkError) as caught:
-        push(folder, lake, directory="typo")
+        push(folder, lake, scope=Scope("typo"))
     assert str(caught.value) == "There is no folder 'typo' with files in this data set."
     assert caught.value.hint == "Give it relative to the data set folder."
 
@@ -265,10 +266,10 @@ def test_a_folder_pulled_alone_is_pushed_on_top_of_its_own_base(lake, make_folde
     push(whole, lake)
     pull(part, lake, directory="in")
     write_files(part.root, {"in/a": "22"})
-    assert push(part, lake, directory="in").version == 2
+    assert push(part, lake, scope=Scope("in")).version == 2
     write_files(part.root, {"out/b": "not pulled, so not mine to replace"})
     with pytest.raises(ConflictError):
-        push(part, lake, directory="out")
+        push(part, lake, scope=Scope("out"))
 
 
 def test_eight_people_push_at_once_without_an_error(served, make_folder):
@@ -374,10 +375,10 @@ def test_a_push_of_another_folder_waits_for_the_one_that_was_broken_off(lake, ma
     folder = make_folder("set", {"in/a": "1", "b": "2"})
     interrupted(folder, lake, monkeypatch, (push_module._Push, "_check_unchanged"))
     with pytest.raises(EbulkError) as caught:
-        push(folder, lake, directory="in")
+        push(folder, lake, scope=Scope("in"))
     assert str(caught.value) == "A push of the whole data set was broken off and is not finished."
     assert caught.value.hint == "Finish it by the same command as then, or give up what it has sent by --restart."
-    assert push(folder, lake, directory="in", restart=True).new == 1
+    assert push(folder, lake, scope=Scope("in"), restart=True).new == 1
     assert list(manifest(lake, folder)) == ["in/a"]
 
 

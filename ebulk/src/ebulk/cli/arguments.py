@@ -112,12 +112,13 @@ def make_parser() -> Parser:
     init.add_argument("--reference", metavar="NAME", help="the data set's name (the folder's unless given)")
     init.add_argument("--url", metavar="URL", help="the lake")
 
-    push = _add(commands, "push", "send what changed, as one new version")
+    push = _add(commands, "push", "send what is staged, as one new version")
     push.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
     push.add_argument("-m", "--message", default="", help="what the new version is about")
     push.add_argument(
         "--restart", action="store_true", help="give up what an interrupted push has sent, and begin anew"
     )
+    push.add_argument("-a", "--all", action="store_true", help="all that has changed, whether it is staged or not")
     _add_directory(push)
     _add_transfer(push)
 

@@ -21,7 +21,9 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
         output.line(f"Nothing to push: {name} has no version yet, and there are no files here.")
         return
     if not report.changed:
-        output.line(f"Nothing to push: {name} is as in version {report.version} ({_totals(report.total)}).")
+        what = "what is staged" if report.unstaged else name
+        output.line(f"Nothing to push: {what} is as in version {report.version} ({_totals(report.total)}).")
+        _report_unstaged(report, output)
         return
     renamed = f" ({report.renamed:,} of them renamed)" if report.renamed else ""
     output.line(f"Pushed {name}: version {report.version}{', resumed' if report.resumed else ''}")
@@ -39,6 +41,12 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
     )
     if report.others:
         output.line("  Somebody else pushed since your last pull: `ebulk pull` gets it.")
+    _report_unstaged(report, output)
+
+
+def _report_unstaged(report: PushReport, output: Output) -> None:
+    if report.unstaged:
+        output.line(f"  not staged, and so not pushed: {count_text(report.unstaged, 'change')} (see `ebulk status`)")
 
 
 def report_pull(report: PullReport, seconds: float, output: Output) -> None:
@@ -59,6 +67,8 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
             (report.unchanged, "unchanged"),
         )
         output.line(f"  {_list(facts)}")
+        if report.reused:
+            output.line(f"  taken over from the version before, not received: {size_text(report.reused)}")
         output.line(
             f"  received {size_text(report.received.size)} in {count_text(report.received.files)},"
             f" of {_totals(report.total)}, in {duration_text(seconds)}"

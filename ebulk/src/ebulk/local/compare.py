@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TypeVar
 
-from ebulk.local.index import Known
-from ebulk.local.scan import Found
+from ebulk.local.index import Known, Staged
+from ebulk.local.scan import Found, look_folder
+from ebulk.model import FOLDER
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -51,9 +52,35 @@ def outer_join(
         other = next(rights, None)
 
 
-def compare(found: Iterable[Found], known: Iterable[Known]) -> Iterator[tuple[str, Found | None, Known | None]]:
-    """(path, found, known) for each path that the folder or the index has."""
-    return outer_join(((file.path, file) for file in found), ((row.path, row) for row in known))
+def compare(
+    root: str, found: Iterable[Found], known: Iterable[Known]
+) -> Iterator[tuple[str, Found | None, Known | None]]:
+    """(path, found, known) for each path that the folder or the index has.
+
+    A folder that was empty when it was pushed or pulled is found also if something is in it now.
+    """
+    for path, file, row in outer_join(((file.path, file) for file in found), ((row.path, row) for row in known)):
+        if file is None and row is not None and row.mode == FOLDER:
+            yield path, look_folder(root, path), row
+        else:
+            yield path, file, row
+
+
+def beside(
+    compared: Iterable[tuple[str, Found | None, Known | None]], staged: Iterable[Staged]
+) -> Iterator[tuple[str, Found | None, Known | None, Staged | None]]:
+    """(path, found, known, staged) for each path that the folder or the index has, or that is staged."""
+    rows = ((path, (found, known)) for path, found, known in compared)
+    for path, both, mark in outer_join(rows, ((mark.path, mark) for mark in staged)):
+        found, known = both or (None, None)
+        yield path, found, known, mark
+
+
+def is_changed(found: Found | None, known: Known | None) -> bool:
+    """Whether a file has changed, as far as its stamps tell; they don't if it was written twice in their grain."""
+    if found is None or known is None or classify(found, known) is not Kind.SUSPECT:
+        return classify(found, known) is not Kind.UNCHANGED
+    return known.ctime_ns != 0 or (found.mtime_ns, found.inode) != (known.disk_mtime_ns, known.inode)
 
 
 def classify(found: Found | None, known: Known | None) -> Kind:
@@ -64,6 +91,8 @@ def classify(found: Found | None, known: Known | None) -> Kind:
         return Kind.REMOVED
     if found.size != known.size or found.mode != known.mode:
         return Kind.MODIFIED
+    if found.mode == FOLDER:  # whose stamps tell only that something came or went
+        return Kind.UNCHANGED
     if (found.mtime_ns, found.ctime_ns, found.inode) == (known.disk_mtime_ns, known.ctime_ns, known.inode):
         return Kind.UNCHANGED
     return Kind.SUSPECT

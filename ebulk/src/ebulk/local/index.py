@@ -5,6 +5,8 @@
             While the stamps are the same the file is, and needs no reading.
 `pending`   what the push under way sends: each changed file with its state when it was scanned, and its digest once it
             is hashed, so that an interrupted push of 300 GB doesn't read them all again.
+`staged`    the paths that the next push sends: files as they are when it reads them, and removals. `taken` are those
+            that the push under way has seen: once it is done only those that were added since are staged.
 `scopes`    which version a folder (or "", all of it) came from: the base that the next push is compared with.
 ==========  ============================================================================================================
 
@@ -29,7 +31,7 @@ from typing import NamedTuple
 from ebulk.errors import DiskFullError, EbulkError
 from ebulk.local.scan import Found
 
-FORMAT = 1
+FORMAT = 2
 
 PAGE_LENGTH = 2000
 """Rows read at once by the iterations that others may write beside."""
@@ -38,6 +40,12 @@ STAMP_GRAIN_NS = 2_000_000_000
 """FAT stamps files to 2 s, the coarsest of the file systems in use."""
 
 BUSY_SECONDS = 60.0
+
+STAGED_TABLE = """
+staged (
+    path TEXT PRIMARY KEY, disk TEXT NOT NULL, removed INTEGER NOT NULL, taken INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+"""
 
 SCHEMA = f"""
 BEGIN;
@@ -52,9 +60,34 @@ CREATE TABLE pending (
 ) WITHOUT ROWID;
 CREATE TABLE scopes (directory TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO scopes VALUES ('', 0);
+CREATE TABLE {STAGED_TABLE}
 PRAGMA user_version = {FORMAT};
 COMMIT;
 """
+
+FROM_FORMAT_1 = f"""
+BEGIN;
+CREATE TABLE {STAGED_TABLE}
+PRAGMA user_version = {FORMAT};
+COMMIT;
+"""
+
+STAGE = "INSERT OR REPLACE INTO staged (path, disk, removed) VALUES (?, ?, ?)"
+
+STAGE_REPLACED = (
+    "INSERT OR REPLACE INTO staged (path, disk, removed) SELECT f.path, f.path, 1 FROM staged s"
+    " JOIN files f ON f.path > s.path || '/' AND f.path < s.path || '0' WHERE NOT s.removed"
+)
+"""Where a staged file takes the place of a folder, the files of that folder go."""
+
+HOLDS = (
+    "SELECT 1 FROM files WHERE path = :path UNION ALL SELECT 1 FROM staged WHERE path = :path AND NOT removed LIMIT 1"
+)
+
+HOLDS_BELOW = (
+    "SELECT 1 FROM files WHERE path > :after AND path < :stop"
+    " UNION ALL SELECT 1 FROM staged WHERE path > :after AND path < :stop AND NOT removed LIMIT 1"
+)
 
 SAME_STAMPS = (
     "size = excluded.size AND mtime_ns = excluded.mtime_ns AND ctime_ns = excluded.ctime_ns"
@@ -109,6 +142,15 @@ class Pending(NamedTuple):
     def found(self) -> Found:
         """Its state when it was scanned, or hashed."""
         return Found(self.path, self.disk, self.size, self.mtime_ns, self.ctime_ns, self.inode, self.mode)
+
+
+class Staged(NamedTuple):
+    """A path that the next push sends, or removes from the data set."""
+
+    path: str
+    disk: str
+    """Where it is, relative to the folder."""
+    removed: bool
 
 
 class Totals(NamedTuple):
@@ -178,6 +220,9 @@ class Index:
             raise EbulkError(f"{self._path} was written by a newer ebulk.", "Update ebulk on this machine.")
         if not number:
             self._connection.executescript(SCHEMA)
+        elif number < FORMAT:
+            # A file that is only read stays as it is: what it lacks is beside it for as long as it is open.
+            self._connection.executescript(f"CREATE TEMP TABLE {STAGED_TABLE}" if self._read_only else FROM_FORMAT_1)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -213,6 +258,10 @@ class Index:
         while directory and directory not in scopes:
             directory = directory.rpartition("/")[0]
         return scopes[directory]
+
+    def is_pristine(self) -> bool:
+        """Whether nothing of the data set was pushed or pulled yet."""
+        return not any(self._scopes().values())
 
     def push_base(self) -> int:
         """The version to compare a push of what is pending with: the oldest of those that its files came from."""
@@ -252,6 +301,17 @@ class Index:
             row = self._connection.execute("SELECT * FROM files WHERE path = ?", (path,)).fetchone()
         return row and Known._make(row)
 
+    def holds(self, path: str) -> bool:
+        """Whether a path is in the data set, or staged."""
+        with self._lock:
+            return bool(self._connection.execute(HOLDS, {"path": path}).fetchone())
+
+    def holds_below(self, folder: str) -> bool:
+        """Whether anything in a folder is in the data set, or staged."""
+        after, stop = _bounds(folder)
+        with self._lock:
+            return bool(self._connection.execute(HOLDS_BELOW, {"after": after, "stop": stop}).fetchone())
+
     def update(self, known: Iterable[Known], removed: Iterable[str] = ()) -> None:
         """Write down files as they are now, and forget others."""
         with self._transaction() as connection:
@@ -269,6 +329,45 @@ class Index:
             if len(rows) < PAGE_LENGTH:
                 return
             after = rows[-1][0]
+
+    # what is staged
+
+    def staged(self, directory: str = "") -> Iterator[Staged]:
+        """The staged paths of a folder, in order. Rows may be written meanwhile."""
+        for path, disk, removed in self._pages("SELECT path, disk, removed FROM staged", directory):
+            yield Staged(str(path), str(disk), bool(removed))
+
+    def find_staged(self, path: str) -> Staged | None:
+        """The staged path, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT path, disk, removed FROM staged WHERE path = ?", (path,)).fetchone()
+        return row and Staged(row[0], row[1], bool(row[2]))
+
+    def staged_count(self, path: str = "") -> int:
+        """How many paths are staged: this one and those below it, or all."""
+        after, stop = _bounds(path)
+        with self._lock:
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM staged WHERE path = ? OR (path > ? AND path < ?)", (path, after, stop)
+            ).fetchone()
+        return int(count)
+
+    def stage(self, rows: Iterable[Staged]) -> None:
+        """Stage files and removals; an exception of `rows` leaves all as it was."""
+        with self._transaction() as connection:
+            connection.executemany(STAGE, rows)
+            connection.execute(STAGE_REPLACED)
+
+    def unstage(self, paths: Iterable[str]) -> None:
+        """Stage these paths no longer."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM staged WHERE path = ?", ((path,) for path in paths))
+
+    def take_staged(self, directory: str) -> None:
+        """Note what of a folder a push has seen: `commit_push` unstages it."""
+        after, stop = _bounds(directory)
+        with self._transaction() as connection:
+            connection.execute("UPDATE staged SET taken = (path > ? AND path < ?)", (after, stop))
 
     # the push under way
 
@@ -303,6 +402,12 @@ class Index:
                 return
             after = rows[-1][0]
 
+    def find_pending(self, path: str) -> str | None:
+        """The kind of what the push does to a path, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT kind FROM pending WHERE path = ?", (path,)).fetchone()
+        return row and str(row[0])
+
     def pending_totals(self, *kinds: str) -> Totals:
         """How many rows of these kinds the push has, and their bytes."""
         with self._lock:
@@ -333,7 +438,7 @@ class Index:
             )
 
     def commit_push(self, version: int | None) -> None:
-        """Take what was pending for pushed, in one transaction; it made this version, or none.
+        """Take what was pending for pushed, and unstage it, in one transaction; it made this version, or none.
 
         The base moves on where it was the version before. If somebody else pushed in between it stays, since what they
         changed is not here: the next push is compared with the old base, the next pull brings it all.
@@ -349,6 +454,7 @@ class Index:
                 " AND p.kind NOT IN ('removed', 'stale')"
             )
             connection.execute("DELETE FROM pending")
+            connection.execute("DELETE FROM staged WHERE taken")
             if version is not None:
                 connection.execute("UPDATE scopes SET version = ? WHERE version = ?", (version, version - 1))
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ebulk.local.atomic import write_atomically
+from ebulk.model import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,13 @@ class PushUnderWay:
     directory: str
     """The only folder that it pushes, or "" for all of the data set."""
     message: str
+    staged: bool = False
+    """Whether it pushes only what is staged."""
+
+    @property
+    def scope(self) -> Scope:
+        """What it pushes."""
+        return Scope(self.directory, self.staged)
 
 
 class Journal:

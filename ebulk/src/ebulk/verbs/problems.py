@@ -11,6 +11,8 @@ from ebulk.local.scan import Problem
 NAMED = 5
 """How many files a message names."""
 
+AGAIN = {"pushed": "push", "staged": "add", "removed": "remove"}
+
 
 def listed(paths: Sequence[str]) -> str:
     """Some of the paths as they can stand in a message, and how many more there are."""
@@ -19,7 +21,7 @@ def listed(paths: Sequence[str]) -> str:
     return f"{names} and {more:,} more" if more > 0 else names
 
 
-def refuse(problems: Sequence[Problem]) -> None:
+def refuse(problems: Sequence[Problem], done: str = "pushed") -> None:
     """EbulkError if there are any: a push leaves nothing out silently."""
     if not problems:
         return
@@ -27,6 +29,6 @@ def refuse(problems: Sequence[Problem]) -> None:
     sentences = "; ".join(f"{shown(problem.path)} {problem.reason}" for problem in named)
     more = len(problems) - NAMED
     raise EbulkError(
-        f"Nothing was pushed: {sentences}{f'; and {more:,} more' if more > 0 else ''}.",
-        "Put it right or move it out of the folder, then push again.",
+        f"Nothing was {done}: {sentences}{f'; and {more:,} more' if more > 0 else ''}.",
+        f"Put it right or move it out of the folder, then {AGAIN[done]} again.",
     )

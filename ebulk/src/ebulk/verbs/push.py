@@ -20,22 +20,23 @@ from itertools import chain
 from typing import TypeVar
 
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
-from ebulk.local.compare import Kind, classify, compare
+from ebulk.local.compare import Kind
 from ebulk.local.digest import Measured, to_text
 from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
 from ebulk.local.lock import Lock
 from ebulk.local.names import shown
-from ebulk.local.scan import Found, Scan, unreadable
 from ebulk.local.tree import Tree
-from ebulk.model import Base, FileEntry, Ingestion, LocalFile, StopResult
+from ebulk.model import ALL, STAGED, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
 from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
+from ebulk.verbs.collect import Collector, nothing_staged
+from ebulk.verbs.conflict import HINT, explained
 from ebulk.verbs.hashing import Hashed, Hasher, base_of
-from ebulk.verbs.observer import SILENT, Observer, told
-from ebulk.verbs.problems import listed, refuse
+from ebulk.verbs.observer import SILENT, Observer
+from ebulk.verbs.problems import listed
 
 SENT_KINDS = (Kind.NEW.value, Kind.MODIFIED.value, Kind.SUSPECT.value)
 STALE = "stale"
@@ -68,6 +69,8 @@ class PushReport:
     """Whether it went on with a push that was broken off."""
     others: bool
     """Whether somebody else pushed since the folder's last pull: there is something to pull."""
+    unstaged: int
+    """Changes that stay here, since they are not staged; as far as can be told without reading files."""
     reused: int = 0
     """Bytes of modified files that were not sent, since the lake took them over from the version before."""
 
@@ -91,34 +94,37 @@ def push(
     lake: Lake,
     *,
     message: str = "",
-    directory: str = "",
+    scope: Scope = ALL,
     restart: bool = False,
     jobs: int = 4,
     observer: Observer = SILENT,
 ) -> PushReport:
-    """Push a folder, or only its subfolder `directory`; `restart` gives up what an interrupted push has sent.
+    """Push what has changed in a folder and is in `scope`; `restart` gives up what an interrupted push has sent.
 
-    ConflictError: somebody else changed the same files. ChangedError: a file changed while it was sent.
+    STAGED is ALL for the first push of a data set, unless something is staged. EbulkError: something has changed, and
+    nothing is staged. ConflictError: somebody else changed the same files. ChangedError: a file changed while it was
+    sent.
     """
     with Lock(folder.control / "lock") as lock, Index(folder.control / "index.db") as index:
-        return _Push(folder, lake, lock, index, directory, jobs, observer).run(message, restart)
+        return _Push(folder, lake, lock, index, scope, jobs, observer).run(message, restart)
 
 
 class _Push:
     def __init__(
-        self, folder: Folder, lake: Lake, lock: Lock, index: Index, directory: str, jobs: int, observer: Observer
+        self, folder: Folder, lake: Lake, lock: Lock, index: Index, scope: Scope, jobs: int, observer: Observer
     ) -> None:
         self._folder = folder
         self._lake = lake
         self._lock = lock
         self._index = index
-        self._directory = directory
+        self._scope = scope
         self._jobs = jobs
         self._observer = observer
         self._journal = Journal(folder.control / "push.json")
         self._root = str(folder.root)
         self._counts = _Counts()
-        self._scanned = 0
+        self._unchanged = 0
+        self._unstaged = 0
         self._restored: list[FileEntry] = []  # as in the base again, after the lake heard otherwise
 
     def run(self, message: str, restart: bool) -> PushReport:
@@ -142,8 +148,19 @@ class _Push:
     def _resume(self, restart: bool) -> Ingestion | None:
         """The push to go on with, or None; one that the lake has committed already is brought to its end here."""
         begun = self._journal.load()
-        if begun is None:
-            return None
+        ingestion = self._begun(begun, restart) if begun else None
+        if self._scope == STAGED and self._index.is_pristine():
+            same_command = ingestion and begun and begun.scope == ALL
+            if same_command or not self._index.staged_count():
+                self._scope = ALL
+        if ingestion and begun and begun.scope != self._scope:
+            raise EbulkError(
+                f"A push of {_scope_text(begun.scope)} was broken off and is not finished.",
+                "Finish it by the same command as then, or give up what it has sent by --restart.",
+            )
+        return ingestion
+
+    def _begun(self, begun: PushUnderWay, restart: bool) -> Ingestion | None:
         try:
             ingestion = self._lake.ingestion(self._folder.reference, begun.ingestion)
         except NotFoundError:  # it has expired
@@ -153,12 +170,6 @@ class _Push:
             self._finish(ingestion.result)
             return None
         if ingestion.state == "started" and not restart:
-            if begun.directory != self._directory:
-                scope = f"the folder {shown(begun.directory)}" if begun.directory else "the whole data set"
-                raise EbulkError(
-                    f"A push of {scope} was broken off and is not finished.",
-                    "Finish it by the same command as then, or give up what it has sent by --restart.",
-                )
             return ingestion
         if ingestion.state == "started":
             self._lake.cancel(ingestion)
@@ -169,35 +180,16 @@ class _Push:
 
     def _collect(self, *, resume: bool) -> None:
         self._observer.stage("Scanning")
-        scan = Scan(self._root, self._directory)
-        if self._directory and not next(chain(scan, self._index.known(self._directory)), None):
-            refuse(scan.problems)
-            raise EbulkError(
-                f"There is no folder {shown(self._directory)} with files in this data set.",
-                "Give it relative to the data set folder.",
-            )
-        self._index.replace_pending(self._rows(Scan(self._root, self._directory)), resume=resume)
-
-    def _rows(self, scan: Scan) -> Iterator[tuple[str, Found]]:
-        """What changed, as rows of `pending`; EbulkError at the end if there is something that can't be pushed."""
-        problems = scan.problems
-        for path, found, known in compare(told(scan, self._observer), self._index.known(self._directory)):
-            kind = classify(found, known)
-            if kind is Kind.UNCHANGED:
-                self._scanned += 1
-            elif found is None:
-                yield kind.value, Found(path, path, 0, 0, 0, 0, "")
-            else:
-                if problem := unreadable(self._root, found):
-                    problems.append(problem)
-                yield kind.value, found
-        refuse(problems)
+        self._index.take_staged(self._scope.directory)
+        collector = Collector(self._root, self._index, self._scope, self._observer)
+        self._index.replace_pending(collector.rows(), resume=resume)
+        self._unchanged, self._unstaged = collector.unchanged, collector.unstaged
 
     # hash, plan, send
 
     def _transfer(self, under_way: Ingestion | None, message: str, base: int) -> tuple[Sent, Ingestion | None]:
         """Send all that changed; no ingestion where nothing did."""
-        self._counts = _Counts(unchanged=self._scanned)
+        self._counts = _Counts(unchanged=self._unchanged)
         self._restored.clear()
         self._observer.expect(*self._index.pending_totals(*SENT_KINDS))
         with Hasher(self._root, self._jobs) as hasher:
@@ -205,6 +197,8 @@ class _Push:
             first = next(changes, None)
             if first is None and not self._index.pending_totals(Kind.REMOVED.value).files:
                 return Sent(0, 0), None
+            if self._scope.staged and not self._index.staged_count():
+                raise nothing_staged()
             ingestion = under_way or self._start(message, base)
             self._plan_removed(ingestion)
             missing = self._missing(ingestion, chain([first] if first else (), changes))
@@ -216,7 +210,7 @@ class _Push:
 
     def _start(self, message: str, base: int) -> Ingestion:
         ingestion = self._lake.start_ingestion(self._folder.reference, message, base)
-        self._journal.save(PushUnderWay(ingestion.id, base, self._directory, message))
+        self._journal.save(PushUnderWay(ingestion.id, base, self._scope.directory, message, self._scope.staged))
         return ingestion
 
     def _changes(self, hasher: Hasher) -> Iterator[LocalFile]:
@@ -276,7 +270,7 @@ class _Push:
         self._observer.stage("Checking that nothing changed meanwhile")
         with Tree(self._folder.root) as tree:
             pending = self._index.pending(*SENT_KINDS)
-            changed = [row.path for row in pending if tree.look(row.path, row.disk) != row.found]
+            changed = [row.path for row in pending if not tree.is_there(row.found)]
         if changed:
             raise ChangedError(
                 f"Not pushed, since these files changed meanwhile: {listed(changed)}.",
@@ -295,10 +289,10 @@ class _Push:
             newest = self._lake.data_set(self._folder.reference).version
             if all(self._is_here(path, newest) for path in conflict.paths):
                 return newest
-        raise ConflictError(
-            f"Somebody else pushed other changes to {listed(conflict.paths)}." if conflict.paths else str(conflict),
-            "Pull to get them, decide what should stay, then push again.",
-            conflict.paths,
+        if not conflict.paths:
+            raise ConflictError(str(conflict), HINT) from conflict
+        raise explained(
+            self._lake, self._folder.reference, ingestion.base_version, conflict.paths, self._index
         ) from conflict
 
     def _is_here(self, path: str, version: int) -> bool:
@@ -320,11 +314,22 @@ class _Push:
             self._lake.cancel(under_way)
         self._index.commit_push(None)
         self._journal.clear()
-        version = self._index.base_version(self._directory)
+        version = self._index.base_version(self._scope.directory)
         nothing = Totals(0, 0)
-        unchanged = self._counts.unchanged
         return PushReport(
-            self._folder.reference, version, 0, 0, 0, 0, unchanged, nothing, nothing, self._index.totals(), False, False
+            reference=self._folder.reference,
+            version=version,
+            new=0,
+            modified=0,
+            removed=0,
+            renamed=0,
+            unchanged=self._counts.unchanged,
+            sent=nothing,
+            present=nothing,
+            total=self._index.totals(),
+            resumed=False,
+            others=False,
+            unstaged=self._unstaged,
         )
 
     def _report(self, result: StopResult, sent: Sent, *, resumed: bool) -> PushReport:
@@ -342,8 +347,15 @@ class _Push:
             total=self._index.totals(),
             resumed=resumed,
             others=False,
+            unstaged=self._unstaged,
             reused=sent.reused,
         )
+
+
+def _scope_text(scope: Scope) -> str:
+    if scope.staged:
+        return "what was staged"
+    return f"the folder {shown(scope.directory)}" if scope.directory else "the whole data set"
 
 
 def _local_file(root: str, measured: Measured, base: Base | None) -> LocalFile:

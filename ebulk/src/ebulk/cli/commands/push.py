@@ -9,6 +9,7 @@ from ebulk.cli.context import Context
 from ebulk.cli.progress import make_display
 from ebulk.cli.report import report_push
 from ebulk.local.names import check_directory
+from ebulk.model import ALL, STAGED, Scope
 from ebulk.verbs.push import push
 
 
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             folder,
             lake,
             message=arguments.message,
-            directory=check_directory(arguments.directory),
+            scope=_scope(arguments),
             restart=arguments.restart,
             jobs=arguments.jobs,
             observer=display,
@@ -31,3 +32,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     folder.with_url(url)
     report_push(report, time.monotonic() - started, context.output)
     return 0
+
+
+def _scope(arguments: argparse.Namespace) -> Scope:
+    """What is staged, unless a folder or everything is asked for."""
+    directory = check_directory(arguments.directory)
+    return Scope(directory) if directory else ALL if arguments.all or arguments.directory else STAGED
