@@ -10,10 +10,13 @@ from typing import NamedTuple
 from ebulk.errors import ChangedError, EbulkError
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, found_from
-from ebulk.model import SYMLINK
+from ebulk.model import FOLDER, SYMLINK
 
 ALGORITHM = "sha-256:"
 CHUNK_SIZE = 1024 * 1024
+EMPTY_DIGEST = hashlib.sha256().digest()
+"""Of no bytes: that of an empty file, and of a folder."""
+
 ATTEMPTS = 3
 """How often a file is read again that changed while it was read."""
 
@@ -52,6 +55,8 @@ def measure(root: str, found: Found, stop: threading.Event | None = None, head: 
 
     ChangedError: it changed each time while it was read. EbulkError: it can't be read. StoppedError: `stop` was set.
     """
+    if found.mode == FOLDER:
+        return Measured(found, EMPTY_DIGEST)
     path = f"{root}/{found.disk}"
     try:
         for _ in range(ATTEMPTS):

@@ -1,5 +1,8 @@
 """Reads a folder's files in order of their paths: one `lstat` each, no file is opened, no symbolic link followed.
 
+An empty folder counts as a file: nothing else would say that it is there. What `.ebulkignore` names is left out, unless
+it is in the data set already.
+
 The order is that of the wire (Unicode code points of the whole path), so that scan, index and manifest are compared as
 three streams, whatever their length. Within a folder that is the order of the names, where a subfolder counts as its
 name and a slash: `a-b`, `a/x`, `a0`.
@@ -15,10 +18,12 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from operator import attrgetter
+from typing import NamedTuple, Protocol, TypeAlias
 
+from ebulk.local.ignore import EVERYTHING, IGNORE_FILE, Rules, read_rules
 from ebulk.local.names import CONTROL_FOLDER, path_problem, segment_problem
-from ebulk.model import EXECUTABLE, REGULAR, SYMLINK
+from ebulk.model import EXECUTABLE, FOLDER, REGULAR, SYMLINK
 
 INODE_MASK = (1 << 63) - 1
 """SQLite's integers are signed, some file systems' inode numbers use all 64 bits."""
@@ -50,9 +55,21 @@ class Found(NamedTuple):
 
 
 Row: TypeAlias = "tuple[str, str, str, os.stat_result | None]"
-"""(key to sort by, path, path on the disk, status or None for a folder)."""
+"""(key to sort by, path, path on the disk, status or None for a folder with something in it)."""
 
 Rows: TypeAlias = Iterator[Row]
+
+_name_of = attrgetter("name")
+
+
+class Contents(Protocol):
+    """Knows which paths a data set has."""
+
+    def holds(self, path: str) -> bool:
+        """Whether it has this path."""
+
+    def holds_below(self, folder: str) -> bool:
+        """Whether it has anything in this folder."""
 
 
 class Problem(NamedTuple):
@@ -65,25 +82,71 @@ class Problem(NamedTuple):
 
 
 def found_from(path: str, disk: str, status: os.stat_result) -> Found:
-    """What `lstat` says of a regular file or symbolic link."""
+    """What `lstat` says of a regular file, symbolic link or folder."""
     kind = status.st_mode
-    mode = SYMLINK if stat.S_ISLNK(kind) else EXECUTABLE if kind & stat.S_IXUSR else REGULAR
-    return Found(path, disk, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & INODE_MASK, mode)
+    size = status.st_size
+    if stat.S_ISREG(kind):
+        mode = EXECUTABLE if kind & stat.S_IXUSR else REGULAR
+    elif stat.S_ISLNK(kind):
+        mode = SYMLINK
+    else:
+        mode, size = FOLDER, 0
+    return Found(path, disk, size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & INODE_MASK, mode)
 
 
 def unreadable(root: str, found: Found) -> Problem | None:
     """What is wrong with a file that may not be read; None if it may."""
-    if found.mode == SYMLINK or os.access(f"{root}/{found.disk}", os.R_OK, effective_ids=True):
+    if found.mode in (SYMLINK, FOLDER) or os.access(f"{root}/{found.disk}", os.R_OK, effective_ids=True):
         return None
     return Problem(found.path, "cannot be read: permission denied")
 
 
-class Scan:
-    """Iterates over the files below `root/directory` once; afterwards `problems` and `disk_names` are complete."""
+def look(root: str, path: str) -> Found | Problem | None:
+    """The file, link or empty folder of a path; a problem, if it cannot be pushed; None for other folders and nothing."""
+    located = _locate(root, path)
+    if located is None:
+        return None
+    disk, status = located
+    kind = stat.S_IFMT(status.st_mode)
+    if kind in _SPECIAL:
+        return Problem(path, _SPECIAL[kind])
+    if kind == stat.S_IFDIR and not _is_empty(f"{root}/{disk}"):
+        return None
+    return found_from(path, disk, status)
 
-    def __init__(self, root: str, directory: str = "") -> None:
+
+def look_folder(root: str, path: str) -> Found | None:
+    """The folder of a path, whatever is in it; None if there is none."""
+    located = _locate(root, path)
+    return found_from(path, *located) if located and stat.S_ISDIR(located[1].st_mode) else None
+
+
+def _locate(root: str, path: str) -> tuple[str, os.stat_result] | None:
+    """The path on the disk, and what is there; None if there is nothing, or the way to it is by a link."""
+    disk = ""
+    status = os.lstat(root)
+    for name in path.split("/"):
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        disk = f"{disk}/" if disk else ""
+        disk += _name_on_disk(f"{root}/{disk}", name)
+        try:
+            status = os.lstat(f"{root}/{disk}")
+        except FileNotFoundError:
+            return None
+    return disk, status
+
+
+class Scan:
+    """Iterates over the files below `root/directory` once; afterwards `problems` and `disk_names` are complete.
+
+    `.ebulkignore` counts where `contents` is given, which says what the data set has. EbulkError if one is damaged.
+    """
+
+    def __init__(self, root: str, directory: str = "", contents: Contents | None = None) -> None:
         self._root = root
         self._start = directory
+        self._contents = contents
         self.problems: list[Problem] = []
         self.disk_names: dict[str, str] = {}
         """Folders whose name on the disk is not the one on the wire: wire path to disk path."""
@@ -91,43 +154,66 @@ class Scan:
     def __iter__(self) -> Iterator[Found]:
         stack = [self._list_start()]
         while stack:
-            for _key, path, disk, status in stack[-1]:
+            rows, rules = stack[-1]
+            for _key, path, disk, status in rows:
                 if status is None:
                     prefix = path + "/"
-                    stack.append(self._list(prefix, prefix if disk is path else disk + "/"))
+                    inner = EVERYTHING if rules and rules.ignores(path, is_folder=True) else rules
+                    stack.append(self._list(prefix, prefix if disk is path else disk + "/", inner))
                     break
                 yield found_from(path, disk, status)
             else:
                 stack.pop()
 
-    def _list_start(self) -> Rows:
+    def disk_path(self, path: str) -> str:
+        """Where a path is, or would be, on the disk: in the folders that are here, should they be in another form."""
+        if not self.disk_names:
+            return path
+        folder = path
+        while folder:
+            if folder in self.disk_names:
+                return self.disk_names[folder] + path[len(folder) :]
+            folder = folder.rpartition("/")[0]
+        return path
+
+    def _list_start(self) -> tuple[Rows, Rules | None]:
         """What the folder to begin with holds: nothing if it isn't there; a link on the way to it is a problem."""
         path = disk = ""
+        rules: Rules | None = None
         for name in self._start.split("/") if self._start else ():
+            if self._contents and os.path.lexists(f"{self._root}/{disk}{IGNORE_FILE}"):
+                rules = read_rules(self._root, path, disk, rules)
             path += name
             disk += _name_on_disk(f"{self._root}/{disk}", name)
             try:
                 status = os.lstat(f"{self._root}/{disk}")
             except FileNotFoundError:
-                return iter(())
+                return iter(()), None
             if not stat.S_ISDIR(status.st_mode):
                 self.problems.append(Problem(path, "is not a folder", True))
-                return iter(())
+                return iter(()), None
             if path != disk:
                 self.disk_names[path] = disk
+            if rules and rules.ignores(path, is_folder=True):
+                rules = EVERYTHING
             path += "/"
             disk += "/"
-        return self._list(path, path if path == disk else disk)
+        return self._list(path, path if path == disk else disk, rules)
 
-    def _list(self, prefix: str, disk_prefix: str) -> Rows:
-        """What a folder holds, in order."""
+    def _list(self, prefix: str, disk_prefix: str, rules: Rules | None) -> tuple[Rows, Rules | None]:
+        """What a folder holds, in order, and what is ignored in it."""
         rows = []
         try:
             with os.scandir(f"{self._root}/{disk_prefix}") as entries:
-                for entry in entries:
-                    row = self._row(prefix, disk_prefix, entry)
-                    if row:
-                        rows.append(row)
+                listed = list(entries)
+            if self._contents and rules is not EVERYTHING and IGNORE_FILE in map(_name_of, listed):
+                rules = read_rules(self._root, prefix, disk_prefix, rules)
+            if rules and self._contents:
+                listed = [entry for entry in listed if not _is_ignored(prefix, entry, rules, self._contents)]
+            for entry in listed:
+                row = self._row(prefix, disk_prefix, entry)
+                if row:
+                    rows.append(row)
         except OSError as error:
             self.problems.append(
                 Problem(
@@ -137,7 +223,7 @@ class Scan:
                 )
             )
         rows.sort(key=_key_of)
-        return self._distinct(rows) if any(not row[1].isascii() for row in rows) else iter(rows)
+        return self._distinct(rows) if any(not row[1].isascii() for row in rows) else iter(rows), rules
 
     def _row(self, prefix: str, disk_prefix: str, entry: os.DirEntry[str]) -> Row | None:
         name = disk_name = entry.name
@@ -154,18 +240,20 @@ class Scan:
         status = entry.stat(follow_symlinks=False)
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFDIR:
-            return self._folder_row(name, path, disk)
+            return self._folder_row(name, path, disk, status)
         if kind in _SPECIAL:
             self.problems.append(Problem(path, _SPECIAL[kind]))
             return None
         return name, path, disk, status
 
-    def _folder_row(self, name: str, path: str, disk: str) -> Row | None:
+    def _folder_row(self, name: str, path: str, disk: str, status: os.stat_result) -> Row | None:
         if name == CONTROL_FOLDER:
             self.problems.append(Problem(path, "makes its folder a data set within this one"))
             return None
         if disk is not path:
             self.disk_names[path] = disk
+        if _is_empty(f"{self._root}/{disk}"):
+            return name, path, disk, status
         return name + "/", path, disk, None
 
     def _distinct(self, rows: list[Row]) -> Rows:
@@ -176,6 +264,23 @@ class Scan:
             else:
                 seen.add(row[1])
                 yield row
+
+
+def _is_ignored(prefix: str, entry: os.DirEntry[str], rules: Rules, contents: Contents) -> bool:
+    path = prefix + unicodedata.normalize("NFC", entry.name)
+    is_folder = entry.is_dir(follow_symlinks=False)
+    if not rules.ignores(path, is_folder) or contents.holds(path):
+        return False
+    return not (is_folder and contents.holds_below(path))
+
+
+def _is_empty(folder: str) -> bool:
+    """Whether nothing is in a folder; where that cannot be seen, listing it will say why."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
 
 
 def _key_of(row: Row) -> str:

@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from types import TracebackType
 from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, found_from
-from ebulk.model import EXECUTABLE, SYMLINK, FileEntry
+from ebulk.model import EXECUTABLE, FOLDER, SYMLINK, FileEntry
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Identity = tuple[int, int]
@@ -29,10 +29,14 @@ Identity = tuple[int, int]
 
 
 class Tree:
-    """The files below `root`; a context manager, since it keeps a folder open. Threads may share it."""
+    """The files below `root`; a context manager, since it keeps a folder open. Threads may share it.
 
-    def __init__(self, root: Path) -> None:
+    Folders that become empty are removed, but for those that `keeps` says are to stay, by their paths on the disk.
+    """
+
+    def __init__(self, root: Path, keeps: Callable[[str], bool] = lambda disk: False) -> None:
         self._root = root
+        self._keeps = keeps
         self._umask = os.umask(0o022)
         os.umask(self._umask)
         self._lock = threading.RLock()
@@ -63,6 +67,17 @@ class Tree:
                 self._missing = folder
                 return None
             return _look(path, disk, parent, name)
+
+    def is_there(self, found: Found) -> bool:
+        """Whether a file is as it was found; of a folder, whether there is one."""
+        try:
+            if found.mode != FOLDER:
+                return self.look(found.path, found.disk) == found
+            with self._lock:
+                parent, name = self._parent(found.disk)
+                return stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode)
+        except (FileNotFoundError, ConflictError):
+            return False
 
     def write(self, content: bytes, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
         """Write a small file, whole, by way of `part`; otherwise as `place`."""
@@ -100,8 +115,27 @@ class Tree:
             os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
             return found_from(found.path, found.disk, os.lstat(name, dir_fd=parent))
 
+    def make_folder(self, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
+        """Make a folder, or find that it is there; return its new state. ConflictError as `place`."""
+        with self._writing(entry.path), self._lock:
+            parent, name = self._parent(disk, create=True)
+            status = _status(parent, name)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                _check(entry.path, disk, parent, name, replaces)
+                if replaces is not None:
+                    os.unlink(name, dir_fd=parent)
+                os.mkdir(name, dir_fd=parent)
+                os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+            return found_from(entry.path, disk, os.lstat(name, dir_fd=parent))
+
     def remove(self, found: Found) -> None:
-        """Remove a file that is as `found`, and the folders that are empty without it; ConflictError if it is not."""
+        """Remove a file that is as `found`, and the folders that are empty without it; ConflictError if it is not.
+
+        A folder is removed if it is empty.
+        """
+        if found.mode == FOLDER:
+            self.prune(f"{found.disk}/")
+            return
         with self._writing(found.path), self._lock:
             parent, name = self._parent(found.disk)
             _check(found.path, found.disk, parent, name, found)
@@ -116,7 +150,7 @@ class Tree:
     def prune(self, disk: str) -> None:
         """Remove the folders around a path that are empty."""
         folder = disk.rpartition("/")[0]
-        while folder:
+        while folder and not self._keeps(folder):
             try:
                 with self._lock:
                     parent, name = self._parent(folder)
@@ -224,10 +258,17 @@ def _write(descriptor: int, content: bytes) -> None:
         position += os.write(descriptor, memoryview(content)[position:])
 
 
-def _look(path: str, disk: str, parent: int, name: str) -> Found | None:
+def _status(parent: int, name: str) -> os.stat_result | None:
+    """What is in a folder under a name; None for nothing."""
     try:
-        status = os.lstat(name, dir_fd=parent)
+        return os.lstat(name, dir_fd=parent)
     except FileNotFoundError:
+        return None
+
+
+def _look(path: str, disk: str, parent: int, name: str) -> Found | None:
+    status = _status(parent, name)
+    if status is None:
         return None
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "special file"

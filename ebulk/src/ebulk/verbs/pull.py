@@ -165,12 +165,12 @@ class _Pull:
     def plan(self, entries: Iterable[FileEntry], directory: str) -> None:
         """Compare lake, base and folder, and write down what follows."""
         self._observer.stage("Comparing")
-        scan = Scan(self._root, directory)
+        scan = Scan(self._root, directory, self._index)
         self._disk_names = scan.disk_names
         listing = ((entry.path, entry) for entry in checked(entries, directory, Capacity(self._folder.root)))
         here = (
             (path, (found, known))
-            for path, found, known in compare(told(scan, self._observer), self._index.known(directory))
+            for path, found, known in compare(self._root, told(scan, self._observer), self._index.known(directory))
         )
         nothing = True
         for path, entry, both in outer_join(listing, here):

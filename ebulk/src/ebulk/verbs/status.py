@@ -100,8 +100,8 @@ class _Status:
         self.size = 0
 
     def compare(self, directory: str, observer: Observer) -> None:
-        scan = Scan(self._root, directory)
-        for path, found, known in compare(told(scan, observer), self._index.known(directory)):
+        scan = Scan(self._root, directory, self._index)
+        for path, found, known in compare(self._root, told(scan, observer), self._index.known(directory)):
             if found is not None:
                 self.count += 1
                 self.size += found.size
