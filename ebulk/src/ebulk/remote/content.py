@@ -1,11 +1,16 @@
-"""Bytes of files in one request each: a bundle up, a file or an archive down. Nothing is tried again here."""
+"""Bytes of files in one request each: a bundle up, a file or an archive down; and what of a file differs from another.
+
+Requests for bytes are not tried again here.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from urllib.parse import urlencode
 
-from ebulk.model import FileEntry, Ingestion
+from ebulk.model import FileEntry, Ingestion, Ranges
 from ebulk.remote import documents
 from ebulk.remote.documents import Received
 from ebulk.remote.lake import data_set_path, file_path, ingestion_path
@@ -20,13 +25,28 @@ def send_bundle(session: Session, ingestion: Ingestion, length: int, blocks: Ite
         return [documents.received(item) for item in documents.items(reply.json(), "received")]
 
 
-def open_file(session: Session, reference: str, version: int, entry: FileEntry, start: int = 0) -> Reply:
-    """Ask for a file from byte `start`: 206 has the rest, 200 all of it (asked or not), 416 says it isn't that long."""
+def open_file(session: Session, reference: str, version: int, entry: FileEntry, start: int, stop: int) -> Reply:
+    """Ask for a file from byte `start` up to `stop`.
+
+    206 has the range, 200 all of the file (asked or not), 416 says it isn't that long.
+    """
     target = session.api(f"{file_path(reference, entry.path)}?version={version}")
-    if not start:
+    if not start and stop == entry.size:
         return session.request("GET", target, expect=(200,))
-    headers = {"Range": f"bytes={start}-", "If-Range": f'"{entry.digest}"'}
+    last = str(stop - 1) if stop < entry.size else ""
+    headers = {"Range": f"bytes={start}-{last}", "If-Range": f'"{entry.digest}"'}
     return session.request("GET", target, expect=(200, 206, 416), headers=headers)
+
+
+def changed_ranges(session: Session, reference: str, version: int, entry: FileEntry, base: FileEntry) -> Ranges | None:
+    """Which ranges of a file are not, at the same place, in another content; None where the lake does not know.
+
+    Tried again when the connection breaks.
+    """
+    query = urlencode({"version": version, "base": base.digest})
+    target = session.api(f"{file_path(reference, entry.path, 'delta')}?{query}")
+    status, document = session.call("GET", target, expect=(200, 404, 405))
+    return documents.changed_ranges(document, entry.size, base.size) if status == HTTPStatus.OK else None
 
 
 def open_signature(session: Session, reference: str, path: str, digest: str, start: int = 0) -> Reply:

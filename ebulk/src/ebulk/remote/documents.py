@@ -130,6 +130,20 @@ def stop_result(document: object) -> model.StopResult:
     )
 
 
+def changed_ranges(document: object, size: int, base_size: int) -> model.Ranges | None:
+    """`GET /data-sets/{ref}/delta/{path}`; None if it is not about files of these sizes."""
+    if (member(document, "size", int), member(document, "base_size", int)) != (size, base_size):
+        return None
+    ranges = items(document, "changed")
+    try:
+        edges = [int(edge) for start, stop in ranges for edge in (start, stop)]
+    except (TypeError, ValueError):
+        raise _unclear(f"'changed' is {ranges!r:.100}") from None
+    if [0, *edges, size] != sorted([0, *edges, size]):
+        raise _unclear(f"'changed' is {ranges!r:.100}")
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+
 def received(document: object) -> Received:
     """An item of what `POST …/bundle` answers."""
     return Received(member(document, "path", str), _size(document, "size"), member(document, "digest", str))

@@ -5,6 +5,9 @@ large file's bytes go to `<sha-256>.part`, which stays when something breaks: th
 for the rest. A small file is held in memory until it is whole. Files of the same content that are wanted at the same
 time are fetched once.
 
+Of a large file of which an older content is here, unchanged, only what differs is fetched: the lake tells which ranges
+that are, the rest is copied.
+
 Small files are unpacked by one thread at a time, while the others wait for the network: each file is a dozen calls of
 the system, and threads which do this at the same time mostly hand the interpreter to each other.
 """
@@ -15,6 +18,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -23,8 +27,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ebulk.errors import IntegrityError
-from ebulk.model import SYMLINK, FileEntry, Progress
-from ebulk.protocol import BUNDLE_LENGTH, BUNDLE_SIZE, KIB, MIB, SMALL_FILE_SIZE
+from ebulk.model import SYMLINK, FileEntry, LocalFile, Progress, Ranges
+from ebulk.protocol import BUNDLE_LENGTH, BUNDLE_SIZE, DELTA_FILE_SIZE, KIB, SMALL_FILE_SIZE
 from ebulk.remote import content
 from ebulk.remote.failure import TransientError
 from ebulk.remote.lake import Lake
@@ -32,13 +36,16 @@ from ebulk.remote.session import Reply, Session
 from ebulk.transfer import tar
 from ebulk.transfer.crew import work
 from ebulk.transfer.disk import unwritable
-from ebulk.transfer.write_behind import WriteBehind
+from ebulk.transfer.hash_behind import HashBehind, read_pieces
+from ebulk.transfer.old_file import OldFile
+from ebulk.transfer.ranges import size_of
 
 if TYPE_CHECKING:
     from io import FileIO
 
 READ_SIZE = 256 * KIB
-HASH_SIZE = MIB
+WORTHWHILE = 0.8
+"""A file of which more than this share differs from the one here is fetched as a new one, by one request."""
 SMALL_PATHS_LENGTH = 256 * KIB
 """The most bytes of paths that one request for an archive names."""
 
@@ -55,6 +62,9 @@ class Destination(Protocol[Where_contra]):
     def write(self, entry: FileEntry, where: Where_contra, content: bytes) -> None:
         """Write a small file, or the symbolic link whose target is the content; called from one thread at a time."""
 
+    def old(self, entry: FileEntry, where: Where_contra) -> LocalFile | None:
+        """A file here with a content of the data set that a large one may have much of; called from any thread."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -62,6 +72,8 @@ class Fetched:
 
     files: int
     bytes: int
+    reused: int = 0
+    """Bytes that were copied from files here."""
 
 
 def fetch(
@@ -82,7 +94,7 @@ def fetch(
     with lake.session(jobs) as session:
         fetcher = _Fetcher(session, reference, version, parts=parts, progress=progress, destination=destination)
         work(fetcher.tasks(files), jobs, session.stop)
-    return Fetched(fetcher.files, fetcher.bytes)
+    return Fetched(fetcher.files, fetcher.bytes, fetcher.reused)
 
 
 @dataclass(slots=True)
@@ -117,6 +129,7 @@ class _Fetcher(Generic[Where]):
         self._unpacking = Lock()
         self.files = 0
         self.bytes = 0
+        self.reused = 0
 
     def tasks(self, files: Iterable[tuple[FileEntry, Where]]) -> Iterator[Callable[[], None]]:
         """One for each large content, and one for each batch of small ones."""
@@ -147,8 +160,16 @@ class _Fetcher(Generic[Where]):
         with self._lock:
             self.bytes += size
 
-    def finish(self, wanted: _Wanted[Where]) -> None:
-        """Place a verified part wherever it is wanted."""
+    def old(self, wanted: _Wanted[Where]) -> LocalFile | None:
+        """A file here that may have much of a content."""
+        with self._lock:
+            targets = list(wanted.targets)
+        return next(filter(None, (self._destination.old(entry, where) for entry, where in targets)), None)
+
+    def finish(self, wanted: _Wanted[Where], reused: int) -> None:
+        """Place a verified part, of which so many bytes were here, wherever it is wanted."""
+        with self._lock:
+            self.reused += reused
         part = self.part(wanted.entry)
         first, *others = self._taken(wanted)
         for number, (entry, where) in enumerate(others):
@@ -243,109 +264,147 @@ class _Fetcher(Generic[Where]):
 
 
 class _LargeFile(Generic[Where]):
-    """The download of one content to its part, through any number of broken connections."""
+    """The download of one content to its part, through any number of broken connections.
+
+    The part is at any time the beginning of the content, and grows by what is received and by what is copied from a
+    file here, in order: so whatever breaks, the next run can go on.
+    """
 
     def __init__(self, fetcher: _Fetcher[Where], wanted: _Wanted[Where]) -> None:
         self._fetcher = fetcher
         self._wanted = wanted
         self._entry = wanted.entry
         self._part = fetcher.part(wanted.entry)
-        self._hash = hashlib.sha256()
+        self._hash = HashBehind(wanted.entry.size, self._part.name)
         self._position = 0
+        self._reused = 0
 
     def fetch(self) -> None:
         """Fetch what the part lacks, verify it, and have it placed."""
         self._fetcher.progress.begin(self._entry.path, self._entry.size)
         try:
-            with open(self._part, "a+b", buffering=0) as file:
+            with self._hash, open(self._part, "r+b", buffering=0, opener=_create) as file:
                 self._hash_part(file)
                 self._complete(file)
         except OSError as error:
             raise unwritable(error, self._part) from error
-        self._fetcher.finish(self._wanted)
+        self._fetcher.finish(self._wanted, self._reused)
 
     def _hash_part(self, file: FileIO) -> None:
         """Take up what an earlier run left."""
         if os.fstat(file.fileno()).st_size > self._entry.size:
             file.truncate(0)
-        file.seek(0)
-        buffer = memoryview(bytearray(HASH_SIZE))
-        while count := file.readinto(buffer):
+        for piece in read_pieces(file, self._entry.size):
             self._fetcher.session.check()
-            self._hash.update(buffer[:count])
-            self._position += count
-            self._fetcher.progress.reuse(self._entry.path, count)
+            self._hash.update(piece)
+            self._position += len(piece)
+            self._fetcher.progress.reuse(self._entry.path, len(piece))
 
     def _complete(self, file: FileIO) -> None:
-        """Fetch until the digest is right; what is complete but wrong is fetched anew once."""
-        started_over = False
-        while True:
-            self._fetch_rest(file)
+        """Fetch until the digest is right; what is complete but wrong is fetched anew once, without the file here."""
+        old, changed = self._old()
+        for last in (False, True):
+            self._fetch_changed(file, old, changed)
             if self._hash.hexdigest() == self._entry.digest.removeprefix("sha-256:"):
                 return
             self._start_over(file)
-            if started_over:
+            if last:
                 raise _differs(self._entry)
-            started_over = True
+            old, changed = None, ((0, self._entry.size),)
 
-    def _fetch_rest(self, file: FileIO) -> None:
+    def _old(self) -> tuple[LocalFile | None, Ranges]:
+        """A file here from which most of the content can be copied, and the ranges that cannot; None and all of it."""
+        fetcher, entry = self._fetcher, self._entry
+        if self._position < entry.size and entry.size >= DELTA_FILE_SIZE and (old := fetcher.old(self._wanted)):
+            changed = content.changed_ranges(fetcher.session, fetcher.reference, fetcher.version, entry, old.entry)
+            if changed is not None and size_of(changed) <= entry.size * WORTHWHILE:
+                return old, changed
+        return None, ((0, entry.size),)
+
+    def _fetch_changed(self, file: FileIO, old: LocalFile | None, changed: Ranges) -> None:
+        """Fetch these ranges, copy what is between them; what cannot be copied is fetched, too."""
+        with ExitStack() as stack:
+            source = stack.enter_context(OldFile(old)) if old else None
+            for start, stop in (*changed, (self._entry.size, self._entry.size)):
+                if source:
+                    self._copy_old(source, file, start)
+                self._fetch_up_to(file, stop)
+
+    def _copy_old(self, source: OldFile, file: FileIO, stop: int) -> None:
+        """Copy from a file here up to `stop`, or less if it ends before."""
+        for piece in source.pieces(self._position, stop):
+            self._fetcher.session.check()
+            if not source.clone(file, self._position, len(piece)):
+                _write(file, piece)
+            self._hash.update(piece)
+            self._position += len(piece)
+            self._reused += len(piece)
+            self._fetcher.progress.reuse(self._entry.path, len(piece))
+
+    def _fetch_up_to(self, file: FileIO, stop: int) -> None:
         """Ask until all is there. Only a new furthest position is progress: who ignores Range is not asked forever."""
         retry = self._fetcher.session.retry()
         furthest = self._position
-        while self._position < self._entry.size:
+        while self._position < stop:
             try:
-                self._receive(file)
+                self._receive(file, stop)
             except TransientError as error:
                 if self._position > furthest:
                     furthest = self._position
                     retry.progress()
                 retry.failed(error)
 
-    def _receive(self, file: FileIO) -> None:
+    def _receive(self, file: FileIO, stop: int) -> None:
         """Send one request and write what it brings."""
-        fetcher, entry = self._fetcher, self._entry
-        with content.open_file(fetcher.session, fetcher.reference, fetcher.version, entry, self._position) as reply:
-            if self._position and not self._goes_on(reply):
+        fetcher, entry, start = self._fetcher, self._entry, self._position
+        with content.open_file(fetcher.session, fetcher.reference, fetcher.version, entry, start, stop) as reply:
+            if (start or stop < entry.size) and not self._goes_on(reply, stop):
                 self._start_over(file)
                 if reply.status != HTTPStatus.OK:
                     return
-            if reply.headers.get("Content-Length") not in (None, str(entry.size - self._position)):
+                stop = entry.size
+            if reply.headers.get("Content-Length") not in (None, str(stop - self._position)):
                 raise _differs(entry)
-            self._copy(reply, file)
-        if self._position < entry.size:
+            self._take(reply, file, stop)
+        if self._position < stop:
             raise TransientError(f"The download of {entry.path} was cut short.")
 
-    def _goes_on(self, reply: Reply) -> bool:
-        """Whether an answer is the rest that was asked for."""
-        expected = f"bytes {self._position}-{self._entry.size - 1}/{self._entry.size}"
+    def _goes_on(self, reply: Reply, stop: int) -> bool:
+        """Whether an answer is the range that was asked for."""
+        expected = f"bytes {self._position}-{stop - 1}/{self._entry.size}"
         return reply.status == HTTPStatus.PARTIAL_CONTENT and reply.headers.get("Content-Range") == expected
 
-    def _copy(self, reply: Reply, file: FileIO) -> None:
+    def _take(self, reply: Reply, file: FileIO, stop: int) -> None:
         """Write what arrives; whatever breaks, what arrived before is written."""
-        missing = self._entry.size - self._position
-        with WriteBehind(partial(self._write, file), missing, self._part.name) as behind:
-            while data := reply.read(READ_SIZE):
-                missing -= len(data)
-                if missing < 0:
-                    raise _differs(self._entry)
-                behind.add(data)
-
-    def _write(self, file: FileIO, data: memoryview) -> None:
-        self._hash.update(data)
-        position = 0
-        while position < len(data):
-            position += file.write(data[position:])
-        self._fetcher.count(len(data))
-        self._advance(len(data))
+        while data := reply.read(READ_SIZE):
+            if self._position + len(data) > stop:
+                raise _differs(self._entry)
+            _write(file, data)
+            self._hash.update(data)
+            self._fetcher.count(len(data))
+            self._advance(len(data))
 
     def _start_over(self, file: FileIO) -> None:
-        file.truncate(0)
-        self._hash = hashlib.sha256()
+        file.seek(0)
+        file.truncate()
+        self._hash.reset()
         self._advance(-self._position)
+        self._reused = 0
 
     def _advance(self, count: int) -> None:
         self._position += count
         self._fetcher.progress.advance(self._entry.path, count)
+
+
+def _create(path: str, flags: int) -> int:
+    """Open a part that may be there or not; not to append, since ranges cannot be cloned to a file opened so."""
+    return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _write(file: FileIO, data: bytes | memoryview) -> None:
+    position = file.write(data)
+    while position < len(data):
+        position += file.write(memoryview(data)[position:])
 
 
 def _key(entry: FileEntry) -> tuple[str, int, bool]:

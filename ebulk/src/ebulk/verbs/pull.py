@@ -33,7 +33,7 @@ from ebulk.local.lock import Lock
 from ebulk.local.names import Capacity, shown
 from ebulk.local.scan import Found, Scan
 from ebulk.local.tree import Tree
-from ebulk.model import SYMLINK, FileEntry
+from ebulk.model import SYMLINK, FileEntry, LocalFile
 from ebulk.remote.lake import Lake
 from ebulk.transfer.download import Fetched, fetch
 from ebulk.verbs.manifest import checked
@@ -65,6 +65,8 @@ class PullReport:
     """Local changes that stay as they are."""
     received: Totals
     total: Totals
+    reused: int = 0
+    """Bytes of modified files that were copied from those they replaced."""
 
     @property
     def changed(self) -> bool:
@@ -124,6 +126,7 @@ def pull(
             kept=counts.kept,
             received=Totals(fetched.files, fetched.bytes),
             total=index.totals(),
+            reused=fetched.reused,
         )
 
 
@@ -394,6 +397,15 @@ class _Pull:
         """Take a small file that is complete and verified; from one thread at a time."""
         self._take_in(where, self._tree.write(content, self._small_part, entry, where.disk, where.replaces))
 
+    def old(self, entry: FileEntry, where: Arriving) -> LocalFile | None:
+        """The file that a large one replaces, if it is still what the base had; from any thread."""
+        found, known = where.replaces, self._index.find(entry.path)
+        if found is None or known is None or classify(found, known) not in (Kind.UNCHANGED, Kind.SUSPECT):
+            return None
+        if found.mode == SYMLINK or self._tree.look(found.path, found.disk) != found:
+            return None
+        return LocalFile(_entry_of(known), f"{self._root}/{found.disk}")
+
     def _take_in(self, arrived: Arriving, found: Found) -> None:
         with self._noting:
             self._growth += found.size - (arrived.replaces.size if arrived.replaces else 0)
@@ -416,6 +428,10 @@ class _Pull:
         self._refreshed.clear()
         self._refreshed_size = 0
         self._gone.clear()
+
+
+def _entry_of(known: Known) -> FileEntry:
+    return FileEntry(known.path, known.size, to_text(known.digest), known.mtime_ns, known.mode)
 
 
 def _same(entry: FileEntry, known: Known) -> bool:
