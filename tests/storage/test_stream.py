@@ -15,6 +15,8 @@ from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
 
+from Products.ERP5Wendelin.storage import block
+from Products.ERP5Wendelin.storage import stream as stream_module
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.stream import ByteStream
@@ -257,6 +259,142 @@ def test_release_keeps_an_array_that_is_changed_or_mapped(stream: ByteStream, co
     assert view.tobytes() == pattern(0, 5000)
 
 
+BASE = pattern(7, 3 * B + 5007)
+
+
+@pytest.fixture
+def base(connection: Connection) -> ByteStream:
+    """A committed stream of BASE."""
+    base = connection.root()["base"] = ByteStream()
+    base.append(BASE)
+    connection.transaction_manager.commit()
+    return base
+
+
+def test_blocks_that_are_shared_are_not_read_and_not_written(
+    base: ByteStream, stream: ByteStream, connection: Connection, database: DB
+) -> None:
+    connection.cacheMinimize()
+    loaded = connection.getTransferCounts(clear=True)
+    stream.take_over(base, 3 * B)
+    connection.transaction_manager.commit()
+    loaded, stored = connection.getTransferCounts()
+    assert {zblk._p_state for zblk in base.blktab.values()} == {GHOST}
+    assert 0 < loaded < 10
+    assert 0 < stored < 10
+    assert sum(len(connection.db().storage.load(oid, "")[0]) for oid in written(connection, stream)) < 2000
+
+
+def written(connection: Connection, stream: ByteStream) -> list[bytes]:
+    """The object ids of a stream's records, but for its blocks."""
+    return [each._p_oid for each in (stream, stream.array, stream.array.zfile, stream.blktab)]
+
+
+def test_a_full_block_that_is_a_zblk1_is_copied_as_a_zblk0(
+    base: ByteStream, stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    old = ZBlk1()
+    old.setblkdata(BASE[B : 2 * B])
+    base.array.zfile.blktab[1] = old
+    commit()
+    assert stream.take_over(base, 3 * B) == 3 * B
+    commit()
+    assert block_types(stream) == [ZBlk0, ZBlk0, ZBlk0]
+    assert [stream.blktab[number] is base.blktab[number] for number in range(3)] == [True, False, True]
+    assert stream.read(0, 3 * B) == BASE[: 3 * B]
+
+
+def test_what_is_copied_at_the_ends_is_a_zblk0(base: ByteStream, stream: ByteStream) -> None:
+    stream.append(b"x" * 10)
+    stream.take_over(base, len(BASE))
+    assert block_types(stream) == [ZBlk0] * 4
+    assert stream.read(0, stream.size) == b"x" * 10 + BASE[10:]
+
+
+def test_holes_stay_holes(stream: ByteStream, connection: Connection) -> None:
+    sparse = connection.root()["sparse"] = ByteStream()
+    sparse.append(b"x" * B)
+    sparse.append(bytes(3 * B))
+    for number in (1, 2):
+        del sparse.array.zfile.blktab[number]
+    connection.transaction_manager.commit()
+    stream.take_over(sparse, 4 * B)
+    connection.transaction_manager.commit()
+    assert list(stream.blktab) == [0, 3]
+    assert stream.read(0, 4 * B) == b"x" * B + bytes(3 * B)
+    assert list(stream.unshared(sparse)) == []
+
+
+@pytest.mark.parametrize("limit", ["SHARED_BLOCKS", "COPIED_BLOCKS"])
+def test_a_transaction_shares_and_copies_a_bounded_number_of_blocks(
+    base: ByteStream, stream: ByteStream, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    if limit == "COPIED_BLOCKS":
+        for number in range(3):
+            zblk1 = base.array.zfile.blktab[number] = ZBlk1()
+            zblk1.setblkdata(BASE[number * B : (number + 1) * B])
+    monkeypatch.setattr({"SHARED_BLOCKS": stream_module, "COPIED_BLOCKS": block}[limit], limit, 2)
+    assert stream.take_over(base, len(BASE)) == 2 * B
+    assert stream.take_over(base, len(BASE)) == len(BASE)
+    assert stream.read(0, len(BASE)) == BASE
+
+
+@pytest.mark.parametrize("stop", [4, len(BASE) + 1])
+def test_what_the_other_stream_does_not_have_is_a_value_error(base: ByteStream, stream: ByteStream, stop: int) -> None:
+    stream.append(b"12345")
+    with pytest.raises(ValueError, match=f"^Bytes 5 to {stop} are not within a stream of {len(BASE)} bytes.$"):
+        stream.take_over(base, stop)
+
+
+def test_streams_that_share_blocks_can_be_mapped_at_the_same_time(
+    base: ByteStream, stream: ByteStream, database: DB, commit: Callable[[], None]
+) -> None:
+    before = base.array[:]
+    assert before[:10].tobytes() == BASE[:10]
+    stream.take_over(base, 2 * B + 10)
+    commit()
+    with separate_connection(database) as other:
+        theirs = other.root()["stream"]
+        theirs.append(b"more")
+        other.transaction_manager.commit()
+    commit()
+    for _ in range(2):
+        assert stream.array[:].tobytes() == BASE[: 2 * B + 10] + b"more"
+        assert base.array[:].tobytes() == before.tobytes() == BASE
+        assert stream.read(0, stream.size) == BASE[: 2 * B + 10] + b"more"
+        assert base.read(0, base.size) == BASE
+
+
+@pytest.mark.parametrize(
+    ("head", "shared", "tail", "expected"),
+    [
+        (0, len(BASE), 0, [(3 * B, len(BASE))]),
+        (0, 3 * B, 0, []),
+        (0, 2 * B, 3 * B, [(2 * B, 5 * B)]),
+        (10, 3 * B, 7, [(0, B), (3 * B, 3 * B + 7)]),
+        (2 * B, 3 * B, 1, [(0, 2 * B), (3 * B, 3 * B + 1)]),
+        (5, 5, 0, [(0, 5)]),
+        (0, 0, 0, []),
+    ],
+)
+def test_ranges_that_are_not_shared_are_told(
+    base: ByteStream,
+    stream: ByteStream,
+    commit: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    head: int,
+    shared: int,
+    tail: int,
+    expected: list[tuple[int, int]],
+) -> None:
+    monkeypatch.setattr(block, "COMPARED_BLOCKS", 2)
+    stream.append(BASE[:head])
+    stream.take_over(base, shared)
+    stream.append(b"x" * tail)
+    commit()
+    assert list(stream.unshared(base)) == expected
+
+
 def test_its_class_and_attributes_are_those_of_the_first_release() -> None:
     state = ByteStream().__getstate__()
     assert pickle.dumps(ByteStream, 0).startswith(b"cProducts.ERP5Wendelin.storage.stream\nByteStream\n")
@@ -271,6 +409,7 @@ SIZES = st.one_of(
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), SIZES, st.booleans(), st.booleans()),
+        st.tuples(st.just("take over"), SIZES),
         st.sampled_from([("commit",), ("abort",), ("savepoint",), ("minimise",), ("release",), ("map",)]),
     ),
     max_size=14,
@@ -284,6 +423,8 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
     with separate_connection(database) as connection:
         manager = connection.transaction_manager
         stream = connection.root()["stream"] = ByteStream()
+        base = connection.root()["base"] = ByteStream()
+        base.append(BASE)
         manager.commit()
         committed = model = b""
         for name, *arguments in operations:
@@ -292,6 +433,11 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
                 data = bytes(size) if zeros else pattern(len(model), len(model) + size)
                 model += data
                 assert stream.append(data, final=final) == len(model)
+            elif name == "take over":
+                stop = max(min(len(model) + arguments[0], len(BASE)), len(model))
+                if stop <= len(BASE):
+                    model += BASE[len(model) : stop]
+                    assert stream.take_over(base, stop) == len(model)
             elif name == "commit":
                 manager.commit()
                 committed = model
@@ -308,10 +454,13 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
                 manager.commit()
                 committed = model
                 assert stream.array[:].tobytes() == model
+                assert base.array[:].tobytes() == BASE
             assert stream.read(0, stream.size) == model
         manager.commit()
     with separate_connection(database) as connection:
         stream = connection.root()["stream"]
         assert stream.read(0, stream.size) == model
         assert stream.array[:].tobytes() == model
+        base = connection.root()["base"]
+        assert base.read(0, base.size) == BASE
     database.close()

@@ -145,6 +145,45 @@ class StorageSuite:
                 connection.transaction_manager.begin()
                 assert stream.read(0, stream.size) == pattern(0, (turn + 1) * 2000)
 
+    @pytest.mark.parametrize(
+        ("size", "stop"),
+        [(0, 5), (0, 3 * B + 5000), (1, B), (B - 1, B + 1), (5, 2 * B + 7), (B, 3 * B), (100, 200), (B, B)],
+    )
+    def test_a_stream_takes_over_what_another_has_from_where_it_ends(self, database: DB, size: int, stop: int) -> None:
+        base, oid = new_owner(database), new_owner(database)
+        append(database, base, 3 * B + 5000)
+        append_bytes(database, oid, b"x" * size)
+        assert take_over(database, oid, base, stop) == stop
+        append_bytes(database, oid, b"more")
+        assert content(database, oid) == b"x" * size + pattern(size, stop) + b"more"
+        assert content(database, base) == pattern(0, 3 * B + 5000)
+        with separate_connection(database) as connection:
+            theirs, ours = (dict(connection.get(each).stream.blktab.items()) for each in (base, oid))
+            whole = range(-(-size // B), stop // B)
+            assert {number for number in theirs if ours.get(number) is theirs[number]} == set(whole)
+
+    def test_what_is_shared_survives_a_pack_without_its_first_owner(self, database: DB) -> None:
+        base, oid = new_owner(database), new_owner(database)
+        append(database, base, 2 * B + 10)
+        take_over(database, oid, base, 2 * B + 10)
+        with separate_connection(database) as connection:
+            in_transaction(connection, lambda: connection.root().pop(base.hex()), note="let go")
+        database.pack()
+        database.cacheMinimize()
+        assert content(database, oid) == pattern(0, 2 * B + 10)
+
+    def test_who_takes_over_while_another_appends_conflicts_and_leaves_nothing(self, database: DB) -> None:
+        base, oid = new_owner(database), new_owner(database)
+        append(database, base, 3 * B)
+        with separate_connection(database) as first, separate_connection(database) as second:
+            second.get(oid).stream.take_over(second.get(base).stream, 3 * B)
+            first.get(oid).stream.append(b"x" * B)
+            first.transaction_manager.commit()
+            with pytest.raises(ConflictError):
+                second.transaction_manager.commit()
+            second.transaction_manager.abort()
+        assert content(database, oid) == b"x" * B
+
     def test_an_aborted_append_leaves_nothing(self, database: DB) -> None:
         oid = new_owner(database)
         append(database, oid, 5000)
@@ -258,6 +297,16 @@ def append_bytes(database: DB, oid: bytes, data: bytes) -> None:
     """Append in a transaction."""
     with separate_connection(database) as connection:
         in_transaction(connection, lambda: connection.get(oid).stream.append(data), note="append")
+
+
+def take_over(database: DB, oid: bytes, base: bytes, stop: int) -> int:
+    """Take over from the stream of another owner, in a transaction."""
+    with separate_connection(database) as connection:
+
+        def take() -> int:
+            return connection.get(oid).stream.take_over(connection.get(base).stream, stop)
+
+        return in_transaction(connection, take, note="take over")
 
 
 def content(database: DB, oid: bytes) -> bytes:

@@ -251,7 +251,9 @@ class _Receiver:
                 _touch(upload)
             return int(upload.offset)
 
-        return in_transaction(connection, step, note=self._note, user=self._upload.ingestion.author)
+        moved_to = in_transaction(connection, step, note=self._note, user=self._upload.ingestion.author)
+        connection.cacheGC()
+        return moved_to
 
     def _take_over_end(self, upload: Upload) -> None:
         upload.take_over_end()
