@@ -20,6 +20,9 @@ PLAN_LENGTH = 10_000
 SLICE_SIZE = 64 * MIB
 """The most content bytes one transaction writes."""
 
+CONTENT_ENCODINGS = ("zstd",)
+"""In which the bodies of requests may come, beside plain."""
+
 LIST_LIMIT = 100
 """How many items a list answers unless `limit` says otherwise."""
 

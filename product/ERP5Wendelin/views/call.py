@@ -10,6 +10,7 @@ from Products.ERP5Wendelin.errors import NotAuthorised
 from Products.ERP5Wendelin.protocol import API_VERSION
 from Products.ERP5Wendelin.views.access import is_asked_by_another_site, user_id
 from Products.ERP5Wendelin.views.body import Body
+from Products.ERP5Wendelin.views.coding import decoded
 from Products.ERP5Wendelin.views.members import Members
 from Products.ERP5Wendelin.views.query import Query
 from Products.ERP5Wendelin.views.target import TARGET, Target
@@ -42,11 +43,11 @@ class Call:
 
     @cached_property
     def body(self) -> Body:
-        """The request's body, not read yet."""
-        length = self._environ.get("CONTENT_LENGTH") or ""
-        if length.isdigit():
-            return Body(self._stdin, int(length))
-        return Body(self._stdin, None if self._environ.get("wsgi.input_terminated") else 0)
+        """The request's body, not read yet, out of its content coding."""
+        text = self._environ.get("CONTENT_LENGTH") or ""
+        terminated = self._environ.get("wsgi.input_terminated")
+        length = int(text) if text.isdigit() else None if terminated else 0
+        return decoded(Body(self._stdin, length), self.header("Content-Encoding"))
 
     def members(self) -> Members:
         """The JSON object that the body is."""

@@ -10,11 +10,12 @@ from typing import Any
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.errors import NotAuthorised
-from Products.ERP5Wendelin.protocol import TUS_VERSION
+from Products.ERP5Wendelin.protocol import CONTENT_ENCODINGS, TUS_VERSION
 from Products.ERP5Wendelin.views import locate
 from Products.ERP5Wendelin.views.access import is_known, may, roles_with
 from Products.ERP5Wendelin.views.answer import Answer, no_content, to_answer
 from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.coding import encoded_document
 from Products.ERP5Wendelin.views.problem import WrongCredentials, problem_of
 from Products.ERP5Wendelin.views.routing import Route, allow_header, allowed, choose, routes
 
@@ -23,8 +24,9 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 def answer(call: Call) -> Answer:
     """The answer to a request. What goes wrong is raised as a `Problem`, but for what the publisher is to try again."""
+    call.headers["Accept-Encoding"] = ", ".join(CONTENT_ENCODINGS)  # RFC 7694: what requests to here may come in
     try:
-        return to_answer(_answer(call))
+        return encoded_document(call.header("Accept-Encoding"), to_answer(_answer(call)))
     except TransientError:
         raise
     except Exception as error:

@@ -33,6 +33,15 @@ class Query:
         """A parameter as it is."""
         return self._values.get(name, default)
 
+    def position(self, name: str) -> int | None:
+        """A whole number from 0, None without the parameter."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX):
+            raise BadInput(f"{name} must be a whole number from 0.")
+        return int(value)
+
     def integer(self, name: str, default: int | None = None, maximum: int | None = None) -> int | None:
         """A whole number from 1, up to `maximum`; an empty value counts as absent."""
         value = self._values.get(name, "")

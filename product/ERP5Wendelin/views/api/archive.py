@@ -8,6 +8,7 @@ from Products.ERP5Wendelin.download.archive import Archive, check_files
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.views.answer import Answer
 from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.coding import encoded_stream
 from Products.ERP5Wendelin.views.paging import version_of
 from Products.ERP5Wendelin.views.wire import content_disposition
 
@@ -39,4 +40,5 @@ def _answer(call: Call, prefix: str, paths: Sequence[str] | None) -> Answer:
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    return Answer(Archive(call.database, manifest._p_oid, version, prefix=prefix, paths=paths), headers=headers)
+    archive = Archive(call.database, manifest._p_oid, version, prefix=prefix, paths=paths)
+    return encoded_stream(call.header("Accept-Encoding"), archive, headers)

@@ -18,4 +18,5 @@ def read(call: Call) -> dict[str, Any]:
         "small_file_size": protocol.SMALL_FILE_SIZE,
         "bundle_size": protocol.BUNDLE_SIZE,
         "plan_length": protocol.PLAN_LENGTH,
+        "content_encodings": list(protocol.CONTENT_ENCODINGS),
     }

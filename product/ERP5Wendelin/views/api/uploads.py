@@ -116,9 +116,12 @@ def read_base(metadata: Mapping[str, str], length: int) -> Base | None:
 def receive(call: Call, upload: Any, offset: int, checksum: tuple[str, bytes] | None) -> int:
     """Append the body at an offset; return the new one."""
     length = call.body.length
-    if length is None:  # the gateway marks the end
+    if length is None:  # the gateway marks the end, or it is in zstd
         length = max(upload.length - offset, 0)
-    return receiver.receive(call.database, upload, offset, cast(BinaryIO, call.body), length, checksum)
+    reached = receiver.receive(call.database, upload, offset, cast(BinaryIO, call.body), length, checksum)
+    if call.body.length is None and call.body.read(1):
+        raise BadInput(f"The body goes on behind the {upload.length} bytes of the upload.", offset=reached)
+    return reached
 
 
 def progress(upload: Any, offset: int) -> dict[str, str]:
