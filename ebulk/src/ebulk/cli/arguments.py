@@ -16,6 +16,7 @@ DESCRIPTION = "Push and pull data sets of hundreds of gigabytes, as easy as git.
 
 GROUPS = (
     ("start with a lake and a data set", ("login", "init", "clone")),
+    ("choose what to send", ("add", "remove", "reset")),
     ("send and bring", ("push", "pull")),
     ("look at what changed", ("status", "log")),
     ("this program", ("config", "logout", "completion", "help")),
@@ -112,6 +113,19 @@ def make_parser() -> Parser:
     init.add_argument("--reference", metavar="NAME", help="the data set's name (the folder's unless given)")
     init.add_argument("--url", metavar="URL", help="the lake")
 
+    stage = _add(commands, "add", "stage what changed, so that the next push sends it")
+    _add_paths(stage, "*")
+    stage.add_argument("-A", "--all", action="store_true", help="all that has changed in the data set")
+
+    remove = _add(commands, "remove", "remove files here, and from the data set with the next push")
+    _add_paths(remove, "+")
+    remove.add_argument("-r", "--recursive", action="store_true", help="folders, with all in them")
+    remove.add_argument("--cached", action="store_true", help="keep the files here")
+    remove.add_argument("-f", "--force", action="store_true", help="also files with changes that would be lost")
+
+    reset = _add(commands, "reset", "unstage: the next push does not send it; the files stay as they are")
+    _add_paths(reset, "*")
+
     push = _add(commands, "push", "send what is staged, as one new version")
     push.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
     push.add_argument("-m", "--message", default="", help="what the new version is about")
@@ -179,6 +193,15 @@ def _add_lake(parser: Parser) -> None:
         "--url", metavar="URL", help="the lake (that of the folder, or of the last login, unless given)"
     )
     _add_user(parser)
+
+
+def _add_paths(parser: Parser, count: str) -> None:
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs=count,
+        help="a file, a folder with all in it, or a quoted pattern such as '*.csv'",
+    )
 
 
 def _add_directory(parser: Parser) -> None:

@@ -140,7 +140,7 @@ class _Staging:
             for path, found, known, _ in self._in_data_set(selection, problems)
             if found is not None and not lose and self._is_changed(found, known)
         ]
-        self._check_found(selection, "In the data set, and not only here, there is nothing at")
+        self._check_found(selection, "Not in the data set:")
         if selection.folders and not recursive:
             raise UsageError(
                 f"Nothing was removed: {listed(sorted(selection.folders))} is a folder.",
