@@ -148,11 +148,25 @@ def _read(stream: BinaryIO, number: int) -> Request | None:
     while line := stream.readline().decode().strip():
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
+    body = _read_chunks(stream) if headers.get("transfer-encoding") == "chunked" else _read_exactly(stream, headers)
+    return None if body is None else Request(method, target.removeprefix(f"{PREFIX}/api/v1"), headers, body, number)
+
+
+def _read_exactly(stream: BinaryIO, headers: Mapping[str, str]) -> bytes | None:
     length = int(headers.get("content-length", "0"))
     body = stream.read(length)
-    if len(body) < length:
-        return None
-    return Request(method, target.removeprefix(f"{PREFIX}/api/v1"), headers, body, number)
+    return body if len(body) == length else None
+
+
+def _read_chunks(stream: BinaryIO) -> bytes | None:
+    body = b""
+    while line := stream.readline():
+        length = int(line, 16)
+        body += stream.read(length)
+        stream.readline()
+        if not length:
+            return body
+    return None
 
 
 @contextmanager

@@ -59,6 +59,11 @@ class Codings:
         """Whether zstd may be sent and asked for."""
         return self._told.is_set() and not self._refused
 
+    @property
+    def accept(self) -> str:
+        """The header Accept-Encoding of a request whose answer may be encoded."""
+        return "identity" if self._refused else ZSTD
+
     def encoded(self, blocks: Iterable[memoryview], length: int) -> tuple[Iterator[memoryview], bool]:
         """The blocks of a body of `length` bytes as they are to be sent, and whether that is in zstd.
 

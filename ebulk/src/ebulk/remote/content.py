@@ -26,16 +26,32 @@ def send_bundle(session: Session, ingestion: Ingestion, length: int, blocks: Ite
 
 
 def open_file(session: Session, reference: str, version: int, entry: FileEntry, start: int, stop: int) -> Reply:
-    """Ask for a file from byte `start` up to `stop`.
+    """Ask for a file from byte `start` up to `stop`; `is_range` tells whether that is the answer.
 
-    206 has the range, 200 all of the file (asked or not), 416 says it isn't that long.
+    If not, 200 has all of the file, and 416 says it isn't that long.
     """
     target = session.api(f"{file_path(reference, entry.path)}?version={version}")
+    if session.settings.codings.zstd:
+        headers = {"Accept-Encoding": session.settings.codings.accept}
+        return session.request("GET", f"{target}{_part(start, stop)}", expect=(200, 416), headers=headers)
     if not start and stop == entry.size:
         return session.request("GET", target, expect=(200,))
     last = str(stop - 1) if stop < entry.size else ""
     headers = {"Range": f"bytes={start}-{last}", "If-Range": f'"{entry.digest}"'}
     return session.request("GET", target, expect=(200, 206, 416), headers=headers)
+
+
+def is_range(reply: Reply, entry: FileEntry, start: int, stop: int) -> bool:
+    """Whether an answer of `open_file` is what was asked for: as a resource of its own, as a range, or the whole."""
+    if reply.status == HTTPStatus.OK:
+        return reply.target.endswith(_part(start, stop)) or (start, stop) == (0, entry.size)
+    expected = f"bytes {start}-{stop - 1}/{entry.size}"
+    return reply.status == HTTPStatus.PARTIAL_CONTENT and reply.headers.get("Content-Range") == expected
+
+
+def _part(start: int, stop: int) -> str:
+    """What makes some bytes of a file a resource, which may be encoded, unlike a range."""
+    return f"&start={start}&stop={stop}"
 
 
 def changed_ranges(session: Session, reference: str, version: int, entry: FileEntry, base: FileEntry) -> Ranges | None:
@@ -64,6 +80,6 @@ def open_signature(session: Session, reference: str, path: str, digest: str, sta
 def open_archive(session: Session, reference: str, version: int, paths: Sequence[str]) -> Reply:
     """Ask for some files as one tar, in this order."""
     target = session.api(f"{data_set_path(reference)}/archive?format=tar&version={version}")
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Accept-Encoding": session.settings.codings.accept}
     body = json.dumps({"paths": paths}).encode()
     return session.request("POST", target, expect=(200,), headers=headers, body=body)

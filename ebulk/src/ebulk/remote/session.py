@@ -137,9 +137,11 @@ class WholeResponse(http.client.HTTPResponse):
 class Reply:
     """An answer whose body has not been read yet. As a context manager it gives the connection back, or closes it."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, session: Session) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, session: Session, target: str) -> None:
         self._response = response
         self._session = session
+        self.target = target
+        """What was asked for."""
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._decoder = Decoder(self._receive) if is_encoded(self.headers) else None
@@ -181,16 +183,21 @@ class Reply:
         parts: list[bytes] = []
         left = limit
         while left is None or left > 0:
-            before = self._response.tell()
             most = SLICE if left is None else min(left, SLICE)
-            with self._session.translating():
-                data = self._response.read(self._session.settings.pace.piece(most), decode_content=True)
-            self._session.received(self._response.tell() - before)
+            data = self._read_decoded(most) if self._decoder is None else self.read(most)
             if not data:
                 break
             parts.append(data)
             left = None if left is None else left - len(data)
         return b"".join(parts)
+
+    def _read_decoded(self, size: int) -> bytes:
+        """Bytes out of what urllib3 decodes: gzip, which a proxy may have added."""
+        before = self._response.tell()
+        with self._session.translating():
+            data = self._response.read(self._session.settings.pace.piece(size), decode_content=True)
+        self._session.received(self._response.tell() - before)
+        return data
 
     def json(self) -> Any:
         """The document that the body is; times in it are Decimal text (`str`), so that they stay exact."""
@@ -297,7 +304,7 @@ class Session:
                 timeout=urllib3.Timeout(connect=settings.stall_timeout, read=settings.stall_timeout),
             )
         settings.reached.set()
-        reply = Reply(response, self)
+        reply = Reply(response, self, target)
         settings.codings.learn(reply.headers)
         if reply.status not in expect:
             with reply:
@@ -317,7 +324,7 @@ class Session:
         For calls that may be repeated. A repeated DELETE whose first answer was lost finds nothing more: a success.
         """
         retry = self.retry()
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        headers = {"Accept": "application/json", "Accept-Encoding": f"{self.settings.codings.accept}, gzip"}
         if document is not None:
             headers["Content-Type"] = "application/json"
         while True:

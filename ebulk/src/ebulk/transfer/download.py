@@ -358,7 +358,7 @@ class _LargeFile(Generic[Where]):
         """Send one request and write what it brings."""
         fetcher, entry, start = self._fetcher, self._entry, self._position
         with content.open_file(fetcher.session, fetcher.reference, fetcher.version, entry, start, stop) as reply:
-            if (start or stop < entry.size) and not self._goes_on(reply, stop):
+            if not content.is_range(reply, entry, start, stop):
                 self._start_over(file)
                 if reply.status != HTTPStatus.OK:
                     return
@@ -368,11 +368,6 @@ class _LargeFile(Generic[Where]):
             self._take(reply, file, stop)
         if self._position < stop:
             raise TransientError(f"The download of {entry.path} was cut short.")
-
-    def _goes_on(self, reply: Reply, stop: int) -> bool:
-        """Whether an answer is the range that was asked for."""
-        expected = f"bytes {self._position}-{stop - 1}/{self._entry.size}"
-        return reply.status == HTTPStatus.PARTIAL_CONTENT and reply.headers.get("Content-Range") == expected
 
     def _take(self, reply: Reply, file: FileIO, stop: int) -> None:
         """Write what arrives; whatever breaks, what arrived before is written."""
