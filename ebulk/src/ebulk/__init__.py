@@ -1,5 +1,119 @@
-"""Push and pull data sets of hundreds of gigabytes over slow and unreliable networks, as easy as git."""
+"""Push and pull data sets of hundreds of gigabytes over slow and unreliable networks, as easy as git.
+
+::
+
+    import ebulk
+
+    ebulk.clone("brain_mri")
+    ...
+    ebulk.push("brain_mri", "corrected", all=True)
+
+Names are loaded when they are first used, so that `import ebulk` and `ebulk --version` are fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ebulk.version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from ebulk.errors import (
+        ChangedError,
+        ConflictError,
+        DiskFullError,
+        EbulkError,
+        IntegrityError,
+        NetworkError,
+        NotAuthorisedError,
+        NotFoundError,
+        UsageError,
+    )
+    from ebulk.library.data_set import add, clone, init, log, open_folder, pull, push, remove, reset, status
+    from ebulk.library.lake import Lake
+    from ebulk.library.logins import login, logout
+    from ebulk.library.progress import Snapshot
+    from ebulk.local.folder import Folder
+    from ebulk.model import DataSetInfo, FileEntry, VersionInfo
+    from ebulk.verbs.observer import Observer
+    from ebulk.verbs.pull import PullReport
+    from ebulk.verbs.push import PushReport
+    from ebulk.verbs.stage import StageReport
+    from ebulk.verbs.status import StatusReport
+
+__all__ = [
+    "ChangedError",
+    "ConflictError",
+    "DataSetInfo",
+    "DiskFullError",
+    "EbulkError",
+    "FileEntry",
+    "Folder",
+    "IntegrityError",
+    "Lake",
+    "NetworkError",
+    "NotAuthorisedError",
+    "NotFoundError",
+    "Observer",
+    "PullReport",
+    "PushReport",
+    "Snapshot",
+    "StageReport",
+    "StatusReport",
+    "UsageError",
+    "VersionInfo",
+    "__version__",
+    "add",
+    "clone",
+    "init",
+    "log",
+    "login",
+    "logout",
+    "open_folder",
+    "pull",
+    "push",
+    "remove",
+    "reset",
+    "status",
+]
+
+_MODULES = {
+    "ebulk.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "ebulk.library.data_set": (
+        "add",
+        "clone",
+        "init",
+        "log",
+        "open_folder",
+        "pull",
+        "push",
+        "remove",
+        "reset",
+        "status",
+    ),
+    "ebulk.library.lake": ("Lake",),
+    "ebulk.library.logins": ("login", "logout"),
+    "ebulk.library.progress": ("Snapshot",),
+    "ebulk.local.folder": ("Folder",),
+    "ebulk.model": ("DataSetInfo", "FileEntry", "VersionInfo"),
+    "ebulk.verbs.observer": ("Observer",),
+    "ebulk.verbs.pull": ("PullReport",),
+    "ebulk.verbs.push": ("PushReport",),
+    "ebulk.verbs.stage": ("StageReport",),
+    "ebulk.verbs.status": ("StatusReport",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ebulk.errors import EbulkError, UsageError
 from ebulk.local import folder as folders
@@ -71,8 +71,11 @@ class User:
         login = self.store.get(url)
         return Bearer(login.token) if login else None
 
-    def lake(self, url: str, credentials: Credentials | None, notify: Callable[[str], None]) -> Lake:
-        """The lake at `url`, asked with these credentials, by way of the user's proxy; `notify` is told of retries."""
+    def lake(self, url: str, credentials: Credentials | None, notify: Callable[[str], None], **settings: Any) -> Lake:
+        """The lake at `url`, asked with these credentials, by way of the user's proxy; `notify` is told of retries.
+
+        `settings` are those of `ebulk.remote.lake.Lake`.
+        """
         module = import_module("ebulk.remote.lake")  # HTTP takes longer to load than `ebulk status` takes to run
         proxy = proxy_for(url, self._environment)
-        return cast("Lake", module.Lake(url, credentials, notify=notify, proxy=proxy))
+        return cast("Lake", module.Lake(url, credentials, notify=notify, proxy=proxy, **settings))
