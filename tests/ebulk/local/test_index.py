@@ -177,7 +177,7 @@ def test_a_damaged_index_is_reported_with_the_way_out(tmp_path):
 
 def test_an_index_of_a_newer_ebulk_is_refused(tmp_path):
     connection = sqlite3.connect(tmp_path / "index.db")
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(EbulkError, match="was written by a newer ebulk"), Index(tmp_path / "index.db"):
         pass

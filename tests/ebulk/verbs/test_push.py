@@ -232,8 +232,14 @@ def test_pushes_of_the_same_file_conflict_and_the_pull_resolves(lake, make_folde
     write_files(mine.root, {"a": "mine", "more": "x"})
     with pytest.raises(ConflictError) as caught:
         push(mine, lake)
-    assert str(caught.value) == "Somebody else pushed other changes to 'a'."
-    assert caught.value.hint == "Pull to get them, decide what should stay, then push again."
+    (theirs, _) = lake.versions(mine.reference)
+    assert str(caught.value) == (
+        f"Nothing was pushed: you modified 'a', and version 2 (by 'ada', {theirs.date}) modified it."
+    )
+    assert caught.value.hint == (
+        "To keep yours, move it aside, `ebulk pull`, and put back what should stay; to take theirs, `ebulk pull"
+        " --discard-changes`. Then push again."
+    )
     assert caught.value.paths == ("a",)
     assert read_files(mine.root)["a"] == "mine"
     (mine.root / "a").rename(mine.root / "a.mine")

@@ -21,7 +21,7 @@ def pushed(lake, make_folder):
 
 def test_a_folder_that_was_never_pushed_is_all_new(make_folder):
     report = status(make_folder("set", {"a": "1", "b/c": "22"}))
-    assert (report.version, report.new, report.total) == (0, ("a", "b/c"), Totals(2, 3))
+    assert (report.version, report.unstaged.new, report.total) == (0, ("a", "b/c"), Totals(2, 3))
 
 
 def test_each_change_is_told_by_its_kind(pushed):
@@ -30,10 +30,11 @@ def test_each_change_is_told_by_its_kind(pushed):
     (pushed.root / "before").rename(pushed.root / "after")
     os.utime(pushed.root / "touched")
     report = status(pushed)
-    assert report.new == ("new",)
-    assert report.modified == ("modified",)
-    assert report.removed == ("removed",)
-    assert report.renamed == (("before/a", "after/a"),)
+    assert report.unstaged.new == ("new",)
+    assert report.unstaged.modified == ("modified",)
+    assert report.unstaged.removed == ("removed",)
+    assert report.unstaged.renamed == (("before/a", "after/a"),)
+    assert report.staged.count == 0
     assert (report.touched, report.unchanged, report.changed) == (1, 1, True)
     assert not report.interrupted
 
@@ -52,7 +53,7 @@ def test_a_touched_file_is_read_once(pushed, monkeypatch):
 
 def test_one_folder_can_be_looked_at(pushed):
     write_files(pushed.root, {"before/new": "x", "new": "y"})
-    assert status(pushed, directory="before").new == ("before/new",)
+    assert status(pushed, directory="before").unstaged.new == ("before/new",)
 
 
 def test_what_a_push_would_refuse_is_told(pushed):
@@ -80,6 +81,6 @@ def test_a_folder_that_cannot_be_written_can_be_looked_at(pushed):
     for path in (pushed.root, pushed.control):
         path.chmod(0o555)
     with as_ordinary_user(pushed.root):
-        assert status(pushed).new == ("new",)
+        assert status(pushed).unstaged.new == ("new",)
     for path in (pushed.root, pushed.control):
         path.chmod(0o755)

@@ -8,6 +8,8 @@
 `staged`    the paths that the next push sends: files as they are when it reads them, and removals. `taken` are those
             that the push under way has seen: once it is done only those that were added since are staged.
 `scopes`    which version a folder (or "", all of it) came from: the base that the next push is compared with.
+`behind`    of those of the folders from whose last pull files were left out: the oldest version that something in it came
+            from, which takes the place of the base.
 ==========  ============================================================================================================
 
 Stamps have a grain: a file written twice within it keeps its stamps. So stamps are trusted only when they were older
@@ -41,6 +43,8 @@ STAMP_GRAIN_NS = 2_000_000_000
 
 BUSY_SECONDS = 60.0
 
+BEHIND_TABLE = "behind (directory TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;"
+
 STAGED_TABLE = """
 staged (
     path TEXT PRIMARY KEY, disk TEXT NOT NULL, removed INTEGER NOT NULL, taken INTEGER NOT NULL DEFAULT 0
@@ -60,6 +64,7 @@ CREATE TABLE pending (
 ) WITHOUT ROWID;
 CREATE TABLE scopes (directory TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO scopes VALUES ('', 0);
+CREATE TABLE {BEHIND_TABLE}
 CREATE TABLE {STAGED_TABLE}
 PRAGMA user_version = {FORMAT};
 COMMIT;
@@ -67,6 +72,7 @@ COMMIT;
 
 FROM_FORMAT_1 = f"""
 BEGIN;
+CREATE TABLE {BEHIND_TABLE}
 CREATE TABLE {STAGED_TABLE}
 PRAGMA user_version = {FORMAT};
 COMMIT;
@@ -222,7 +228,8 @@ class Index:
             self._connection.executescript(SCHEMA)
         elif number < FORMAT:
             # A file that is only read stays as it is: what it lacks is beside it for as long as it is open.
-            self._connection.executescript(f"CREATE TEMP TABLE {STAGED_TABLE}" if self._read_only else FROM_FORMAT_1)
+            beside = f"CREATE TEMP TABLE {BEHIND_TABLE} CREATE TEMP TABLE {STAGED_TABLE}"
+            self._connection.executescript(beside if self._read_only else FROM_FORMAT_1)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -254,10 +261,7 @@ class Index:
 
     def base_version(self, directory: str = "") -> int:
         """The version that a folder came from; 0 before the first push or pull."""
-        scopes = self._scopes()
-        while directory and directory not in scopes:
-            directory = directory.rpartition("/")[0]
-        return scopes[directory]
+        return _nearest(self._scopes(), directory)
 
     def is_pristine(self) -> bool:
         """Whether nothing of the data set was pushed or pulled yet."""
@@ -265,19 +269,36 @@ class Index:
 
     def push_base(self) -> int:
         """The version to compare a push of what is pending with: the oldest of those that its files came from."""
-        scopes = self._scopes()
-        if len(scopes) < 2:
-            return self.base_version()
+        bases = self._bases()
+        if len(bases) < 2:
+            return bases[""]
         with self._lock:
             rows = self._connection.execute("SELECT path FROM pending").fetchall()
-        return min({self.base_version(path) for (path,) in rows}, default=0)
+        return min({_nearest(bases, path) for (path,) in rows}, default=0)
 
-    def set_version(self, directory: str, version: int) -> None:
-        """Write down that a folder, with all in it, is now as of this version."""
+    def set_version(self, directory: str, version: int, *, complete: bool = True) -> None:
+        """Write down that a folder, with all in it, is now as of this version; but for files left out if not complete.
+
+        Those came from an older version, or never came: what is pushed of the folder is compared with that one.
+        """
         after, stop = _bounds(directory)
+        bases = self._bases()
+        below = (base for other, base in bases.items() if after < other < stop)
+        oldest = min(version, _nearest(bases, directory), *below)
         with self._transaction() as connection:
-            connection.execute("DELETE FROM scopes WHERE directory > ? AND directory < ?", (after, stop))
-            connection.execute("INSERT OR REPLACE INTO scopes VALUES (?, ?)", (directory, version))
+            for table in ("scopes", "behind"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE directory = ? OR (directory > ? AND directory < ?)",
+                    (directory, after, stop),
+                )
+            connection.execute("INSERT INTO scopes VALUES (?, ?)", (directory, version))
+            if not complete:
+                connection.execute("INSERT INTO behind VALUES (?, ?)", (directory, oldest))
+
+    def _bases(self) -> dict[str, int]:
+        """The oldest version that something in each folder came from."""
+        with self._lock:
+            return self._scopes() | dict(self._connection.execute("SELECT directory, version FROM behind").fetchall())
 
     def _scopes(self) -> dict[str, int]:
         with self._lock:
@@ -305,6 +326,13 @@ class Index:
         """Whether a path is in the data set, or staged."""
         with self._lock:
             return bool(self._connection.execute(HOLDS, {"path": path}).fetchone())
+
+    def knows_below(self, folder: str) -> bool:
+        """Whether anything in a folder was pushed or pulled."""
+        after, stop = _bounds(folder)
+        with self._lock:
+            query = "SELECT EXISTS (SELECT 1 FROM files WHERE path > ? AND path < ?)"
+            return bool(self._connection.execute(query, (after, stop)).fetchone()[0])
 
     def holds_below(self, folder: str) -> bool:
         """Whether anything in a folder is in the data set, or staged."""
@@ -457,6 +485,13 @@ class Index:
             connection.execute("DELETE FROM staged WHERE taken")
             if version is not None:
                 connection.execute("UPDATE scopes SET version = ? WHERE version = ?", (version, version - 1))
+
+
+def _nearest(versions: dict[str, int], path: str) -> int:
+    """The version of the innermost folder that a path is in."""
+    while path and path not in versions:
+        path = path.rpartition("/")[0]
+    return versions[path]
 
 
 def _bounds(directory: str) -> tuple[str, str]:

@@ -1,34 +1,53 @@
-"""What changed in a folder since the last push or pull. Asks no lake."""
+"""What changed in a folder since the last push or pull, and what of it is staged. Asks no lake."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
-from ebulk.local.compare import Kind, classify, compare
+from ebulk.local.compare import Kind, beside, classify, compare
 from ebulk.local.digest import measure
 from ebulk.local.folder import Folder
-from ebulk.local.index import Index, Known, Totals, is_settled, known_from
+from ebulk.local.index import Index, Known, Staged, Totals, is_settled, known_from
 from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, unreadable
 from ebulk.verbs.observer import SILENT, Observer, told
+from ebulk.verbs.renames import renames
 
 
 @dataclass(frozen=True, slots=True)
-class StatusReport:
-    """The state of a folder; paths are sorted."""
+class Changes:
+    """Paths by what became of them; sorted."""
 
-    reference: str
-    version: int
-    """The version that the folder came from; 0 before the first push or pull."""
     new: tuple[str, ...]
     modified: tuple[str, ...]
     removed: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...]
     """(from, to), which are not among the removed and the new."""
+    new_folders: tuple[tuple[str, int], ...]
+    """The outermost folders that have nothing but some of the new files, and how many."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.new) + len(self.modified) + len(self.removed) + len(self.renamed)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The state of a folder."""
+
+    reference: str
+    version: int
+    """The version that the folder came from; 0 before the first push or pull."""
+    staged: Changes
+    """What the next push sends."""
+    unstaged: Changes
     touched: int
     """Files that were written with the content they had: no change."""
     unchanged: int
@@ -42,7 +61,7 @@ class StatusReport:
     @property
     def changed(self) -> bool:
         """Whether there is something to push."""
-        return bool(self.new or self.modified or self.removed or self.renamed)
+        return bool(self.staged.count or self.unstaged.count)
 
 
 def status(folder: Folder, *, directory: str = "", observer: Observer = SILENT) -> StatusReport:
@@ -51,28 +70,24 @@ def status(folder: Folder, *, directory: str = "", observer: Observer = SILENT) 
     with _lock(folder) as lock, Index(folder.control / "index.db", read_only=lock is None) as index:
         work = _Status(str(folder.root), index)
         work.compare(directory, observer)
-        renamed = work.renamed()
+        report = StatusReport(
+            reference=folder.reference,
+            version=index.base_version(directory),
+            staged=work.changes(work.staged),
+            unstaged=work.changes(work.unstaged),
+            touched=len(work.touched),
+            unchanged=work.unchanged,
+            total=Totals(work.count, work.size),
+            problems=tuple(sorted(work.problems)),
+            interrupted=Journal(folder.control / "push.json").load() is not None,
+        )
         if lock is not None and work.touched:
             clock = lock.clock()
             index.update(
                 known_from(found, known.digest, known.mtime_ns, is_settled(found, clock))
                 for found, known in work.touched
             )
-        sources = {source for source, _ in renamed}
-        targets = {target for _, target in renamed}
-        return StatusReport(
-            reference=folder.reference,
-            version=index.base_version(directory),
-            new=tuple(found.path for found in work.new if found.path not in targets),
-            modified=tuple(work.modified),
-            removed=tuple(known.path for known in work.removed if known.path not in sources),
-            renamed=renamed,
-            touched=len(work.touched),
-            unchanged=work.unchanged,
-            total=Totals(work.count, work.size),
-            problems=tuple(work.problems),
-            interrupted=Journal(folder.control / "push.json").load() is not None,
-        )
+        return report
 
 
 @contextmanager
@@ -86,13 +101,21 @@ def _lock(folder: Folder) -> Iterator[Lock | None]:
         lock.release()
 
 
+class _Group:
+    """Changes that are staged, or that are not."""
+
+    def __init__(self) -> None:
+        self.new: list[Found] = []
+        self.modified: list[str] = []
+        self.removed: list[Known] = []
+
+
 class _Status:
     def __init__(self, root: str, index: Index) -> None:
         self._root = root
         self._index = index
-        self.new: list[Found] = []
-        self.modified: list[str] = []
-        self.removed: list[Known] = []
+        self.staged = _Group()
+        self.unstaged = _Group()
         self.touched: list[tuple[Found, Known]] = []
         self.problems: list[Problem] = []
         self.unchanged = 0
@@ -100,43 +123,84 @@ class _Status:
         self.size = 0
 
     def compare(self, directory: str, observer: Observer) -> None:
+        """Look at each file."""
         scan = Scan(self._root, directory, self._index)
-        for path, found, known in compare(self._root, told(scan, observer), self._index.known(directory)):
+        compared = compare(self._root, told(scan, observer), self._index.known(directory))
+        for path, found, known, mark in beside(compared, self._index.staged(directory)):
             if found is not None:
                 self.count += 1
                 self.size += found.size
-            kind = classify(found, known)
-            if kind is Kind.UNCHANGED:
-                self.unchanged += 1
-            elif found is not None and (problem := unreadable(self._root, found)):
-                self.problems.append(problem)
-            elif kind is Kind.NEW and found is not None:
-                self.new.append(found)
-            elif known is not None and found is None:
-                self.removed.append(known)
-            elif kind is Kind.SUSPECT and found is not None and known is not None:
-                self._look_into(found, known)
+            if mark is None:
+                self._sort(self.unstaged, path, found, known)
             else:
-                self.modified.append(path)
-        self.problems = sorted(self.problems + scan.problems)
+                self._sort_staged(mark, found, known)
+        self.problems += scan.problems
 
-    def _look_into(self, found: Found, known: Known) -> None:
+    def _sort_staged(self, mark: Staged, found: Found | None, known: Known | None) -> None:
+        if mark.removed:
+            if known is not None:
+                self.staged.removed.append(known)
+            if found is not None:
+                self._sort(self.unstaged, mark.path, found, None)
+        elif found is None:
+            self.problems.append(Problem(mark.path, "is staged, and is not here any more"))
+        else:
+            self._sort(self.staged, mark.path, found, known)
+
+    def _sort(self, group: _Group, path: str, found: Found | None, known: Known | None) -> None:
+        kind = classify(found, known)
+        if kind is Kind.UNCHANGED:
+            self.unchanged += 1
+        elif found is not None and (problem := unreadable(self._root, found)):
+            self.problems.append(problem)
+        elif kind is Kind.NEW and found is not None:
+            group.new.append(found)
+        elif known is not None and found is None:
+            group.removed.append(known)
+        elif kind is Kind.SUSPECT and found is not None and known is not None:
+            self._look_into(group, found, known)
+        else:
+            group.modified.append(path)
+
+    def _look_into(self, group: _Group, found: Found, known: Known) -> None:
         measured = measure(self._root, found)
         if measured.digest == known.digest:
             self.touched.append((measured.found, known))
         else:
-            self.modified.append(found.path)
+            group.modified.append(found.path)
 
-    def renamed(self) -> tuple[tuple[str, str], ...]:
-        """(from, to) of files that are the same under another path; only new ones as long as a lost one are read."""
-        lost: dict[tuple[int, str, bytes], list[str]] = {}
-        for known in reversed(self.removed):
-            lost.setdefault((known.size, known.mode, known.digest), []).append(known.path)
-        sizes = {known.size for known in self.removed if known.size}
-        pairs = []
-        for found in self.new:
-            if found.size in sizes:
-                sources = lost.get((found.size, found.mode, measure(self._root, found).digest))
-                if sources:
-                    pairs.append((sources.pop(), found.path))
-        return tuple(pairs)
+    def changes(self, group: _Group) -> Changes:
+        """What a group comes to, once all is in it."""
+        renamed = renames(self._root, group.new, group.removed)
+        sources = {source for source, _ in renamed}
+        targets = {target for _, target in renamed}
+        new = tuple(found.path for found in group.new if found.path not in targets)
+        return Changes(
+            new=new,
+            modified=tuple(group.modified),
+            removed=tuple(known.path for known in group.removed if known.path not in sources),
+            renamed=renamed,
+            new_folders=tuple(self._new_folders(new, self.unstaged if group is self.staged else self.staged)),
+        )
+
+    def _new_folders(self, new: Sequence[str], other: _Group) -> Iterator[tuple[str, int]]:
+        mixed: dict[str, bool] = {}
+        others = [found.path for found in other.new]
+        for folder, paths in groupby(new, lambda path: self._new_folder(path, others, mixed)):
+            if folder:
+                yield folder, len(list(paths))
+
+    def _new_folder(self, path: str, others: list[str], mixed: dict[str, bool]) -> str:
+        """The outermost folder of a new file that has nothing but such files; "" if there is none."""
+        position = path.find("/")
+        while position >= 0:
+            folder = path[:position]
+            if folder not in mixed:
+                following = bisect_left(others, f"{folder}/")
+                mixed[folder] = self._index.knows_below(folder) or (
+                    following < len(others) and others[following].startswith(f"{folder}/")
+                )
+            if not mixed[folder]:
+                return folder
+            position = path.find("/", position + 1)
+        return ""
