@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import NoReturn
@@ -11,6 +12,8 @@ from ebulk.errors import UsageError
 from ebulk.version import __version__
 
 JOBS = 4
+LOWEST_RATE = 1024
+"""Bytes a second: below, a server takes a connection for one that stalls."""
 
 DESCRIPTION = "Push and pull data sets of hundreds of gigabytes, as easy as git."
 
@@ -210,6 +213,29 @@ def _add_directory(parser: Parser) -> None:
 
 def _add_transfer(parser: Parser) -> None:
     parser.add_argument("--jobs", type=_positive, metavar="N", default=JOBS, help=f"transfers at a time ({JOBS})")
+    parser.add_argument(
+        "--limit-rate",
+        type=_rate,
+        metavar="RATE",
+        help="at most so many bytes a second, up and down together: 500K, 1.5M",
+    )
+    parser.add_argument(
+        "--compress",
+        choices=("auto", "always", "never"),
+        help="send and ask for bytes in zstd: where a sample shrinks (auto, unless given), always, or never",
+    )
+    parser.add_argument(
+        "--retry-max-time",
+        type=_seconds,
+        metavar="SECONDS",
+        help="give up after so long without progress (600); 0 is at the first failure",
+    )
+    parser.add_argument(
+        "--stall-timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="try again when nothing came or went for so long (60)",
+    )
     _add_lake(parser)
 
 
@@ -218,6 +244,21 @@ def _add_pull(parser: Parser) -> None:
     parser.add_argument("--discard-changes", action="store_true", help="take the lake's files where yours differ")
     _add_directory(parser)
     _add_transfer(parser)
+
+
+def _rate(text: str) -> int:
+    """Bytes a second in curl's notation: a number and K, M or G (powers of 1,024), or none of them."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([KMG]?)", text.upper(), re.ASCII)
+    rate = int(float(found[1]) * 1024 ** " KMG".index(found[2] or " ")) if found else 0
+    if rate < LOWEST_RATE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate such as 500K or 1.5M, of at least 1K")
+    return rate
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return int(text)
 
 
 def _positive(text: str) -> int:

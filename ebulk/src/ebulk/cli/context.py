@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ebulk.remote.lake import Lake
 
 
+NETWORK = ("limit_rate", "compress", "retry_max_time", "stall_timeout")
+"""Options that the lake is given by the same name; where they are not given, its defaults hold."""
+
+
 class Context:
     """What the arguments and the environment of a command come to."""
 
@@ -62,7 +66,8 @@ class Context:
 
     def make_lake(self, url: str, credentials: Credentials | None, notify: Callable[[str], None] | None = None) -> Lake:
         """The lake at `url`, asked with these credentials; `notify` is told of retries, and else the user."""
-        return self._user.lake(url, credentials, notify or self.output.note)
+        given = {name: value for name in NETWORK if (value := getattr(self.arguments, name, None)) is not None}
+        return self._user.lake(url, credentials, notify or self.output.note, **given)
 
     def user_and_password(self) -> tuple[str, str]:
         """Who logs in: of the options, or asked for on the terminal."""
