@@ -44,11 +44,15 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file of the folder: its entry, where its bytes are, and the content of the lake that most of them may be in."""
+    """A file of the folder to be sent."""
 
     entry: FileEntry
     source: Path | str
+    """Where its bytes are."""
     base: Base | None = None
+    """The content of the lake that most of them may be in."""
+    content: bytes | None = None
+    """They themselves, of a small file that was read lately."""
 
 
 @dataclass(frozen=True, slots=True)

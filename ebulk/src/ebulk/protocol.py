@@ -15,10 +15,10 @@ MIB = 1024 * KIB
 SMALL_FILE_SIZE = 256 * KIB
 """Files below this size, in bytes, travel in bundles."""
 
-BUNDLE_SIZE = 16 * MIB
+BUNDLE_SIZE = 8 * MIB
 """About how many content bytes the client puts into one bundle (the server takes up to 64 MiB)."""
 
-BUNDLE_LENGTH = 4_000
+BUNDLE_LENGTH = 2_000
 """The most files the client puts into one bundle."""
 
 DELTA_FILE_SIZE = 8 * MIB

@@ -11,6 +11,7 @@ from ebulk.errors import ChangedError, EbulkError
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, found_from
 from ebulk.model import FOLDER, SYMLINK
+from ebulk.protocol import SMALL_FILE_SIZE
 
 ALGORITHM = "sha-256:"
 CHUNK_SIZE = 1024 * 1024
@@ -32,6 +33,8 @@ class Measured(NamedTuple):
     digest: bytes
     head: bytes | None = None
     """The sha-256 of its beginning, where that was asked for and the file goes on behind it."""
+    content: bytes | None = None
+    """The bytes of a small file, which are in memory now and need not be read again."""
 
 
 def to_text(digest: bytes) -> str:
@@ -88,6 +91,8 @@ def _measure_file(path: str, found: Found, stop: threading.Event | None, head: i
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         before = found_from(found.path, found.disk, os.fstat(descriptor))
+        if before.size < SMALL_FILE_SIZE:
+            return _measure_small(descriptor, before)
         digest = hashlib.sha256()
         head = head if head < before.size else 0
         _hash(descriptor, digest, head, stop)
@@ -98,6 +103,16 @@ def _measure_file(path: str, found: Found, stop: threading.Event | None, head: i
     finally:
         os.close(descriptor)
     return Measured(after, digest.digest(), beginning) if before == after else None
+
+
+def _measure_small(descriptor: int, before: Found) -> Measured | None:
+    """The same for a file that is read at once: each call of the system hands the interpreter to another thread."""
+    # One byte more than there are: a file that grows meanwhile is noticed.
+    content = os.read(descriptor, before.size + 1)
+    after = found_from(before.path, before.disk, os.fstat(descriptor))
+    if before != after or len(content) != before.size:
+        return None
+    return Measured(after, hashlib.sha256(content).digest(), content=content)
 
 
 def _hash(descriptor: int, digest: hashlib._Hash, length: int, stop: threading.Event | None) -> None:

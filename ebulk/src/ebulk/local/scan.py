@@ -94,6 +94,17 @@ def found_from(path: str, disk: str, status: os.stat_result) -> Found:
     return Found(path, disk, size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & INODE_MASK, mode)
 
 
+def is_there(root: str, found: Found) -> bool:
+    """Whether a file is as it was found; of a folder, whether there is one."""
+    try:
+        status = os.lstat(f"{root}/{found.disk}")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if found.mode == FOLDER:
+        return stat.S_ISDIR(status.st_mode)
+    return found_from(found.path, found.disk, status) == found
+
+
 def unreadable(root: str, found: Found) -> Problem | None:
     """What is wrong with a file that may not be read; None if it may."""
     if found.mode in (SYMLINK, FOLDER) or os.access(f"{root}/{found.disk}", os.R_OK, effective_ids=True):
@@ -102,7 +113,7 @@ def unreadable(root: str, found: Found) -> Problem | None:
 
 
 def look(root: str, path: str) -> Found | Problem | None:
-    """The file, link or empty folder of a path; a problem, if it cannot be pushed; None for other folders and nothing."""
+    """The file, link or empty folder of a path; a problem, if it cannot be pushed; None for other folders, or nothing."""
     located = _locate(root, path)
     if located is None:
         return None

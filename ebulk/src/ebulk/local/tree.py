@@ -68,17 +68,6 @@ class Tree:
                 return None
             return _look(path, disk, parent, name)
 
-    def is_there(self, found: Found) -> bool:
-        """Whether a file is as it was found; of a folder, whether there is one."""
-        try:
-            if found.mode != FOLDER:
-                return self.look(found.path, found.disk) == found
-            with self._lock:
-                parent, name = self._parent(found.disk)
-                return stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode)
-        except (FileNotFoundError, ConflictError):
-            return False
-
     def write(self, content: bytes, part: Path, entry: FileEntry, disk: str, replaces: Found | None) -> Found:
         """Write a small file, whole, by way of `part`; otherwise as `place`."""
         with self._writing(entry.path):

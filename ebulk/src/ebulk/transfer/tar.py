@@ -99,8 +99,13 @@ def _block(name: bytes, kind: bytes, *, permissions: int, size: int, mtime: int 
         mtime,
     )
     end = b"%b%bustar\x0000" % (kind, linkname.ljust(NAME_LENGTH, b"\0"))
-    checksum = sum(start) + sum(end) + 8 * ord(" ")
+    checksum = _sum(start) + _sum(end) + 8 * ord(" ")
     return (b"%b%06o\x00 %b" % (start, checksum, end)).ljust(BLOCK, b"\0")
+
+
+def _sum(data: bytes) -> int:
+    """The sum of some bytes below 65,520, as that of half a header is: adler32 has it, plus 1, in its lower half."""
+    return (adler32(data) & 0xFFFF) - 1
 
 
 class _Raw(io.RawIOBase):

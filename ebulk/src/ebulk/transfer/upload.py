@@ -166,7 +166,10 @@ class _Bundle:
             buffer[start - len(header) : start] = header
             if file.entry.mode != SYMLINK:
                 end = start + file.entry.size
-                _read_into(file, buffer[start:end])
+                if file.content is None:
+                    _read_into(file, buffer[start:end])
+                else:
+                    buffer[start:end] = file.content
                 buffer[end:filled] = bytes(filled - end)
             self._show(file)
         yield buffer[:filled]

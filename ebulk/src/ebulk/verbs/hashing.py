@@ -1,7 +1,8 @@
 """Hashes many files on a few threads, while their predecessors are on their way to the lake.
 
-Small files are hashed many to a task: a task costs about 50 µs, the sha-256 of 4 KiB three. Results come in no order,
-so that one file of 300 GB holds nothing up.
+Results come in no order, so that one file of 300 GB holds nothing up. Small files are hashed many to a task, since a
+task costs about 50 µs and the sha-256 of 4 KiB three; and by who asks for them, as long as the disk is quick: threads
+that do little but call the system hand the interpreter to each other at each call, which takes longer than the work.
 
 Of a large file that has grown the digest of its beginning is made on the way: it tells whether the file was appended
 to, so that only its end is sent.
@@ -10,6 +11,7 @@ to, so that only its end is sent.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
@@ -17,12 +19,15 @@ from types import TracebackType
 from ebulk.local.digest import Measured, measure, to_text
 from ebulk.local.index import Pending
 from ebulk.model import SYMLINK, Base
-from ebulk.protocol import DELTA_FILE_SIZE, MIB
+from ebulk.protocol import DELTA_FILE_SIZE, MIB, SMALL_FILE_SIZE
 
 TASK_LENGTH = 256
 TASK_SIZE = 8 * MIB
 TASKS_AHEAD = 4
 """Tasks begun or done for each thread before their results are taken."""
+
+QUICK = 0.001
+"""Seconds that a small file of a quick disk takes at the most, while other threads want the interpreter, too."""
 
 Hashed = tuple[Pending, Measured]
 
@@ -35,6 +40,7 @@ class Hasher:
         self._limit = threads * TASKS_AHEAD
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hash")
         self._stop = threading.Event()
+        self._is_quick = True
 
     def __enter__(self) -> Hasher:
         return self
@@ -49,6 +55,9 @@ class Hasher:
         """Lists of (row, its file as it is now with its digest); one that has a digest already is not read again."""
         window: set[Future[list[Hashed]]] = set()
         for task in _tasks(rows):
+            if self._is_quick and all(row.size < SMALL_FILE_SIZE for row in task):
+                yield self._measure_small(task)
+                continue
             window.add(self._pool.submit(self._measure_all, task))
             if len(window) >= self._limit:
                 done, window = wait(window, return_when=FIRST_COMPLETED)
@@ -56,6 +65,13 @@ class Hasher:
         while window:
             done, window = wait(window, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+
+    def _measure_small(self, rows: list[Pending]) -> list[Hashed]:
+        """Do a task here; if it took long, as from a network or a cold disk, threads do those that follow."""
+        start = time.perf_counter()
+        hashed = self._measure_all(rows)
+        self._is_quick = time.perf_counter() - start < QUICK * len(rows)
+        return hashed
 
     def _measure_all(self, rows: list[Pending]) -> list[Hashed]:
         return [(row, self._measure(row)) for row in rows]

@@ -27,9 +27,9 @@ from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
 from ebulk.local.lock import Lock
 from ebulk.local.names import shown
-from ebulk.local.tree import Tree
-from ebulk.model import ALL, STAGED, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
-from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH
+from ebulk.local.scan import is_there
+from ebulk.model import ALL, FOLDER, STAGED, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
+from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH, SMALL_FILE_SIZE
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
 from ebulk.verbs.collect import Collector, nothing_staged
@@ -125,13 +125,14 @@ class _Push:
         self._counts = _Counts()
         self._unchanged = 0
         self._unstaged = 0
+        self._is_first = False  # nothing has been pushed to the data set, nor begun to be
         self._restored: list[FileEntry] = []  # as in the base again, after the lake heard otherwise
 
     def run(self, message: str, restart: bool) -> PushReport:
         under_way = self._resume(restart)
         self._collect(resume=under_way is not None)
         if not self._index.base_version():
-            self._lake.create_data_set(self._folder.reference)
+            self._is_first = not self._lake.create_data_set(self._folder.reference).version and not under_way
         sent, ingestion = self._transfer(under_way, message, self._index.push_base())
         if ingestion is None:
             return self._nothing(under_way)
@@ -244,14 +245,19 @@ class _Push:
     def _missing(self, ingestion: Ingestion, files: Iterable[LocalFile]) -> Iterator[LocalFile]:
         """Those of the files whose content the lake has not."""
         for batch in _batches(files, _size_of_file):
-            missing = self._lake.plan(ingestion, [file.entry for file in batch], (), ())
+            missing = self._lake.plan(ingestion, [file.entry for file in batch if not self._is_missing(file)], (), ())
             for file in batch:
-                if file.entry.path in missing:
+                if file.entry.path in missing or self._is_missing(file):
                     yield file
                 else:
                     self._counts.present_files += 1
                     self._counts.present_size += file.entry.size
                     self._observer.skip(file.entry.path, file.entry.size)
+
+    def _is_missing(self, file: LocalFile) -> bool:
+        """Whether the lake cannot have a content: small ones it looks for in the same data set only."""
+        entry = file.entry
+        return self._is_first and 0 < entry.size < SMALL_FILE_SIZE and entry.mode != FOLDER
 
     def _plan_removed(self, ingestion: Ingestion) -> None:
         """Tell the lake what is removed, also of what it heard of before the push was broken off."""
@@ -268,9 +274,8 @@ class _Push:
 
     def _check_unchanged(self) -> None:
         self._observer.stage("Checking that nothing changed meanwhile")
-        with Tree(self._folder.root) as tree:
-            pending = self._index.pending(*SENT_KINDS)
-            changed = [row.path for row in pending if not tree.is_there(row.found)]
+        pending = self._index.pending(*SENT_KINDS)
+        changed = [row.path for row in pending if not is_there(self._root, row.found)]
         if changed:
             raise ChangedError(
                 f"Not pushed, since these files changed meanwhile: {listed(changed)}.",
@@ -361,7 +366,7 @@ def _scope_text(scope: Scope) -> str:
 def _local_file(root: str, measured: Measured, base: Base | None) -> LocalFile:
     found = measured.found
     entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
-    return LocalFile(entry, f"{root}/{found.disk}", base)
+    return LocalFile(entry, f"{root}/{found.disk}", base, measured.content)
 
 
 def _entry_of(known: Known) -> FileEntry:
