@@ -129,7 +129,7 @@ def test_body_goes_in_zstd_once_an_answer_said_that_the_lake_takes_it():
         assert (first.headers.get("content-encoding"), first.body) == (None, TEXT)
         assert (second.headers["content-encoding"], second.headers["transfer-encoding"]) == ("zstd", "chunked")
         assert zstd.decompress(second.body) == TEXT
-        assert session.bytes_sent == len(TEXT) + len(second.body)
+        assert session.settings.traffic.sent == len(TEXT) + len(second.body)
 
 
 def test_zstd_that_a_proxy_refuses_is_not_sent_again():
@@ -160,7 +160,7 @@ def test_answer_in_zstd_is_read_decoded_and_counted_as_it_travelled():
     with scripted(reply(200, body, Content_Encoding="zstd")) as server, session_with(server.url) as session:
         with session.request("GET", session.api("/x"), expect=(200,)) as answer:
             assert b"".join(iter(lambda: answer.read(10_000), b"")) == TEXT
-        assert session.bytes_received == len(body)
+        assert session.settings.traffic.received == len(body)
 
 
 def test_document_in_zstd_is_read():

@@ -51,7 +51,8 @@ def test_both_directions_and_all_threads_together_keep_to_the_rate():
             start = time.monotonic()
             list(pool.map(exchange, range(4)))
             seconds = time.monotonic() - start
-            assert (session.bytes_sent, session.bytes_received) == (4 * size, 4 * size)
+            traffic = session.settings.traffic
+            assert (traffic.sent, traffic.received) == (4 * size, 4 * size)
     expected = 8 * size / rate
     assert expected * 0.9 <= seconds
     assert seconds < expected * 1.5  # a busy machine may take longer, and may not be quicker

@@ -19,7 +19,7 @@ from ebulk.remote import documents, failure
 from ebulk.remote.coding import Codings, Compress
 from ebulk.remote.credentials import Credentials
 from ebulk.remote.documents import User
-from ebulk.remote.pace import Pace
+from ebulk.remote.pace import Pace, Traffic
 from ebulk.remote.retry import Notices, full_jitter
 from ebulk.remote.session import Session, Settings, ignore
 
@@ -64,6 +64,11 @@ class Lake:
     def url(self) -> str:
         """Where the lake is."""
         return self.settings.url
+
+    @property
+    def traffic(self) -> Traffic:
+        """How many bytes were sent to this lake and received from it so far."""
+        return self.settings.traffic
 
     def session(self, connections: int) -> Session:
         """A new session for a transfer that uses so many connections at a time; whoever asks closes it."""

@@ -1,6 +1,6 @@
-"""`--limit-rate`: bytes pass at no more than a rate, over all connections and both directions together.
+"""How many bytes pass, and how fast: `limit_rate` holds for all connections and both directions together.
 
-A token bucket, kept as the moment at which all that has passed is paid for (ITU-T I.371's virtual scheduling). Threads
+The pace is a token bucket, kept as the moment at which all that has passed is paid for (ITU-T I.371's virtual scheduling). Threads
 pay in the order in which they come, so that all of them get on.
 """
 
@@ -15,6 +15,21 @@ BURST = 0.1
 TURNS = 8
 """How many pieces a second one connection passes, so that a low rate is no row of stops."""
 SMALLEST_PIECE = 256
+
+
+class Traffic:
+    """Counts the bytes of bodies as they travel: in zstd, and those that are sent again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.sent = 0
+        self.received = 0
+
+    def count(self, *, sent: int = 0, received: int = 0) -> None:
+        """Note that bytes have passed."""
+        with self._lock:
+            self.sent += sent
+            self.received += received
 
 
 class Pace:

@@ -35,7 +35,7 @@ from ebulk.remote import failure
 from ebulk.remote.address import checked_url
 from ebulk.remote.coding import ZSTD, Codings, DamagedError, Decoder, is_encoded
 from ebulk.remote.credentials import Credentials
-from ebulk.remote.pace import Pace
+from ebulk.remote.pace import Pace, Traffic
 from ebulk.remote.retry import Notices, Retry, full_jitter
 from ebulk.version import __version__
 
@@ -78,6 +78,7 @@ class Settings:
     """Certificate authorities to trust instead of the system's."""
     pace: Pace = field(default_factory=Pace)
     codings: Codings = field(default_factory=Codings)
+    traffic: Traffic = field(default_factory=Traffic)
     backoff: Callable[[int], float] = full_jitter
     reached: threading.Event = field(default_factory=threading.Event)
     """Set once the lake has answered anything: only then is a refused connection worth another try."""
@@ -219,8 +220,6 @@ class Session:
         self._stopped = threading.Event()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._lock = threading.Lock()
-        self.bytes_sent = self.bytes_received = 0
-        """Of bodies, as they travelled."""
         options: dict[str, Any] = {
             "num_pools": 1,
             "maxsize": connections,
@@ -380,14 +379,12 @@ class Session:
                 self.check()
                 part = block[start : start + piece]
                 self._wait(self.settings.pace.delay(len(part)))
-                with self._lock:
-                    self.bytes_sent += len(part)
+                self.settings.traffic.count(sent=len(part))
                 yield part
 
     def received(self, count: int) -> None:
         """Note that so many bytes of bodies came, and wait for as long as their rate asks for."""
-        with self._lock:
-            self.bytes_received += count
+        self.settings.traffic.count(received=count)
         self._wait(self.settings.pace.delay(count))
 
     def _watch(self, sock: socket.socket) -> None:
