@@ -22,6 +22,11 @@ SCAN_DIGEST = f"sha-256:{hashlib.sha256(SCAN).hexdigest()}"
 NOTE = b"a small file\n"
 NOTE_DIGEST = f"sha-256:{hashlib.sha256(NOTE).hexdigest()}"
 OTHER_DIGEST = f"sha-256:{hashlib.sha256(b'other').hexdigest()}"
+BLOCK = 2 * 2**20
+LARGE = bytes(2 * BLOCK + 1000)
+LARGE_DIGEST = f"sha-256:{hashlib.sha256(LARGE).hexdigest()}"
+GROWN = LARGE + b"what was appended\n"
+EDITED = LARGE[:BLOCK] + b"\1" * BLOCK + LARGE[2 * BLOCK :]
 SHOWN_HEADERS = (
     "Accept-Ranges",
     "Allow",
@@ -35,6 +40,7 @@ SHOWN_HEADERS = (
     "Location",
     "Repr-Digest",
     "Retry-After",
+    "Signature-Block-Size",
     "Tus-Checksum-Algorithm",
     "Tus-Extension",
     "Tus-Resumable",
@@ -83,6 +89,12 @@ def creation(path: str, content: bytes, **values: str) -> dict[str, str]:
 def piece(offset: int, **headers: str) -> dict[str, str]:
     """Headers of a piece of an upload."""
     return {**TUS, "Upload-Offset": str(offset), **headers}
+
+
+def based_on(path: str, content: bytes, **values: str) -> dict[str, str]:
+    """Headers that begin an upload which reuses LARGE."""
+    digest = f"sha-256:{hashlib.sha256(content).hexdigest()}"
+    return creation(path, content, digest=digest, base=LARGE_DIGEST, base_length=str(len(LARGE)), **values)
 
 
 BRAIN = "/data-sets/brain_mri"
@@ -178,6 +190,25 @@ STEPS = (
     Step("archive", "GET", f"{BRAIN}/archive?format=tar&prefix=scans/"),
     Step("archive-select", "POST", f"{BRAIN}/archive", {"paths": ["scans/1.nii", "README"]}),
     Step("archive-unknown", "POST", f"{BRAIN}/archive", {"paths": ["README", "notes.txt"]}),
+    Step("large-start", "POST", PUSHES, {"message": "a large scan"}, keeps="large"),
+    Step("large-upload", "POST", "{large}/uploads", LARGE, {**TUS, **creation("scans/large.nii", LARGE)}),
+    Step("large-stop", "POST", "{large}/stop"),
+    Step("delta-start", "POST", PUSHES, {"message": "the scan goes on"}, keeps="delta"),
+    Step("delta-grown", "POST", "{delta}/uploads", headers=based_on("scans/large.nii", GROWN), keeps="grown"),
+    Step("delta-grown-patch", "PATCH", "{grown}", GROWN[len(LARGE) :], piece(len(LARGE))),
+    Step(
+        "delta-edited",
+        "POST",
+        "{delta}/uploads",
+        headers=based_on("scans/edited.nii", EDITED, changed=f"{BLOCK}-{2 * BLOCK - 1}"),
+        keeps="edited",
+    ),
+    Step("delta-edited-patch", "PATCH", "{edited}", EDITED[BLOCK : 2 * BLOCK], piece(BLOCK)),
+    Step("delta-bad", "POST", "{delta}/uploads", headers=based_on("scans/bad.nii", GROWN, changed="10-19,15-30")),
+    Step("delta-stop", "POST", "{delta}/stop"),
+    Step("signature", "GET", f"{BRAIN}/signature/scans/edited.nii"),
+    Step("delta", "GET", f"{BRAIN}/delta/scans/edited.nii?base={LARGE_DIGEST}"),
+    Step("delta-unknown", "GET", f"{BRAIN}/delta/scans/edited.nii?base={OTHER_DIGEST}"),
     Step("forbidden", "PATCH", BRAIN, {"title": "Mine"}, user="dan"),
     Step("state", "POST", f"{BRAIN}/state", {"transition": "publish"}),
     Step("state-wrong", "POST", f"{BRAIN}/state", {"transition": "publish"}),
