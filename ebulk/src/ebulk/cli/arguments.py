@@ -21,7 +21,7 @@ GROUPS = (
     ("start with a lake and a data set", ("login", "init", "clone")),
     ("choose what to send", ("add", "remove", "reset")),
     ("send and bring", ("push", "pull")),
-    ("look at what changed", ("status", "log")),
+    ("look at what changed", ("status", "diff", "log")),
     ("this program", ("config", "logout", "completion", "help")),
 )
 """The commands by what one does, as `ebulk --help` shows them."""
@@ -156,6 +156,13 @@ def make_parser() -> Parser:
     status = _add(commands, "status", "show what changed here since the last push or pull")
     status.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
     _add_directory(status)
+
+    diff = _add(commands, "diff", "show what differs between two versions, or here since the last push or pull")
+    diff.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
+    diff.add_argument("old", metavar="V1", nargs="?", help="a version (this folder against its own unless given)")
+    diff.add_argument("new", metavar="V2", nargs="?", help="another version (the newest unless given)")
+    diff.add_argument("--stat", action="store_true", help="the sizes before and after, in a column")
+    _add_lake(diff)
 
     log = _add(commands, "log", "show the versions of a data set, newest first")
     log.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")

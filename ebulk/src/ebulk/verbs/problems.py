@@ -11,7 +11,7 @@ from ebulk.local.scan import Problem
 NAMED = 5
 """How many files a message names."""
 
-AGAIN = {"pushed": "push", "staged": "add", "removed": "remove"}
+AGAIN = {"pushed": "push", "staged": "add", "removed": "remove", "compared": "compare"}
 
 
 def listed(paths: Sequence[str]) -> str:
