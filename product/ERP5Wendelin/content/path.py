@@ -5,6 +5,7 @@ Names are refused, never repaired: a repaired name is another one when it comes 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -21,9 +22,14 @@ REFERENCE_LENGTH = 200
 
 SHOWN = 120
 
+_PLAIN = re.compile(r"(?:(?!\.\.?(?:/|\Z))[ -.0-\[\]-~]{1,255}(?:/(?!\Z)|\Z))+")
+"""Most paths: printable ASCII without backslashes, in segments of 1 to 255 characters. A third of the checks' time."""
+
 
 def check_path(path: str) -> str:
     """Return `path` if a data set may hold it; otherwise BadPath says why not."""
+    if isinstance(path, str) and len(path) <= PATH_SIZE and _PLAIN.fullmatch(path):
+        return path
     problem = next(_problems_of_path(path), None)  # the first; what follows it takes for granted that there is none
     if problem:
         raise BadPath(f"The path {_shown(path)} {problem}.")

@@ -26,8 +26,8 @@ Received = list[tuple[str, int, bytes]]
 def receive(ingestion: Any, source: Source) -> Received:
     """Store a bundle in the current transaction; return path, size and sha-256 of each file, in the bundle's order.
 
-    All of it or nothing: whatever it raises, abort the transaction. BadInput for a malformed tar or what is no
-    regular file, symbolic link or folder, BadPath, DigestMismatch for a file that is not what was planned, TooLarge above
+    All of it or nothing: whatever it raises, abort the transaction. BadInput for a malformed tar or what is no regular
+    file, symbolic link or folder, BadPath, DigestMismatch for a file that is not what was planned, TooLarge above
     BUNDLE_SIZE.
     """
     check_started(ingestion)

@@ -13,12 +13,16 @@ from zlib import adler32
 
 from Products.ERP5Wendelin.content.entry import EXECUTABLE, FOLDER, REGULAR, SYMLINK
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
+from Products.ERP5Wendelin.protocol import MIB
 
 RECORD = 512
 NANOSECONDS = 9
 EXECUTE_BITS = 0o111
 HEADERS_MAX = 1 << 20
 """Bytes of a pax header or GNU long name: room for several paths, far from all memory."""
+
+READ_SIZE = MIB
+"""Bytes asked of the source at once."""
 
 MTIME_MAX = 2**63 - 1
 
@@ -109,12 +113,14 @@ _ADLER = 65521
 
 
 class _Reader:
-    """Reads records, and counts what it reads."""
+    """Reads records, and counts what it reads. Each is cut from a piece of the source: there are several for a file."""
 
     def __init__(self, source: Source, limit: int) -> None:
         self._read = source.read
         self._limit = limit
         self._left = limit
+        self._buffer = b""
+        self._position = 0
 
     def header(self) -> bytes | None:
         """The next header; None at the end of the archive, whatever follows it."""
@@ -148,22 +154,25 @@ class _Reader:
         self._left -= size
         if self._left < 0:
             raise TooLarge(f"A bundle may have at most {self._limit} bytes, headers included. Send several.")
-        data = self._read(size)
-        if len(data) != size:
-            data = self._rest(data, size, what)
-        return data
+        start = self._position
+        end = start + size
+        if end > len(self._buffer):
+            self._fill(size, what)
+            start, end = 0, size
+        self._position = end
+        return self._buffer[start:end]
 
-    def _rest(self, data: bytes, size: int, what: str) -> bytes:
-        """For sources that give less than asked for, such as pipes."""
-        parts = [data]
-        missing = size - len(data)
-        while missing:
-            data = self._read(missing)
+    def _fill(self, size: int, what: str) -> None:
+        """Have at least `size` bytes in the buffer, which begins where the last ones ended."""
+        parts = [self._buffer[self._position :]]
+        missing = size - len(parts[0])
+        while missing > 0:
+            data = self._read(max(missing, READ_SIZE))
             if not data:
                 raise BadInput(f"The bundle ends in the middle, within {what}. Send it again.")
             parts.append(data)
             missing -= len(data)
-        return b"".join(parts)
+        self._buffer = b"".join(parts)
 
 
 def _extend(kind: bytes, data: bytes, extended: dict[str, str], defaults: dict[str, str]) -> None:
