@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 from collections import namedtuple
 
@@ -8,7 +9,7 @@ from ebulk.errors import ConflictError, DiskFullError, EbulkError, NotFoundError
 from ebulk.local.index import Index, Totals
 from ebulk.local.tree import Tree
 from ebulk.model import FileEntry
-from ebulk.verbs import pull as pull_module
+from ebulk.verbs import reconcile
 from ebulk.verbs.clone import prepare_clone
 from ebulk.verbs.observer import Silent
 from ebulk.verbs.pull import pull
@@ -56,7 +57,7 @@ def test_changes_come_down_and_nothing_else(lake, pair):
     assert (report.new, report.modified, report.removed, report.unchanged) == (1, 1, 1, 3)
     assert report.received == Totals(2, 10)
     assert read_files(yours.root) == read_files(mine.root)
-    assert not (yours.root / "sub/deep").exists()
+    assert (yours.root / "sub/deep").is_dir()
 
 
 def test_a_renamed_folder_costs_no_download(lake, pair):
@@ -90,7 +91,7 @@ def test_local_changes_to_other_files_are_kept(lake, pair):
     files = read_files(yours.root)
     assert (files["a.txt"], files["sub/large"], files["untracked"]) == ("changed", "mine now", "mine")
     assert "empty" not in files
-    after = status(yours)
+    after = status(yours).unstaged
     assert (after.new, after.modified, after.removed) == (("untracked",), ("sub/large",), ("empty",))
 
 
@@ -100,18 +101,22 @@ def test_a_conflict_is_found_before_anything_is_touched(lake, pair):
         mine.root, {"a.txt": "theirs", "sub/deep/er": "theirs", "new": "theirs", "empty": "theirs", "fine": "x"}
     )
     (mine.root / "sub/large").unlink()
-    push(mine, lake)
+    push(mine, lake, message="my (own)\nwork")
     write_files(yours.root, {"a.txt": "mine!", "new": "mine", "sub/large": "mine"})
     (yours.root / "empty").unlink()
     before = read_files(yours.root)
     with pytest.raises(ConflictError) as caught:
         pull(yours, lake)
     assert caught.value.paths == ("a.txt", "empty", "new", "sub/large")
-    assert str(caught.value) == (
-        "Nothing was pulled: the lake has other content than this folder for 'a.txt', 'empty', 'new', 'sub/large'."
+    by_ada = r"version 2 \(by 'ada', [-0-9T:]+Z, 'my \(own\)'\)"
+    assert re.fullmatch(
+        f"Nothing was pulled: you modified 'a.txt', and {by_ada} modified it; you removed 'empty', and {by_ada}"
+        f" modified it; you added 'new', and {by_ada} added it. The same goes for 'sub/large'.",
+        str(caught.value),
     )
     assert caught.value.hint == (
-        "Move your files away to keep them, then pull again; or take the lake's by --discard-changes."
+        "To keep yours, move it aside, pull, and put back what should stay; to take the lake's, pull with"
+        " --discard-changes; to decide later, leave it out by --exclude."
     )
     assert read_files(yours.root) == before
     report = pull(yours, lake, discard=True)
@@ -123,7 +128,7 @@ def test_many_conflicts_are_counted(lake, make_folder):
     mine, yours = make_folder("mine", {f"{number}": "x" for number in range(9)}), make_folder("yours")
     push(mine, lake)
     write_files(yours.root, {f"{number}": "mine" for number in range(9)})
-    with pytest.raises(ConflictError, match="'0', '1', '2', '3', '4' and 4 more"):
+    with pytest.raises(ConflictError, match="The same goes for '3', '4', '5', '6', '7' and 1 more."):
         pull(yours, lake)
 
 
@@ -215,7 +220,8 @@ def test_files_and_folders_change_places(lake, make_folder):
 def test_what_is_in_the_way_of_a_new_file_is_kept(lake, make_folder, local):
     mine, yours = make_folder("mine", {"a/b": "x"}), make_folder("yours", local)
     push(mine, lake)
-    with pytest.raises(ConflictError, match="the lake has other content than this folder for 'a/b'"):
+    (blocker,) = local
+    with pytest.raises(ConflictError, match=f"'{blocker}' is in the way of 'a/b', and version 1 .* added it"):
         pull(yours, lake)
     assert read_files(yours.root) == local
 
@@ -265,7 +271,7 @@ def test_a_pull_killed_before_the_index_knew_adopts_what_is_there(lake, make_fol
     push(mine, lake)
     with monkeypatch.context() as patch:
         patch.setattr(Index, "update", lambda *arguments, **options: None)
-        patch.setattr(Index, "set_version", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Index, "set_version", lambda *arguments, **options: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             pull(yours, lake)
     report = pull(yours, lake)
@@ -291,7 +297,7 @@ def test_a_disk_without_room_is_told_before_anything_is_fetched(lake, make_folde
     mine, yours = make_folder("mine", {"large": LARGE}), make_folder("yours")
     push(mine, lake)
     usage = namedtuple("usage", "total used free")(10, 9, 1000)
-    monkeypatch.setattr(pull_module.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(reconcile.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DiskFullError) as caught:
         pull(yours, lake)
     assert str(caught.value) == "700,000 bytes are to come and the disk has room for 1,000."

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ebulk.local.digest import to_raw, to_text
 from ebulk.local.index import Totals
 from ebulk.local.scan import Found
-from ebulk.model import SYMLINK, FileEntry
+from ebulk.model import FOLDER, SYMLINK, FileEntry
 
 PAGE_LENGTH = 2000
 
@@ -28,6 +28,8 @@ CREATE TABLE leaving (
     path TEXT PRIMARY KEY, disk TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, mode TEXT,
     digest BLOB
 ) WITHOUT ROWID;
+CREATE TABLE targets (path TEXT PRIMARY KEY, target BLOB) WITHOUT ROWID;
+CREATE TABLE kept (disk TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 MOVES = """
@@ -81,13 +83,43 @@ class Incoming:
         """A file is to be removed."""
         self._connection.execute("INSERT INTO leaving VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*found, digest))
 
-    def arriving(self) -> Iterator[Arriving]:
-        """The files to be written, by path; `find` and `forget` may be called meanwhile."""
-        return map(_arriving, self._pages("arriving"))
+    def set_target(self, path: str, target: bytes) -> None:
+        """This is where the symbolic link that is to be made leads."""
+        with self._lock:
+            self._connection.execute("INSERT OR REPLACE INTO targets VALUES (?, ?)", (path, target))
+
+    def keep(self, disk: str) -> None:
+        """The folder of this path on the disk is to stay, also if nothing is left in it."""
+        with self._lock:
+            self._connection.execute("INSERT OR IGNORE INTO kept VALUES (?)", (disk,))
+
+    def keeps(self, disk: str) -> bool:
+        """Whether a folder is to stay, also if nothing is left in it."""
+        with self._lock:
+            return bool(self._connection.execute("SELECT 1 FROM kept WHERE disk = ?", (disk,)).fetchone())
+
+    def arriving(self, mode: str | None = None) -> Iterator[Arriving]:
+        """The files to be written, by path, or those of one mode; others may be changed meanwhile."""
+        condition = f"AND mode = '{mode}'" if mode else ""
+        return map(_arriving, self._pages("arriving", f"path > ? {condition} ORDER BY path", ""))
 
     def leaving(self) -> Iterator[Leaving]:
-        """The files to be removed, by path; `forget` may be called meanwhile."""
-        return map(_leaving, self._pages("leaving"))
+        """The files to be removed, what is in a folder before the folder; others may be changed meanwhile."""
+        return map(_leaving, self._pages("leaving", "path < ? ORDER BY path DESC", "\U0010ffff"))
+
+    def targets(self) -> Iterator[tuple[str, bytes]]:
+        """Path and target of the symbolic links whose targets are known, by path."""
+        return self._pages("targets", "path > ? ORDER BY path", "")
+
+    def mode_of(self, path: str) -> str | None:
+        """The mode of a file that is to be written, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT mode FROM arriving WHERE path = ?", (path,)).fetchone()
+        return row and str(row[0])
+
+    def makes_way(self, path: str) -> bool:
+        """Whether a file that is here goes, for nothing or a folder."""
+        return self.is_leaving(path) or self.mode_of(path) == FOLDER
 
     def find(self, path: str) -> Arriving:
         """The file to be written of a path."""
@@ -127,13 +159,11 @@ class Incoming:
             (size,) = self._connection.execute("SELECT coalesce(sum(old_size), 0) FROM arriving").fetchone()
         return int(size)
 
-    def _pages(self, table: str) -> Iterator[Any]:
-        after = ""
+    def _pages(self, table: str, condition: str, after: str) -> Iterator[Any]:
         while True:
             with self._lock:
                 rows = self._connection.execute(
-                    f"SELECT * FROM {table} WHERE path > ? ORDER BY path LIMIT {PAGE_LENGTH}",
-                    (after,),
+                    f"SELECT * FROM {table} WHERE {condition} LIMIT {PAGE_LENGTH}", (after,)
                 ).fetchall()
             yield from rows
             if len(rows) < PAGE_LENGTH:

@@ -8,7 +8,7 @@
 `staged`    the paths that the next push sends: files as they are when it reads them, and removals. `taken` are those
             that the push under way has seen: once it is done only those that were added since are staged.
 `scopes`    which version a folder (or "", all of it) came from: the base that the next push is compared with.
-`behind`    of those of the folders from whose last pull files were left out: the oldest version that something in it came
+`behind`    for those of them from whose last pull files were left out: the oldest version that something in it came
             from, which takes the place of the base.
 ==========  ============================================================================================================
 

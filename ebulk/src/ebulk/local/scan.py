@@ -113,7 +113,7 @@ def unreadable(root: str, found: Found) -> Problem | None:
 
 
 def look(root: str, path: str) -> Found | Problem | None:
-    """The file, link or empty folder of a path; a problem, if it cannot be pushed; None for other folders, or nothing."""
+    """The file, link or empty folder of a path, or why it cannot be pushed; None for other folders, or nothing."""
     located = _locate(root, path)
     if located is None:
         return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ebulk.errors import EbulkError
-from ebulk.local.digest import to_raw
+from ebulk.local.digest import EMPTY_DIGEST, to_raw
 from ebulk.local.names import Capacity, check_path, shown
-from ebulk.model import EXECUTABLE, REGULAR, SYMLINK, FileEntry
+from ebulk.model import EXECUTABLE, FOLDER, REGULAR, SYMLINK, FileEntry
 
-MODES = (REGULAR, EXECUTABLE, SYMLINK)
+MODES = (REGULAR, EXECUTABLE, SYMLINK, FOLDER)
 HINT = "Nothing was pulled; whoever runs the lake should look at this data set."
 
 
@@ -33,14 +33,17 @@ def checked(entries: Iterable[FileEntry], directory: str, capacity: Capacity) ->
                 raise EbulkError(f"The lake has {shown(folder)} both as a file and as a folder.", HINT)
         _check_values(entry)
         capacity.check(path)
-        above.append(path)
+        if entry.mode != FOLDER:
+            above.append(path)
         previous = path
         yield entry
 
 
 def _check_values(entry: FileEntry) -> None:
-    to_raw(entry.digest)
+    digest = to_raw(entry.digest)
     if entry.mode not in MODES:
         raise EbulkError(f"The lake has {shown(entry.path)} with the unknown mode {shown(entry.mode)}.", HINT)
     if entry.size < 0:
         raise EbulkError(f"The lake has {shown(entry.path)} with the size {entry.size}.", HINT)
+    if entry.mode == FOLDER and (entry.size or digest != EMPTY_DIGEST):
+        raise EbulkError(f"The lake has the folder {shown(entry.path)} with content.", HINT)

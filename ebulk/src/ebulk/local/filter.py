@@ -1,0 +1,66 @@
+"""`--include` and `--exclude`: which files of a data set a command is about.
+
+Patterns are those of gitignore, relative to the data set: `*.nii` at any depth, `/notes.txt` at the top, `scans/` a
+folder with all in it; among several of one kind a later one with `!` takes back. Without `--include` all files are
+meant, with it only those that match; `--exclude` wins over `--include`, in whatever order they are given.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore import GitIgnorePatternError
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from ebulk.errors import UsageError
+from ebulk.local.names import shown
+from ebulk.local.scan import Problem
+
+
+class Filter:
+    """Says of a path whether it is meant. UsageError for what is no pattern."""
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include = _spec("--include", include)
+        self._exclude = _spec("--exclude", exclude)
+
+    def __bool__(self) -> bool:
+        """Whether anything is left out."""
+        return self._include is not None or self._exclude is not None
+
+    def takes(self, path: str, *, is_folder: bool = False) -> bool:
+        """Whether a file, or an empty folder, is meant."""
+        name = f"{path}/" if is_folder else path
+        if self._exclude is not None and self._exclude.match_file(name):
+            return False
+        return self._include is None or self._include.match_file(name)
+
+    def concerns(self, problem: Problem) -> bool:
+        """Whether something that cannot be pushed is meant, or may hide files that are."""
+        names = (problem.path, f"{problem.path}/")
+        if self._exclude is not None and any(map(self._exclude.match_file, names)):
+            return False
+        return problem.unread or self._include is None or any(map(self._include.match_file, names))
+
+
+def _spec(option: str, patterns: Sequence[str]) -> GitIgnoreSpec | None:
+    for pattern in patterns:
+        if not _is_pattern(pattern):
+            raise UsageError(
+                f"{option} {shown(pattern)} is no pattern.",
+                "Patterns are those of .gitignore: *.nii, /notes.txt, scans/.",
+            )
+    return GitIgnoreSpec.from_lines(unicodedata.normalize("NFC", text) for text in patterns) if patterns else None
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether a line says something, being neither malformed nor blank nor a comment."""
+    try:
+        return GitIgnoreSpecPattern(text).include is not None
+    except GitIgnorePatternError:
+        return False
+
+
+NO_FILTER = Filter()
