@@ -43,7 +43,7 @@ def test_help_names_all_commands_by_what_one_does_and_loads_nothing_slow(shell):
     assert output == shell.run("help")[0] == shell.run("-h")[0]
     listed = [line.split()[0] for line in output.splitlines() if line.startswith("  ")]
     assert listed == list(COMMANDS)
-    assert "\nsend and bring\n  push       send what is staged, as one new version\n  pull       bring a data set here, or up to date\n" in output
+    assert "\nsend and bring\n  push       send what is staged, as one new version\n" in output
     code = (
         "import sys, ebulk.cli.main as m\n"
         "m.main(['--help'])\n"
