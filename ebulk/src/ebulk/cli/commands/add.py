@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     changes = [
         text
         for count, text in (
-            (report.files, f"{count_text(report.files)} to be sent"),
-            (report.removals, f"{report.removals:,} to be removed"),
-            (report.unstaged, f"{report.unstaged:,} without a change unstaged"),
+            (report.files, f"{count_text(report.files)} staged"),
+            (report.removals, f"{count_text(report.removals, 'removal')} staged"),
+            (report.unstaged, f"{count_text(report.unstaged, 'path')} without a change unstaged"),
         )
         if count
     ]

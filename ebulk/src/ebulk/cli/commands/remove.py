@@ -14,5 +14,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     """Remove files, and stage that they are."""
     folder, selection = selected(arguments.paths, context)
     report = remove(folder, selection, cached=arguments.cached, recursive=arguments.recursive, force=arguments.force)
-    tell(report, f"{count_text(report.removals)} to be removed from the data set", context)
+    tell(report, f"{count_text(report.removals, 'removal')} staged", context)
     return 0
