@@ -1,14 +1,18 @@
 import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ebulk.errors import EbulkError
-from ebulk.local.index import Index, Known, is_settled, known_from
+from ebulk.local.index import Index, Known, Staged, is_settled, known_from
 from ebulk.local.scan import Found
+
+RECORDED = Path(__file__).parent / "recorded"
 
 SECOND = 1_000_000_000
 
@@ -211,3 +215,71 @@ def test_a_kill_in_the_middle_of_a_write_leaves_what_was_before(tmp_path):
     with Index(tmp_path / "index.db") as index:
         assert [row.path for row in index.known()] == ["kept"]
         assert isinstance(index.find("kept"), Known)
+
+
+# what is staged
+
+
+def test_what_is_staged_is_kept_in_order_and_replaced_by_what_is_staged_later(index):
+    index.stage([Staged("b", "b", False), Staged("a/x", "a/x", True), Staged("c", "c", False)])
+    index.stage([Staged("b", "b", True)])
+    assert list(index.staged()) == [Staged("a/x", "a/x", True), Staged("b", "b", True), Staged("c", "c", False)]
+    assert list(index.staged("a")) == [Staged("a/x", "a/x", True)]
+    assert index.find_staged("c") == Staged("c", "c", False)
+    assert index.find_staged("d") is None
+    assert [index.staged_count(path) for path in ("", "a", "b", "a/x", "d")] == [3, 1, 1, 1, 0]
+    index.unstage(["b", "d"])
+    assert index.staged_count() == 2
+
+
+def test_an_error_while_paths_are_staged_leaves_all_as_it_was(index):
+    def rows():
+        yield Staged("b", "b", False)
+        raise EbulkError("There is nothing at 'c'.")
+
+    index.stage([Staged("a", "a", False)])
+    with pytest.raises(EbulkError):
+        index.stage(rows())
+    assert [row.path for row in index.staged()] == ["a"]
+
+
+def test_a_push_unstages_what_it_has_taken_and_not_what_was_staged_since(index):
+    index.stage([Staged("in/a", "in/a", False), Staged("in/b", "in/b", False), Staged("out", "out", False)])
+    index.take_staged("in")
+    index.stage([Staged("in/b", "in/b", False), Staged("in/c", "in/c", False)])
+    index.commit_push(1)
+    assert [row.path for row in index.staged()] == ["in/b", "in/c", "out"]
+
+
+def test_a_file_that_takes_the_place_of_a_folder_stages_the_removal_of_its_files(index):
+    index.update(map(known, ["a/x", "a/y/z", "a-b", "a0"]))
+    index.stage([Staged("a", "a", False)])
+    assert [row.path for row in index.staged() if row.removed] == ["a/x", "a/y/z"]
+
+
+@pytest.fixture
+def format_1(tmp_path):
+    """An index as the first release wrote it, in the middle of a push."""
+    return shutil.copy(RECORDED / "index-format-1.db", tmp_path / "index.db")
+
+
+def test_an_index_of_format_1_is_taken_over_with_all_that_is_in_it(format_1):
+    with Index(format_1) as index:
+        assert [(row.path, row.size, row.mode) for row in index.known()] == [("a", 3, "100644"), ("sub/b", 4, "100755")]
+        assert (index.base_version(), index.base_version("sub")) == (3, 4)
+        assert [(row.path, row.kind, row.digest) for row in index.pending()] == [
+            ("a", "modified", None),
+            ("c", "new", digest("c")),
+        ]
+        assert index.staged_count() == 0
+        index.stage([Staged("a", "a", False)])
+    with Index(format_1) as index:
+        assert index.staged_count() == 1
+
+
+def test_an_index_of_format_1_that_is_only_read_stays_as_it_is(format_1):
+    before = format_1.read_bytes()
+    with Index(format_1, read_only=True) as index:
+        assert index.totals() == (2, 7)
+        assert list(index.staged()) == []
+    assert format_1.read_bytes() == before
