@@ -51,10 +51,25 @@ def test_it_catches_up_by_the_limit_a_time_and_keeps_what_it_read(stream: ByteSt
     assert running.digest() == hashlib.sha256(pattern(0, SIZE)).digest()
 
 
-def test_without_a_limit_it_catches_up_at_once(stream: ByteStream) -> None:
-    running = RunningDigest()
-    assert running.catch_up(stream, SIZE, limit=None)
-    assert running.offset == SIZE
+def test_a_copy_goes_on_by_itself() -> None:
+    running = fed(1000)
+    copy = running.copy()
+    copy.update(b"more")
+    assert (running.offset, running.digest()) == (1000, hashlib.sha256(pattern(0, 1000)).digest())
+    assert (copy.offset, copy.digest()) == (1004, hashlib.sha256(pattern(0, 1000) + b"more").digest())
+
+
+def test_a_copy_of_a_state_leaves_it_and_keeps_it_from_being_dropped() -> None:
+    states = RunningDigests(capacity=2)
+    states.put(("main", b"1"), fed(10))
+    states.put(("main", b"2"), fed(20))
+    copy = states.copy_of(("main", b"1"))
+    assert copy is not None
+    assert copy.digest() == fed(10).digest()
+    copy.update(b"x")
+    states.put(("main", b"3"), fed(30))
+    assert states.copy_of(("main", b"2")) is None
+    assert states.take(("main", b"1"), 10).digest() == fed(10).digest()
 
 
 def test_a_state_is_handed_out_once() -> None:

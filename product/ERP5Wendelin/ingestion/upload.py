@@ -117,7 +117,8 @@ def receive(
     then where the upload ends. With `checksum` the source must be seekable: it is read once to compare
     (ChecksumMismatch: nothing is stored) and once to store.
     DigestMismatch when the content is not what its digest says: the upload is dropped. Gone when it has expired.
-    NotReady when the last byte comes and so much is still to be read that it takes another request: nothing is stored.
+    NotReady when the last byte comes and so much is still to be read that it takes another request: the last slice, as
+    a rule the piece, is not stored then.
     A source that ends early is no error.
     """
     _check_alive(upload)
@@ -166,19 +167,24 @@ class _Receiver:
     def receive(self, source: BinaryIO) -> int:
         """Store the piece and move on over what is reused; return the new offset."""
         upload = self._upload
-        self._catch_up()
-        reached = append_slices(
-            self._database,
-            upload._p_oid,
-            source,
-            self._stop - self._start,
-            offset=self._start,
-            note=self._note,
-            user=upload.ingestion.author,
-            total=upload.length,
-            on_data=self._on_data,
-            on_slice=self._on_slice,
-        )
+        limit = LAST_CATCH_UP_LIMIT if self._stop == upload.length else CATCH_UP_LIMIT
+        self._in_step = self._running.catch_up(upload.stream, self._start, limit)
+        try:
+            reached = append_slices(
+                self._database,
+                upload._p_oid,
+                source,
+                self._stop - self._start,
+                offset=self._start,
+                note=self._note,
+                user=upload.ingestion.author,
+                total=upload.length,
+                on_data=self._on_data,
+                on_slice=self._on_slice,
+            )
+        except NotReady:
+            _RUNNING.put(self._key, self._running)
+            raise
         reached = self._move_on(reached)
         if reached < upload.length:
             _RUNNING.put(self._key, self._running)
@@ -190,23 +196,6 @@ class _Receiver:
     def _note(self) -> str:
         return f"receive {self._upload.path}"
 
-    def _catch_up(self) -> None:
-        """Bring the running digest to where the piece begins; NotReady when it has to be there and is too far behind.
-
-        It has to be when the piece ends the upload, for then the digest is compared in the piece's transaction.
-        """
-        upload = self._upload
-        last = self._stop == upload.length
-        limit = LAST_CATCH_UP_LIMIT if last else CATCH_UP_LIMIT
-        self._in_step = self._running.catch_up(upload.stream, self._start, limit)
-        if last and not self._in_step:
-            _RUNNING.put(self._key, self._running)
-            raise NotReady(
-                f"The server verifies {upload.path!r}: it has read {self._running.offset} of the {self._start} bytes "
-                "that are here, and goes on from there. Send the same piece again.",
-                verified=self._running.offset,
-            )
-
     def _on_data(self, data: bytes) -> None:
         if self._in_step:
             self._running.update(data)
@@ -216,6 +205,12 @@ class _Receiver:
         _refuse_dropped(upload)
         _touch(upload)
         if upload.complete:
+            if not self._in_step:
+                raise NotReady(
+                    f"The server verifies {upload.path!r}: it has read {self._running.offset} of the bytes before byte "
+                    f"{self._start}, and goes on from there. Send the same piece again.",
+                    verified=self._running.offset,
+                )
             _complete(upload, self._running.digest())
         elif upload.offset == self._stop:
             upload.take_over()

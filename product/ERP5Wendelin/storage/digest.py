@@ -45,12 +45,12 @@ class RunningDigest:
         self._hash.update(data)
         self.offset += len(data)
 
-    def catch_up(self, stream: Stored, stop: int, limit: int | None = CATCH_UP_LIMIT) -> bool:
+    def catch_up(self, stream: Stored, stop: int, limit: int = CATCH_UP_LIMIT) -> bool:
         """Read stored bytes from `offset` towards `stop`, at most `limit` of them; tell whether `stop` is reached.
 
-        What was read is kept, so that each request brings a lost state nearer. `None` reads all, for the last one.
+        What was read is kept, so that each request brings a lost state nearer.
         """
-        end = stop if limit is None else min(stop, self.offset + limit)
+        end = min(stop, self.offset + limit)
         for chunk in stream.chunks(self.offset, end) if end > self.offset else ():
             self.update(chunk)
         return self.offset == stop
