@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -103,8 +104,13 @@ def test_a_session(ada, served):
     output, errors = ada.run("push", "set", "-m", "first scans")
     lines = output.splitlines()
     assert lines[0] == f"Pushed '{ada.reference}': version 1"
-    assert lines[1] == "  2 new, 0 modified, 0 removed, 0 unchanged"
-    assert lines[2].startswith("  sent 976.6 KiB in 2 files, of 2 files with 976.6 KiB, in ")
+    assert lines[1:-1] == [
+        "                   files       size",
+        "  new                  2",
+        "  sent                 2  976.6 KiB",
+        "  in the data set      2  976.6 KiB",
+    ]
+    assert re.fullmatch(r"  in \d+\.\d s \(\d+\.\d [KM]iB/s\)", lines[-1])
     assert errors == ""
     assert ada.run("push", "set")[0] == (
         f"Nothing to push: '{ada.reference}' is as in version 1 (2 files with 976.6 KiB).\n"

@@ -86,7 +86,8 @@ def _unexpected(error: Exception) -> EbulkError:
 def _interrupted(words: Sequence[str]) -> EbulkError:
     if not set(RESUMABLE).intersection(words[:1]):
         return EbulkError("Interrupted.")
-    return EbulkError("Interrupted; what was transferred is kept.", f"`ebulk {shlex.join(words)}` goes on.")
+    again = shlex.join(word for word in words if word != "--restart")  # that would send everything anew
+    return EbulkError("Interrupted; what was transferred is kept.", f"`ebulk {again}` goes on.")
 
 
 def _trace(words: Sequence[str]) -> None:

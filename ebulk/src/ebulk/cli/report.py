@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,9 @@ from ebulk.local.names import shown
 from ebulk.verbs.pull import PullReport
 from ebulk.verbs.push import PushReport
 
+Row = tuple[str, "int | None", "int | None"]
+"""(what, how many files, how many bytes); None for what is not known or makes no sense."""
+
 
 def report_push(report: PushReport, seconds: float, output: Output) -> None:
     """What a push did."""
@@ -19,32 +22,26 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
     name = shown(report.reference)
     if not report.changed and not report.version:
         output.line(f"Nothing to push: {name} has no version yet, and there are no files here.")
-        return
-    if not report.changed:
+    elif not report.changed:
         what = "what is staged" if report.unstaged else name
         output.line(f"Nothing to push: {what} is as in version {report.version} ({_totals(report.total)}).")
-        _report_unstaged(report, output)
-        return
-    renamed = f" ({report.renamed:,} of them renamed)" if report.renamed else ""
-    output.line(f"Pushed {name}: version {report.version}{', resumed' if report.resumed else ''}")
-    output.line(
-        f"  {report.new:,} new{renamed}, {report.modified:,} modified, {report.removed:,} removed,"
-        f" {report.unchanged:,} unchanged"
-    )
-    if report.present.files:
-        output.line(f"  already in the lake, not sent: {_totals(report.present)}")
-    if report.reused:
-        output.line(f"  taken over from the version before, not sent: {size_text(report.reused)}")
-    output.line(
-        f"  sent {size_text(report.sent.size)} in {count_text(report.sent.files)}, of {_totals(report.total)},"
-        f" in {duration_text(seconds)}"
-    )
+    else:
+        output.line(f"Pushed {name}: version {report.version}{', resumed' if report.resumed else ''}")
+        _print_table(
+            output,
+            (
+                ("new", report.new - report.renamed, None),
+                ("modified", report.modified, None),
+                ("renamed", report.renamed, None),
+                ("removed", report.removed - report.renamed, None),
+                ("already in the lake, not sent", *report.present),
+                ("parts that the lake had, not sent", None, report.reused),
+            ),
+            (("sent", *report.sent), ("in the data set", *report.total)),
+        )
+        output.line(f"  {_duration(report.sent.size, seconds)}")
     if report.others:
         output.line("  Somebody else pushed since your last pull: `ebulk pull` gets it.")
-    _report_unstaged(report, output)
-
-
-def _report_unstaged(report: PushReport, output: Output) -> None:
     if report.unstaged:
         output.line(f"  not staged, and so not pushed: {count_text(report.unstaged, 'change')} (see `ebulk status`)")
 
@@ -59,28 +56,45 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
         output.line(f"Nothing to pull: {name} is as in version {report.version} ({_totals(report.total)}).")
     else:
         output.line(f"Pulled {name}: version {report.version}")
-        facts = (
-            (report.new, "new"),
-            (report.modified, "modified"),
-            (report.removed, "removed"),
-            (report.moved, "renamed"),
-            (report.unchanged, "unchanged"),
+        _print_table(
+            output,
+            (
+                ("new", report.new, None),
+                ("modified", report.modified, None),
+                ("renamed", report.moved, None),
+                ("removed", report.removed, None),
+                ("parts that were here, not received", None, report.reused),
+            ),
+            (("received", *report.received), ("in the data set", *report.total)),
         )
-        output.line(f"  {_list(facts)}")
-        if report.reused:
-            output.line(f"  taken over from the version before, not received: {size_text(report.reused)}")
-        output.line(
-            f"  received {size_text(report.received.size)} in {count_text(report.received.files)},"
-            f" of {_totals(report.total)}, in {duration_text(seconds)}"
-        )
+        output.line(f"  {_duration(report.received.size, seconds)}")
     if report.adopted:
         output.line(f"  already here and the same: {count_text(report.adopted)}")
+    if report.left_out:
+        output.line(f"  left out, as you asked: {count_text(report.left_out)}")
     if report.kept:
         output.line(f"  your changes are kept: {count_text(report.kept)} (see `ebulk status`)")
 
 
-def _list(facts: Iterable[tuple[int, str]]) -> str:
-    return ", ".join(f"{count:,} {word}" for count, word in facts)
+def _print_table(output: Output, facts: Sequence[Row], always: Sequence[Row]) -> None:
+    """Rows in columns: the facts that are not zero, and those that are shown always."""
+    rows = [row for row in facts if any(row[1:])] + list(always)
+    for line in _table(rows):
+        output.line(f"  {line}")
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    cells = [("", "files", "size")]
+    cells += [(what, "" if n is None else f"{n:,}", "" if size is None else size_text(size)) for what, n, size in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(3)]
+    for what, files, size in cells:
+        yield f"{what:<{widths[0]}}  {files:>{widths[1]}}  {size:>{widths[2]}}".rstrip()
+
+
+def _duration(size: int, seconds: float) -> str:
+    """`in 2.0 s (5.0 MiB/s)`; a rate where bytes were transferred."""
+    rate = f" ({size_text(size / seconds)}/s)" if size and seconds else ""
+    return f"in {duration_text(seconds)}{rate}"
 
 
 def _totals(totals: Totals) -> str:
