@@ -6,11 +6,9 @@ sending them; this takes 10 and 9. Only what bundles and archives hold is known 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO, cast
 from zlib import adler32
 
 from ebulk.errors import EbulkError
@@ -19,6 +17,7 @@ from ebulk.protocol import KIB, NANOSECONDS, seconds
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
+_END_BLOCK = bytes(BLOCK)
 NAME_LENGTH = 100
 LINK_PERMISSIONS = 0o777
 LATEST_MTIME = 8**11
@@ -108,55 +107,69 @@ def _sum(data: bytes) -> int:
     return (adler32(data) & 0xFFFF) - 1
 
 
-class _Raw(io.RawIOBase):
-    """A function that reads, as a file, so that io's buffering in C can be used."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read = read
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
 def members(read: Callable[[int], bytes], largest: int) -> Iterator[Member]:
     """The members of a tar as they arrive; `read(n)` gives at most n bytes, b"" at the end.
 
     TruncatedError where the stream breaks off; EbulkError for what is no tar, or a member of more than `largest` bytes.
     """
-    stream = cast("BinaryIO", io.BufferedReader(_Raw(read), READ_SIZE))
+    reader = _Reader(read)
     keywords: dict[bytes, bytes] = {}
+    before, size = b"", 0
     while True:
-        block = _exactly(stream, BLOCK)
-        if not block.strip(b"\0"):
-            return
-        size = _checked_size(block)
+        block = reader.exactly(BLOCK)
+        if block != before:  # as a rule all extended headers are alike
+            if block == _END_BLOCK:
+                return
+            before, size = block, _checked_size(block)
         kind = block[156:157]
         if size > (LONGEST_HEADER if kind in (PAX_TYPE, PAX_GLOBAL_TYPE) else largest):
             raise _malformed("it holds more than was asked for")
-        data = _exactly(stream, size + padding(size))[:size]
+        data = reader.exactly(size + padding(size))
+        if len(data) != size:
+            data = data[:size]
         if kind == PAX_TYPE:
             keywords = _records(data)
-        elif kind in REGULAR_TYPES:
+            continue
+        if kind in REGULAR_TYPES:
             yield Member(_text(keywords.get(b"path") or _name(block)), data)
-            keywords = {}
         elif kind == SYMLINK_TYPE:
             target = keywords.get(b"linkpath") or block[157:257].rstrip(b"\0")
             yield Member(_text(keywords.get(b"path") or _name(block)), target)
-            keywords = {}
         elif kind != PAX_GLOBAL_TYPE:
             raise _malformed(f"it holds a member of type {kind!r}")
+        keywords = {}
+        before = b""
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
-        raise TruncatedError
-    return data
+class _Reader:
+    """Cuts records from larger pieces of the stream: there are several for a file."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._buffer = b""
+        self._position = 0
+
+    def exactly(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        start = self._position
+        end = start + size
+        if end > len(self._buffer):
+            self._fill(size)
+            start, end = 0, size
+        self._position = end
+        return self._buffer[start:end]
+
+    def _fill(self, size: int) -> None:
+        """Have at least `size` bytes in the buffer, which begins where the last ones ended."""
+        parts = [self._buffer[self._position :]]
+        missing = size - len(parts[0])
+        while missing > 0:
+            data = self._read(max(missing, READ_SIZE))
+            if not data:
+                raise TruncatedError
+            parts.append(data)
+            missing -= len(data)
+        self._buffer = b"".join(parts)
 
 
 def _checked_size(block: bytes) -> int:

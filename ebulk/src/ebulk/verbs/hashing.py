@@ -26,7 +26,7 @@ TASK_SIZE = 8 * MIB
 TASKS_AHEAD = 4
 """Tasks begun or done for each thread before their results are taken."""
 
-QUICK = 0.001
+QUICK = 0.002
 """Seconds that a small file of a quick disk takes at the most, while other threads want the interpreter, too."""
 
 Hashed = tuple[Pending, Measured]
