@@ -137,6 +137,7 @@ def make_parser() -> Parser:
     )
     push.add_argument("-a", "--all", action="store_true", help="all that has changed, whether it is staged or not")
     _add_directory(push)
+    _add_filter(push)
     _add_transfer(push)
 
     pull = _add(commands, "pull", "bring a data set here, or up to date")
@@ -156,6 +157,7 @@ def make_parser() -> Parser:
     status = _add(commands, "status", "show what changed here since the last push or pull")
     status.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
     _add_directory(status)
+    _add_filter(status)
 
     diff = _add(commands, "diff", "show what differs between two versions, or here since the last push or pull")
     diff.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
@@ -218,6 +220,17 @@ def _add_directory(parser: Parser) -> None:
     parser.add_argument("--directory", metavar="SUB", default="", help="only this folder of the data set")
 
 
+def _add_filter(parser: Parser) -> None:
+    for name, text in (("--include", "only files that match"), ("--exclude", "not these, also if they are included")):
+        parser.add_argument(
+            name,
+            metavar="PATTERN",
+            action="append",
+            default=[],
+            help=f"{text}, as in .gitignore: '*.nii', /notes.txt, scans/ (may be given again)",
+        )
+
+
 def _add_transfer(parser: Parser) -> None:
     parser.add_argument("--jobs", type=_positive, metavar="N", default=JOBS, help=f"transfers at a time ({JOBS})")
     parser.add_argument(
@@ -250,6 +263,7 @@ def _add_pull(parser: Parser) -> None:
     parser.add_argument("--version", type=_positive, metavar="N", dest="number", help="this version, not the newest")
     parser.add_argument("--discard-changes", action="store_true", help="take the lake's files where yours differ")
     _add_directory(parser)
+    _add_filter(parser)
     _add_transfer(parser)
 
 

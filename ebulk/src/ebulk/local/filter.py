@@ -15,8 +15,10 @@ from pathspec.patterns.gitignore import GitIgnorePatternError
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from ebulk.errors import UsageError
+from ebulk.local.index import Known
 from ebulk.local.names import shown
-from ebulk.local.scan import Problem
+from ebulk.local.scan import Found, Problem
+from ebulk.model import FOLDER, FileEntry
 
 
 class Filter:
@@ -64,3 +66,10 @@ def _is_pattern(text: str) -> bool:
 
 
 NO_FILTER = Filter()
+
+
+def takes(filter: Filter, path: str, *states: Found | Known | FileEntry | None) -> bool:
+    """Whether a path is meant, which is or was an empty folder if one of its states says so."""
+    if not filter:
+        return True
+    return filter.takes(path, is_folder=any(state is not None and state.mode == FOLDER for state in states))

@@ -397,6 +397,11 @@ class Index:
         with self._transaction() as connection:
             connection.execute("UPDATE staged SET taken = (path > ? AND path < ?)", (after, stop))
 
+    def leave_staged(self, paths: Iterable[str]) -> None:
+        """Note what a push has seen and leaves: it stays staged."""
+        with self._transaction() as connection:
+            connection.executemany("UPDATE staged SET taken = 0 WHERE path = ?", ((path,) for path in paths))
+
     # the push under way
 
     def replace_pending(self, rows: Iterable[tuple[str, Found]], *, resume: bool) -> None:

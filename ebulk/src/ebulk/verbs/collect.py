@@ -1,4 +1,4 @@
-"""Finds what a push is to send: what has changed in a folder and is in the push's scope."""
+"""Finds what a push is to send: what has changed in a folder, is in the push's scope, and is taken by its filter."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from itertools import chain
 
 from ebulk.errors import EbulkError
 from ebulk.local.compare import Kind, beside, classify, compare, is_changed
+from ebulk.local.filter import Filter, takes
 from ebulk.local.index import Index, Known, Staged
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, Problem, Scan, unreadable
-from ebulk.model import Scope
+from ebulk.model import SYMLINK, Scope
+from ebulk.verbs.links import Link, leads_out_of
 from ebulk.verbs.observer import Observer, told
 from ebulk.verbs.problems import listed, refuse
 
@@ -21,12 +23,19 @@ Row = tuple[str, Found]
 class Collector:
     """Compares a folder with its index once, by `rows`; then `unchanged` and `unstaged` say how many there were."""
 
-    def __init__(self, root: str, index: Index, scope: Scope, observer: Observer) -> None:
+    def __init__(self, root: str, index: Index, scope: Scope, filter: Filter, observer: Observer) -> None:
         self._root = root
         self._index = index
         self._scope = scope
+        self._filter = filter
         self._observer = observer
         self._problems: list[Problem] = []
+        self.links: list[Link] = []
+        """Symbolic links to be sent that lead out of the data set."""
+        self.left_out = 0
+        """Changes that stay here, since the filter does not take them."""
+        self.left_staged: list[str] = []
+        """Those of them that are staged."""
         self.unchanged = 0
         self.unstaged = 0
         """Changes that stay here, as far as can be told without reading files."""
@@ -43,8 +52,11 @@ class Collector:
             self._check_folder(directory)
         scan = Scan(self._root, directory, self._index)
         for path, found, known in compare(self._root, told(scan, self._observer), self._index.known(directory)):
-            yield from self._row(path, found, known)
-        refuse(self._problems + scan.problems)
+            if takes(self._filter, path, found, known):
+                yield from self._row(path, found, known)
+            elif is_changed(found, known):
+                self._leave_out(path, self._index.find_staged(path))
+        self._refuse(scan.problems)
 
     def _check_folder(self, directory: str) -> None:
         scan = Scan(self._root, directory, self._index)
@@ -61,6 +73,10 @@ class Collector:
         vanished = []
         compared = compare(self._root, told(scan, self._observer), self._index.known())
         for path, found, known, mark in beside(compared, self._index.staged()):
+            if not takes(self._filter, path, found, known):
+                if mark is not None or is_changed(found, known):
+                    self._leave_out(path, mark)
+                continue
             if mark is None or (mark.removed and found is not None):
                 self.unstaged += is_changed(found, None if mark else known)
             if mark is not None and mark.removed:
@@ -69,7 +85,7 @@ class Collector:
                 vanished.append(path)
             elif mark is not None:
                 yield from self._row(path, found, known)
-        refuse(self._problems + [problem for problem in scan.problems if self._index.staged_count(problem.path)])
+        self._refuse([problem for problem in scan.problems if self._index.staged_count(problem.path)])
         if vanished:
             raise EbulkError(
                 f"Nothing was pushed: staged, and not here any more: {listed(vanished)}.",
@@ -80,11 +96,13 @@ class Collector:
         """With nothing staged only files may be here that were touched: whether they have changed their bytes tell."""
         scan = Scan(self._root, contents=self._index)
         for path, found, known in compare(self._root, told(scan, self._observer), self._index.known()):
-            if classify(found, known) in (Kind.SUSPECT, Kind.UNCHANGED):
+            if not takes(self._filter, path, found, known):
+                self.left_out += is_changed(found, known)
+            elif classify(found, known) in (Kind.SUSPECT, Kind.UNCHANGED):
                 yield from self._row(path, found, known)
             else:
                 self.unstaged += 1
-        refuse(self._problems + scan.problems)
+        self._refuse(scan.problems)
         if self.unstaged:
             raise nothing_staged()
 
@@ -97,7 +115,17 @@ class Collector:
         else:
             if problem := unreadable(self._root, found):
                 self._problems.append(problem)
+            if found.mode == SYMLINK and (target := leads_out_of(self._root, path, found.disk)) is not None:
+                self.links.append((path, target))
             yield kind.value, found
+
+    def _leave_out(self, path: str, mark: Staged | None) -> None:
+        self.left_out += 1
+        if mark is not None:
+            self.left_staged.append(path)
+
+    def _refuse(self, problems: list[Problem]) -> None:
+        refuse([problem for problem in self._problems + problems if self._filter.concerns(problem)])
 
     def _removal(self, mark: Staged, known: Known | None) -> Iterator[Row]:
         if known is not None:

@@ -22,6 +22,7 @@ from typing import TypeVar
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
 from ebulk.local.compare import Kind
 from ebulk.local.digest import Measured, to_text
+from ebulk.local.filter import NO_FILTER, Filter
 from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
@@ -35,6 +36,7 @@ from ebulk.transfer.upload import Sent, send
 from ebulk.verbs.collect import Collector, nothing_staged
 from ebulk.verbs.conflict import HINT, explained
 from ebulk.verbs.hashing import Hashed, Hasher, base_of
+from ebulk.verbs.links import named
 from ebulk.verbs.observer import SILENT, Observer
 from ebulk.verbs.problems import listed
 
@@ -71,6 +73,8 @@ class PushReport:
     """Whether somebody else pushed since the folder's last pull: there is something to pull."""
     unstaged: int
     """Changes that stay here, since they are not staged; as far as can be told without reading files."""
+    left_out: int = 0
+    """Changes that stay here, since the filter does not take them; as far as can be told without reading files."""
     reused: int = 0
     """Bytes of modified files that were not sent, since the lake took them over from the version before."""
 
@@ -95,29 +99,41 @@ def push(
     *,
     message: str = "",
     scope: Scope = ALL,
+    filter: Filter = NO_FILTER,
     restart: bool = False,
     jobs: int = 4,
     observer: Observer = SILENT,
 ) -> PushReport:
-    """Push what has changed in a folder and is in `scope`; `restart` gives up what an interrupted push has sent.
+    """Push what has changed in a folder, is in `scope` and is taken by `filter`; the rest stays as it is.
+
+    `restart` gives up what an interrupted push has sent.
 
     STAGED is ALL for the first push of a data set, unless something is staged. EbulkError: something has changed, and
     nothing is staged. ConflictError: somebody else changed the same files. ChangedError: a file changed while it was
     sent.
     """
     with Lock(folder.control / "lock") as lock, Index(folder.control / "index.db") as index:
-        return _Push(folder, lake, lock, index, scope, jobs, observer).run(message, restart)
+        return _Push(folder, lake, lock, index, scope, filter, jobs, observer).run(message, restart)
 
 
 class _Push:
     def __init__(
-        self, folder: Folder, lake: Lake, lock: Lock, index: Index, scope: Scope, jobs: int, observer: Observer
+        self,
+        folder: Folder,
+        lake: Lake,
+        lock: Lock,
+        index: Index,
+        scope: Scope,
+        filter: Filter,
+        jobs: int,
+        observer: Observer,
     ) -> None:
         self._folder = folder
         self._lake = lake
         self._lock = lock
         self._index = index
         self._scope = scope
+        self._filter = filter
         self._jobs = jobs
         self._observer = observer
         self._journal = Journal(folder.control / "push.json")
@@ -125,6 +141,7 @@ class _Push:
         self._counts = _Counts()
         self._unchanged = 0
         self._unstaged = 0
+        self._left_out = 0
         self._is_first = False  # nothing has been pushed to the data set, nor begun to be
         self._restored: list[FileEntry] = []  # as in the base again, after the lake heard otherwise
 
@@ -136,6 +153,7 @@ class _Push:
         sent, ingestion = self._transfer(under_way, message, self._index.push_base())
         if ingestion is None:
             return self._nothing(under_way)
+        self._observer.stage("Making the version")
         try:
             result = self._lake.stop(ingestion)
         except ConflictError as conflict:
@@ -182,9 +200,15 @@ class _Push:
     def _collect(self, *, resume: bool) -> None:
         self._observer.stage("Scanning")
         self._index.take_staged(self._scope.directory)
-        collector = Collector(self._root, self._index, self._scope, self._observer)
+        collector = Collector(self._root, self._index, self._scope, self._filter, self._observer)
         self._index.replace_pending(collector.rows(), resume=resume)
-        self._unchanged, self._unstaged = collector.unchanged, collector.unstaged
+        self._index.leave_staged(collector.left_staged)
+        self._unchanged, self._unstaged, self._left_out = collector.unchanged, collector.unstaged, collector.left_out
+        if collector.links:
+            self._observer.note(
+                f"Pushed as they are, though they lead out of the data set: {named(collector.links)}."
+                " A pull elsewhere refuses symbolic links of this kind, unless they are left out by --exclude."
+            )
 
     # hash, plan, send
 
@@ -335,6 +359,7 @@ class _Push:
             resumed=False,
             others=False,
             unstaged=self._unstaged,
+            left_out=self._left_out,
         )
 
     def _report(self, result: StopResult, sent: Sent, *, resumed: bool) -> PushReport:
@@ -353,6 +378,7 @@ class _Push:
             resumed=resumed,
             others=False,
             unstaged=self._unstaged,
+            left_out=self._left_out,
             reused=sent.reused,
         )
 

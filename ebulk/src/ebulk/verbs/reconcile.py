@@ -24,7 +24,7 @@ from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.batch import Batch
 from ebulk.local.compare import Kind, classify, compare, outer_join
 from ebulk.local.digest import measure, to_raw, to_text
-from ebulk.local.filter import Filter
+from ebulk.local.filter import Filter, takes
 from ebulk.local.folder import Folder
 from ebulk.local.incoming import Arriving, Incoming
 from ebulk.local.index import Index, Known, is_settled, known_from
@@ -126,7 +126,7 @@ class Reconciler:
 
     def _plan(self, path: str, entry: FileEntry | None, found: Found | None, known: Known | None) -> None:
         is_folder = FOLDER in [each.mode for each in (entry, found, known) if each is not None]
-        taken = not self._filter or self._filter.takes(path, is_folder=is_folder)
+        taken = takes(self._filter, path, entry, found, known)
         if is_folder and (entry if taken else known):
             self._incoming.keep(self._scan.disk_path(path))
         if not taken:

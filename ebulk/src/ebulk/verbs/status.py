@@ -11,11 +11,13 @@ from itertools import groupby
 
 from ebulk.local.compare import Kind, beside, classify, compare
 from ebulk.local.digest import measure
+from ebulk.local.filter import NO_FILTER, Filter, takes
 from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known, Staged, Totals, is_settled, known_from
 from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, unreadable
+from ebulk.model import FOLDER
 from ebulk.verbs.observer import SILENT, Observer, told
 from ebulk.verbs.renames import renames
 
@@ -25,6 +27,7 @@ class Changes:
     """Paths by what became of them; sorted."""
 
     new: tuple[str, ...]
+    """Of an empty folder with a slash at the end."""
     modified: tuple[str, ...]
     removed: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...]
@@ -64,11 +67,13 @@ class StatusReport:
         return bool(self.staged.count or self.unstaged.count)
 
 
-def status(folder: Folder, *, directory: str = "", observer: Observer = SILENT) -> StatusReport:
-    """Compare a folder, or its subfolder `directory`, with the last push or pull."""
+def status(
+    folder: Folder, *, directory: str = "", filter: Filter = NO_FILTER, observer: Observer = SILENT
+) -> StatusReport:
+    """Compare a folder, or its subfolder `directory`, with the last push or pull; only files that `filter` takes."""
     observer.stage("Scanning")
     with _lock(folder) as lock, Index(folder.control / "index.db", read_only=lock is None) as index:
-        work = _Status(str(folder.root), index)
+        work = _Status(str(folder.root), index, filter)
         work.compare(directory, observer)
         report = StatusReport(
             reference=folder.reference,
@@ -111,9 +116,10 @@ class _Group:
 
 
 class _Status:
-    def __init__(self, root: str, index: Index) -> None:
+    def __init__(self, root: str, index: Index, filter: Filter) -> None:
         self._root = root
         self._index = index
+        self._filter = filter
         self.staged = _Group()
         self.unstaged = _Group()
         self.touched: list[tuple[Found, Known]] = []
@@ -127,6 +133,8 @@ class _Status:
         scan = Scan(self._root, directory, self._index)
         compared = compare(self._root, told(scan, observer), self._index.known(directory))
         for path, found, known, mark in beside(compared, self._index.staged(directory)):
+            if not takes(self._filter, path, found, known):
+                continue
             if found is not None:
                 self.count += 1
                 self.size += found.size
@@ -134,7 +142,7 @@ class _Status:
                 self._sort(self.unstaged, path, found, known)
             else:
                 self._sort_staged(mark, found, known)
-        self.problems += scan.problems
+        self.problems += filter(self._filter.concerns, scan.problems)
 
     def _sort_staged(self, mark: Staged, found: Found | None, known: Known | None) -> None:
         if mark.removed:
@@ -176,9 +184,9 @@ class _Status:
         targets = {target for _, target in renamed}
         new = tuple(found.path for found in group.new if found.path not in targets)
         return Changes(
-            new=new,
+            new=tuple(_named(found) for found in group.new if found.path not in targets),
             modified=tuple(group.modified),
-            removed=tuple(known.path for known in group.removed if known.path not in sources),
+            removed=tuple(_named(known) for known in group.removed if known.path not in sources),
             renamed=renamed,
             new_folders=tuple(self._new_folders(new, self.unstaged if group is self.staged else self.staged)),
         )
@@ -204,3 +212,7 @@ class _Status:
                 return folder
             position = path.find("/", position + 1)
         return ""
+
+
+def _named(file: Found | Known) -> str:
+    return f"{file.path}/" if file.mode == FOLDER else file.path

@@ -9,6 +9,7 @@ from pathlib import Path
 from ebulk.cli.context import Context
 from ebulk.cli.progress import make_display
 from ebulk.cli.report import report_pull
+from ebulk.local.filter import Filter
 from ebulk.local.folder import Folder
 from ebulk.local.names import check_directory, check_reference
 from ebulk.verbs.clone import prepare_clone
@@ -38,6 +39,7 @@ def pull_in(folder: Folder, arguments: argparse.Namespace, context: Context) -> 
             lake,
             version=arguments.number,
             directory=check_directory(arguments.directory),
+            filter=Filter(arguments.include, arguments.exclude),
             discard=arguments.discard_changes,
             jobs=arguments.jobs,
             observer=display,

@@ -8,6 +8,7 @@ import time
 from ebulk.cli.context import Context
 from ebulk.cli.progress import make_display
 from ebulk.cli.report import report_push
+from ebulk.local.filter import Filter
 from ebulk.local.names import check_directory
 from ebulk.model import ALL, STAGED, Scope
 from ebulk.verbs.push import push
@@ -25,6 +26,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             lake,
             message=arguments.message,
             scope=_scope(arguments),
+            filter=Filter(arguments.include, arguments.exclude),
             restart=arguments.restart,
             jobs=arguments.jobs,
             observer=display,
