@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ebulk.cli.arguments import COMMANDS
 from support.folders import read_files, write_files
 from support.lake import PASSWORD, ServedLake, served_lake
 
@@ -36,10 +37,12 @@ def uv(*arguments: str | Path) -> None:
 
 
 def python(version: str) -> Path | None:
-    """A CPython of this version on this machine: on the path, or of pyenv."""
+    """A CPython of this version on this machine: on the path, of pyenv, or one that uv has fetched."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     name = f"python{version}"
-    for candidate in (shutil.which(name), *pyenv.glob(f"versions/{version}.*/bin/{name}")):
+    fetched = Path.home() / ".local" / "share" / "uv" / "python"
+    found = (*pyenv.glob(f"versions/{version}.*/bin/{name}"), *fetched.glob(f"cpython-{version}.*/bin/{name}"))
+    for candidate in (shutil.which(name), *found):
         # a shim of pyenv's fails where its version isn't selected
         if candidate and not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode:
             return Path(candidate)
@@ -50,7 +53,7 @@ def install(folder: Path, version: str, wheel: Path) -> Path:
     """The folder of the commands of a new environment with this wheel."""
     found = python(version)
     if found is None:
-        pytest.skip(f"there is no CPython {version} on this machine")
+        pytest.skip(f"there is no CPython {version} on this machine (`uv python install {version}` fetches one)")
     uv("venv", "--quiet", "--python", found, folder)
     locks = ROOT / "requirements"
     constraints = ("--build-constraints", locks / "build.lock", "--constraints", locks / "environment.lock")
@@ -73,8 +76,15 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def names(wheel: Path) -> set[str]:
-    """What a wheel installs, without its metadata."""
-    return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    """What a wheel installs where Python looks, without its metadata."""
+    found = zipfile.ZipFile(wheel).namelist()
+    return {name for name in found if not name.partition("/")[0].endswith((".dist-info", ".data"))}
+
+
+def shared(wheel: Path) -> set[str]:
+    """What a wheel installs elsewhere, such as pages for man."""
+    parts = (name.partition(".data/data/") for name in zipfile.ZipFile(wheel).namelist())
+    return {name for _, found, name in parts if found}
 
 
 def metadata(wheel: Path, file: str) -> str:
@@ -109,7 +119,7 @@ def test_a_wheel_holds_all_sources_and_nothing_else(
             "Products/ERP5Wendelin/portal/component.xml",
             "Products/ERP5Wendelin/storage/component.xml",
         },
-        "ebulk": {"ebulk/py.typed"},
+        "ebulk": {"ebulk/py.typed", "ebulk/cli/manual/pages/push.rst"},
     }
     assert expected[distribution] <= held
     # Products is a namespace that many distributions share: none of them may bring a module for it.
@@ -124,6 +134,16 @@ def test_a_wheel_holds_its_readme_and_licence(distribution: str, readme: str, wh
     assert described.get_payload().strip() == (ROOT / readme).read_text().strip()
     assert described["License"] == "GPL-3.0-or-later"
     assert metadata(wheels[distribution], "COPYING") == (ROOT / "COPYING").read_text()
+
+
+def test_the_client_brings_pages_for_man_and_completion_for_shells(wheels: dict[str, Path]) -> None:
+    assert shared(wheels["ebulk"]) == {
+        "share/man/man1/ebulk.1",
+        *(f"share/man/man1/ebulk-{name}.1" for name in COMMANDS),
+        "share/bash-completion/completions/ebulk",
+        "share/zsh/site-functions/_ebulk",
+        "share/fish/vendor_completions.d/ebulk.fish",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +162,11 @@ def test_an_installed_client_pushes_to_an_installed_server_and_pulls_from_it(
     files = {"a.txt": "hello", "sub/large": os.urandom(1_000_000), "link": "-> a.txt"}
     write_files(tmp_path / version, files)
 
-    def ebulk(*arguments: str | Path) -> None:
+    def run(*words: str | Path) -> None:
         done = subprocess.run(
-            [commands / "ebulk", *arguments],
+            words,
             cwd=tmp_path,
-            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -156,8 +176,17 @@ def test_an_installed_client_pushes_to_an_installed_server_and_pulls_from_it(
         assert done.returncode == 0, done.stdout + done.stderr
 
     (tmp_path / "password").write_text(PASSWORD + "\n")
+
+    def ebulk(*arguments: str | Path) -> None:
+        run(commands / "ebulk", *arguments)
+
     ebulk("login", installed_lake.url, "--user", "admin", "--password-file", "password")
     ebulk("init", version)
     ebulk("push", version, "-m", f"from Python {version}")
     ebulk("clone", version, "copy")
     assert read_files(tmp_path / "copy") == files
+    program = "import ebulk; (ebulk.open_folder('copy').root / 'new').write_text('x'); ebulk.push('copy', all=True)"
+    run(commands / "python", "-W", "error", "-c", program)
+    run(commands / "ebulk", "pull", version)
+    assert read_files(tmp_path / version) == {**files, "new": "x"}
+    assert (tmp_path / "venv" / "share" / "man" / "man1" / "ebulk-push.1").is_file()

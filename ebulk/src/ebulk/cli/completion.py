@@ -1,0 +1,22 @@
+"""Scripts that make shells complete what can be typed."""
+
+from __future__ import annotations
+
+import shtab
+
+from ebulk.cli.arguments import command_parsers, make_parser
+
+FOLDERS = ("folder", "directory")
+PATHS = ("data_set", "password_file", "paths")
+
+
+def script(shell: str) -> str:
+    """What makes `shell` complete commands, options, files and folders."""
+    parser = make_parser()
+    for command in command_parsers(parser).values():
+        for action in command._actions:
+            if action.dest in FOLDERS:
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+            elif action.dest in PATHS:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    return f"{shtab.complete(parser, shell).rstrip()}\n"
