@@ -144,7 +144,7 @@ def test_zstd_that_a_proxy_refuses_is_not_sent_again():
             assert session.call("POST", session.api("/x"), f'"{TEXT.decode()}"') == (200, "there")
         assert [request.headers.get("content-encoding") for request in server.requests] == [None, "zstd", None, None]
     assert notes == [
-        f"{server.address} refuses zstd (HTTP 411): going on without. Trying again in 0 s; giving up in 10 min."
+        f"{server.address} refuses zstd (HTTP 411): going on without. Trying again now; giving up in 10 min."
     ]
 
 

@@ -317,7 +317,7 @@ def test_stream_without_a_length_that_ends_early_goes_on(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE[:1000], "close")))
     folder.fetch(wanted)
     assert folder.ranges() == [None, "bytes=1000-"]
-    assert folder.notes == ["The download of large was cut short. Trying again in 0 s; giving up in 1 min."]
+    assert folder.notes == ["The download of large was cut short. Trying again now; giving up in 1 min."]
 
 
 def test_missing_file_is_not_found(folder):
@@ -341,7 +341,7 @@ def test_archive_without_a_length_that_ends_early_is_asked_again(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + tar, "close")))
     folder.fetch(*entries)
     assert folder.server.requests[1].document == {"paths": ["f1", "f2"]}
-    assert folder.notes == ["The lake's archive was cut short. Trying again in 0 s; giving up in 1 min."]
+    assert folder.notes == ["The lake's archive was cut short. Trying again now; giving up in 1 min."]
 
 
 def test_archive_that_breaks_after_its_last_file_is_complete(folder):
@@ -487,3 +487,16 @@ def test_interrupt_ends_a_download_at_once_and_keeps_what_arrived(folder):
     with pytest.raises(KeyboardInterrupt):
         folder.fetch(folder.give("large", LARGE))
     assert folder.part(LARGE).read_bytes() == LARGE[: MIB + 1]
+
+
+def test_archive_whose_request_never_gets_through_is_asked_for_by_halves(folder):
+    entries = [folder.give(f"f{number}", b"x%d" % number) for number in range(8)]
+
+    def break_long(request: Request) -> Answer | None:
+        return Answer(b"", "reset") if len(request.document["paths"]) > 2 else None
+
+    folder.lake.oddities.append(break_long)
+    assert folder.fetch(*entries) == Fetched(8, 16)
+    asked = [len(request.document["paths"]) for request in folder.server.requests]
+    assert asked == [8, 4, 2, 2, 4, 2, 2]
+    folder.progress.assert_complete([wanted.path for wanted in entries])

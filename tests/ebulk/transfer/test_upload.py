@@ -300,7 +300,7 @@ def test_chunk_whose_answer_was_lost_is_not_sent_again(folder):
     assert folder.methods() == ["POST", "PATCH", "HEAD", "PATCH", "PATCH"]
     assert sum(folder.lake.sizes) == len(LARGE)
     folder.progress.assert_complete(["large"])
-    assert folder.notes[0].endswith("Trying again in 0 s; giving up in 1 min.")
+    assert folder.notes[0].endswith("Trying again now; giving up in 1 min.")
 
 
 def test_last_chunk_whose_answer_was_lost_is_known_by_the_plan_to_have_arrived(folder):

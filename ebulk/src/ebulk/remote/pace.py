@@ -1,7 +1,7 @@
 """How many bytes pass, and how fast: `limit_rate` holds for all connections and both directions together.
 
-The pace is a token bucket, kept as the moment at which all that has passed is paid for (ITU-T I.371's virtual scheduling). Threads
-pay in the order in which they come, so that all of them get on.
+The pace is a token bucket, kept as the moment at which all that has passed is paid for (ITU-T I.371's virtual
+scheduling). Threads pay in the order in which they come, so that all of them get on.
 """
 
 from __future__ import annotations

@@ -208,21 +208,27 @@ class _Fetcher(Generic[Where]):
         return wanted.targets
 
     def _fetch_small(self, batch: list[_Wanted[Where]]) -> None:
-        """Ask for an archive, and again for what a broken one did not bring."""
+        """Ask for an archive, and again for what a broken one did not bring: by halves, if that was everything."""
         retry = self.session.retry()
-        todo = {wanted.entry.path: wanted for wanted in batch}
         wrong: set[str] = set()
+        todo = [batch]
         while todo:
-            before = len(todo)
+            part = todo.pop()
+            missing = {wanted.entry.path: wanted for wanted in part}
             try:
-                self._unpack(todo, wrong)
-                if todo:
-                    raise TransientError(f"The lake's archive lacks {next(iter(todo))}.")
+                self._unpack(missing, wrong)
+                if missing:
+                    raise TransientError(f"The lake's archive lacks {next(iter(missing))}.")
             except TransientError as error:
-                if len(todo) < before:
+                if len(missing) < len(part):
                     retry.progress()
-                if todo:
+                if missing:
                     retry.failed(error)
+                rest = list(missing.values())
+                half = (len(rest) + 1) // 2 if len(rest) == len(part) else len(rest)
+                todo += [some for some in (rest[half:], rest[:half]) if some]
+            else:
+                retry.progress()
 
     def _unpack(self, todo: dict[str, _Wanted[Where]], wrong: set[str]) -> None:
         """Take from an archive what is asked for, out of `todo`; a file that is wrong twice is an IntegrityError."""
