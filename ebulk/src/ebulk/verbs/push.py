@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
-from ebulk.local.compare import Kind
+from ebulk.local.compare import Kind, outer_join
 from ebulk.local.digest import Measured, to_text
 from ebulk.local.filter import NO_FILTER, Filter
 from ebulk.local.folder import Folder
@@ -307,31 +307,38 @@ class _Push:
             )
 
     def _base_beyond(self, conflict: ConflictError, ingestion: Ingestion) -> int:
-        """The version to push on top of if the conflict is with what this folder has already; raises `conflict` if not.
+        """The version to push on top of if the conflict is with what this folder has already; raises it if not.
 
-        That is so when the folder was pulled after the push was broken off, or when the other change was our own push.
+        That is so when the folder was pulled after the push was broken off, when the other change was our own push, and
+        when files were left out of a pull, so that the folder as a whole is behind what it has of others.
         """
-        base = self._index.push_base()
-        if base > ingestion.base_version:
-            return base
-        if 0 < len(conflict.paths) < LISTED_PATHS:
-            newest = self._lake.data_set(self._folder.reference).version
-            if all(self._is_here(path, newest) for path in conflict.paths):
-                return newest
         if not conflict.paths:
             raise ConflictError(str(conflict), HINT) from conflict
-        raise explained(
-            self._lake, self._folder.reference, ingestion.base_version, conflict.paths, self._index
-        ) from conflict
+        newest = self._lake.data_set(self._folder.reference).version
+        if len(conflict.paths) < LISTED_PATHS:
+            paths = [path for path in conflict.paths if not self._is_here(path, newest)]
+        else:
+            paths = list(islice(self._conflicts(newest), LISTED_PATHS))
+        if not paths:
+            return newest
+        base = ingestion.base_version
+        raise explained(self._lake, self._folder.reference, base, paths, self._index) from conflict
 
     def _is_here(self, path: str, version: int) -> bool:
         """Whether the lake's file of this path is the one that this folder's changes are made to."""
         _, entries = self._lake.manifest(self._folder.reference, version, path)
         entry = next((entry for entry in entries if entry.path == path), None)
-        known = self._index.find(path)
-        if entry is None or known is None:
-            return entry is None and known is None
-        return (entry.digest, entry.mode) == (to_text(known.digest), known.mode)
+        return _is_same(entry, self._index.find(path))
+
+    def _conflicts(self, version: int) -> Iterator[str]:
+        """The changed paths for which the lake has neither what the changes are made to, nor what they make of it."""
+        _, entries = self._lake.manifest(self._folder.reference, version)
+        rows = ((row.path, row) for row in self._index.pending(*SENT_KINDS, Kind.REMOVED.value))
+        for path, row, entry in outer_join(rows, ((entry.path, entry) for entry in entries)):
+            if row is None or _is_same(entry, row.known) or _is_same(entry, row):
+                continue
+            if row.known is None or (row.digest, row.mode) != (row.known.digest, row.known.mode):
+                yield path
 
     def _finish(self, result: StopResult) -> None:
         self._index.commit_push(result.version)
@@ -381,6 +388,13 @@ class _Push:
             left_out=self._left_out,
             reused=sent.reused,
         )
+
+
+def _is_same(entry: FileEntry | None, file: Known | Pending | None) -> bool:
+    """Whether the lake has what the index, or the folder, has."""
+    if entry is None or file is None or file.digest is None:
+        return entry is None and (file is None or file.digest is None)
+    return (entry.digest, entry.mode) == (to_text(file.digest), file.mode)
 
 
 def _scope_text(scope: Scope) -> str:
