@@ -202,7 +202,8 @@ class IDataIngestion(Interface):
 #   session.cancel(ingestion)
 #   bundle.receive(ingestion, source) -> list of (path, size, digest)       source: file-like tar
 #   locks.serialised(key): a transaction, one at a time of those with the same key; commits at its end
-#   upload.create(ingestion, path, length, digest, mtime_ns, mode, metadata="") -> Upload     None: as planned
+#   upload.create(ingestion, path, length, digest, mtime_ns, mode, metadata="", base=None) -> Upload
+#       None: as planned; base: ingestion.delta.Base(digest, size, changed), a content of the data set to start from
 #   upload.get(ingestion, id) -> Upload
 #   upload.receive(database, upload, offset, source, length, checksum=None) -> new offset
 #       commits in slices of its own, on its own connection; completes the upload with the last byte
@@ -210,7 +211,9 @@ class IDataIngestion(Interface):
 #
 # download: `download.reader.StreamReader(database, oid, start, stop)`: seekable file and IStreamIterator
 #   `download.archive.Archive(database, manifest_oid, version, prefix="", paths=None)`: IUnboundStreamIterator of a tar
-#   both outlive the request, and hold no connection between reads
+#   `download.signature.Signature(database, oid, offset, size, start, stop)`: IStreamIterator of digests of blocks
+#   all outlive the request, and hold no connection between reads
+#   `download.delta.changed(entry, base)`: iterator of ranges
 
 # site
 

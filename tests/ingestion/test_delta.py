@@ -427,12 +427,11 @@ def test_who_moves_on_after_another_process_did_is_told_the_right_offset(
     monkeypatch.setattr(upload, "_TURNS", Turns(waiting=0))  # as in two processes
     made = create(start(with_old), GROWN, base_of(OLD))
     take_over: Callable[..., int] = ByteStream.take_over
-    others: list[Future[int]] = []
+    turns = iter(("first",))
 
     def after_another(self: ByteStream, other: ByteStream, stop: int) -> int:
-        if not others:
-            others.append(in_thread(lake, made, 0, io.BytesIO(), 0))
-            assert others[0].result(60) == len(OLD)
+        if next(turns, None):
+            assert in_thread(lake, made, 0, io.BytesIO(), 0).result(60) == len(OLD)
         return take_over(self, other, stop)
 
     monkeypatch.setattr(ByteStream, "take_over", after_another)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from hashlib import sha256
+
+import transaction
+
+from Products.ERP5Wendelin.ingestion import upload
+from Products.ERP5Wendelin.ingestion.delta import Base
 from support.pushes import plan, send_large, start, stop
 
 
@@ -30,6 +37,22 @@ def test_an_upload_keeps_its_state(data_set):
         *("ingestion", "id", "path", "length", "offset", "digest", "mtime_ns", "mode", "metadata"),
         *("stream", "created", "modified", "planned"),
     }
+
+
+def test_an_upload_with_a_base_has_it_in_its_state_until_it_is_complete(data_set):
+    first = start(data_set)
+    send_large(first, "a", b"12345")
+    stop(first)
+    base = Base(sha256(b"12345").digest(), 5)
+    made = upload.create(start(data_set), "a", 7, None, None, None, "", base)
+    transaction.commit()
+    own = {"base", "base_digest", "reused"}
+    assert own <= set(made.__getstate__())
+    assert (made.base.size, made.base_digest, made.reused) == (5, base.digest, ((0, 5),))
+    assert upload.receive(made._p_jar.db(), made, 0, io.BytesIO(b"12345.."), 7) == 7
+    transaction.begin()
+    made._p_activate()
+    assert not own & set(made.__getstate__())
 
 
 def test_what_is_staged_and_expected_is_plain_tuples(data_set):

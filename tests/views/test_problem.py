@@ -32,6 +32,7 @@ ROWS = [
     (errors.DigestMismatch("Bad."), 422, "Unprocessable Entity"),
     (errors.ChecksumMismatch("Bad."), 460, "Checksum Mismatch"),
     (errors.StorageFull("Bad."), 507, "Insufficient Storage"),
+    (errors.NotReady("Bad.", verified=7), 503, "Service Unavailable"),
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from Products.ERP5Wendelin.download import signature
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.views.api import delta
 from support.http_server import Server
 from support.pattern import pattern
 from support.push import TUS, metadata, push
@@ -104,6 +105,12 @@ def test_a_delta_is_what_is_not_in_shared_blocks(
     answer = two_versions.request("GET", f"/data-sets/brain/delta/big?{query}")
     size = len(FIRST if "version=2" in query else SECOND)
     assert (answer.status, answer.data) == (200, {"size": size, "base_size": base_size, "changed": changed})
+
+
+def test_of_too_many_ranges_the_last_goes_to_the_end(two_versions: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delta, "RANGES", 1)
+    answer = two_versions.request("GET", f"/data-sets/brain/delta/big?base={digest_of(FIRST)}")
+    assert answer.data["changed"] == [[B, len(SECOND)]]
 
 
 def test_an_empty_file_has_nothing_that_changed(two_versions: Server) -> None:

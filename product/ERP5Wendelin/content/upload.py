@@ -62,17 +62,16 @@ class Upload(Persistent):
         """Whether its last byte has arrived."""
         return self.offset == self.length
 
-    @property
-    def reusable(self) -> int:
-        """Up to where the base has what follows its offset; its offset, where the base does not."""
-        return next((stop for start, stop in self.reused if start <= self.offset < stop), self.offset)
+    def reusable(self, offset: int) -> int:
+        """Up to where the base has what follows an offset: the offset itself, where it has not."""
+        return next((stop for start, stop in self.reused if start <= offset < stop), offset)
 
     def take_over(self) -> bool:
         """Move on over what the base has, as far as one transaction may; tell whether it has moved.
 
         The end of the file is left for `take_over_end`, the last block at the most.
         """
-        stop = self.reusable
+        stop = self.reusable(self.offset)
         if stop == self.length:
             stop = max(self.offset, (stop - 1) // BLOCK_SIZE * BLOCK_SIZE)
         if self.base is None or stop == self.offset:
@@ -87,9 +86,8 @@ class Upload(Persistent):
 
     def forget_base(self) -> None:
         """Keep the base alive no longer."""
-        self.base = None
-        self.base_digest = b""
-        self.reused = ()
+        if self.base is not None:
+            del self.base, self.base_digest, self.reused
 
     @property
     def expires(self) -> datetime:

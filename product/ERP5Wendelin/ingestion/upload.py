@@ -128,7 +128,7 @@ def receive(
         _check_offset(upload, offset)
         if checksum is not None:
             _verify(checksum, source, length)
-        if not length and upload.reusable == offset:
+        if not length and upload.reusable(offset) == offset:
             return offset
         receiver = _Receiver(database, upload, offset, length)
         try:
@@ -218,7 +218,7 @@ class _Receiver:
     def _move_on(self, offset: int) -> int:
         """Move on from here over what is reused, step by step, to the file's end if that can be; return where to."""
         upload = self._upload
-        if offset == upload.length or not upload.reused:
+        if upload.reusable(offset) == offset:
             return offset
         with separate_connection(self._database) as connection:
             try:
@@ -226,9 +226,8 @@ class _Receiver:
                     offset = reached
                 self._resume_base(offset)
                 stored = connection.get(upload._p_oid)
-                if stored.reusable == upload.length and self._running.catch_up(
-                    stored.stream, offset, LAST_CATCH_UP_LIMIT
-                ):
+                at_end = stored.reusable(offset) == upload.length > offset
+                if at_end and self._running.catch_up(stored.stream, offset, LAST_CATCH_UP_LIMIT):
                     offset = self._step(connection, offset, self._take_over_end)
             finally:
                 release(connection, upload._p_oid)
