@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import ebulk
+
+USER = "bench"
 COMMANDS = Path(sys.executable).parent
 
 
@@ -22,6 +25,11 @@ class Lake:
     process: subprocess.Popen[str]
     url: str
     environment: dict[str, str]
+    password: str
+
+    def lake(self) -> ebulk.Lake:
+        """The same for the library."""
+        return ebulk.Lake(self.url, user=USER, password=self.password)
 
     def ebulk(self, *arguments: str | Path) -> list[str]:
         """The client's command line; its configuration is the bench's own."""
@@ -39,10 +47,10 @@ def lake(home: Path, *, storage: str | None = None) -> Iterator[Lake]:
     home.mkdir(parents=True)
     password = home / "password"
     password.touch(0o600)
-    password.write_text(secrets.token_urlsafe(24))
+    password.write_text(secret := secrets.token_urlsafe(24))
     instance = home / "instance"
     wendelin = COMMANDS / "wendelin"
-    init = [wendelin, "init", instance, "--admin-user", "bench", "--admin-password-file", password]
+    init: list[str | Path] = [wendelin, "init", instance, "--admin-user", USER, "--admin-password-file", password]
     subprocess.run([*init, *(["--storage", storage] if storage else [])], check=True, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
         [wendelin, "serve", instance, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
@@ -55,9 +63,10 @@ def lake(home: Path, *, storage: str | None = None) -> Iterator[Lake]:
                 break
         if url is None:
             raise RuntimeError("the server ended before it was ready")
-        running = Lake(process, url, {"EBULK_CONFIG_DIR": str(home / "config"), "HOME": os.environ.get("HOME", "/")})
+        environment = {"EBULK_CONFIG_DIR": str(home / "config"), "HOME": os.environ.get("HOME", "/")}
+        running = Lake(process, url, environment, secret)
         subprocess.run(
-            running.ebulk("login", url, "--user", "bench", "--password-file", password),
+            running.ebulk("login", url, "--user", USER, "--password-file", password),
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -25,6 +25,8 @@ class Figure:
     """The same of the server meanwhile."""
     resident: float
     """MiB: the highest sum of the resident memory of command and server, sampled every 20 ms."""
+    client_resident: float
+    """The same of the command alone."""
 
     def rate(self, size: int) -> float:
         """Megabytes (10^6) a second for `size` bytes."""
@@ -55,6 +57,18 @@ def resident_bytes(pid: int) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak_bytes(pid: int) -> int:
+    """The highest resident memory that the processes of a tree had so far, summed up."""
+    total = 0
+    for one in process_tree(pid):
+        try:
+            status = Path(f"/proc/{one}/status").read_text()
+        except OSError:
+            continue
+        total += next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    return total
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU time of a process tree so far, reaped children included."""
     ticks = 0
@@ -72,15 +86,17 @@ def run(command: Sequence[str | Path], *, server: int | None = None, cwd: Path |
     os.sync()
     server_before = cpu_seconds(server) if server else 0.0
     children_before = os.times()
-    peak = 0
+    peak = client_peak = 0
     ended = threading.Event()
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def sample() -> None:
-        nonlocal peak
+        nonlocal peak, client_peak
         while not ended.wait(0.02):
-            peak = max(peak, resident_bytes(process.pid) + (resident_bytes(server) if server else 0))
+            client = resident_bytes(process.pid)
+            client_peak = max(client_peak, client)
+            peak = max(peak, client + (resident_bytes(server) if server else 0))
 
     sampler = threading.Thread(target=sample)
     sampler.start()
@@ -99,4 +115,5 @@ def run(command: Sequence[str | Path], *, server: int | None = None, cwd: Path |
         - children_before.children_system,
         server_cpu=(cpu_seconds(server) - server_before) if server else 0.0,
         resident=peak / MIB,
+        client_resident=client_peak / MIB,
     )
