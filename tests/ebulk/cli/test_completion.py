@@ -98,6 +98,5 @@ def test_fish_completes_commands_and_options(shell):
 
 
 def test_an_unknown_shell_is_exit_code_2(shell):
-    assert shell.fail("completion", "csh", code=2)[0] == (
-        "ebulk: Argument SHELL: invalid choice: 'csh' (choose from 'bash', 'zsh', 'fish')."
-    )
+    message = shell.fail("completion", "csh", code=2)[0]
+    assert message.startswith("ebulk: Argument SHELL: invalid choice: 'csh' (choose from ")  # Pythons quote differently

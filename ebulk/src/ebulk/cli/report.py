@@ -9,8 +9,12 @@ from typing import Any
 from ebulk.cli.output import Output, count_text, duration_text, size_text
 from ebulk.local.index import Totals
 from ebulk.local.names import shown
+from ebulk.protocol import KIB
 from ebulk.verbs.pull import PullReport
 from ebulk.verbs.push import PushReport
+
+RATE_FROM = 256 * KIB
+"""Bytes."""
 
 Row = tuple[str, "int | None", "int | None"]
 """(what, how many files, how many bytes); None for what is not known or makes no sense."""
@@ -92,8 +96,8 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _duration(size: int, seconds: float) -> str:
-    """`in 2.0 s (5.0 MiB/s)`; a rate where bytes were transferred."""
-    rate = f" ({size_text(size / seconds)}/s)" if size and seconds else ""
+    """`in 2.0 s (5.0 MiB/s)`; a rate where so much was transferred that it says something."""
+    rate = f" ({size_text(size / seconds)}/s)" if size >= RATE_FROM else ""
     return f"in {duration_text(seconds)}{rate}"
 
 
