@@ -144,8 +144,8 @@ def test_programs_read_json(ada):
     assert (pulled["version"], pulled["received"]["files"]) == (1, 2)
     write_files(ada.home / "copy", {"new": "x"})
     lines = [json.loads(line) for line in ada.run("status", "copy", "--json")[0].splitlines()]
-    assert lines[0] == {"kind": "new", "path": "new"}
-    assert (lines[-1]["new"], lines[-1]["changed"]) == (1, True)
+    assert lines[0] == {"kind": "new", "path": "new", "staged": False}
+    assert (lines[-1]["unstaged"]["new"], lines[-1]["staged"]["new"], lines[-1]["changed"]) == (1, 0, True)
     (version,) = (json.loads(line) for line in ada.run("log", "copy", "--json")[0].splitlines())
     assert (version["number"], version["message"]) == (1, "m")
     output, _ = ada.run("pull", "nowhere", "--json", code=1)
@@ -180,10 +180,20 @@ def test_status_tells_what_changed(ada):
     ada.run("push", "set")
     write_files(ada.home / "set", {"a.txt": "other", "new": "x"})
     (ada.home / "set/sub").rename(ada.home / "set/moved")
+    ada.run("add", "a.txt", folder="set")
     assert ada.run("status", "set")[0].splitlines() == [
         f"Data set '{ada.reference}', version 1: 3 files with 976.6 KiB",
-        "  new       new",
+        "Staged (`ebulk push` sends it, `ebulk reset` unstages it):",
         "  modified  a.txt",
+        "Not staged (`ebulk add PATH…` stages it):",
+        "  new       new",
+        "  renamed   sub/large -> moved/large",
+    ]
+    output, _ = ada.run("push", "set")
+    assert output.splitlines()[-1] == "  not staged, and so not pushed: 3 changes (see `ebulk status`)"
+    assert ada.run("status", "set")[0].splitlines()[1:] == [
+        "Not staged (`ebulk add PATH…` stages it, `ebulk push --all` sends all of it):",
+        "  new       new",
         "  renamed   sub/large -> moved/large",
     ]
 
@@ -293,14 +303,17 @@ def test_conflicts_are_exit_code_5(ada):
     ada.run("clone", ada.reference, "copy")
     write_files(ada.home / "set", {"a.txt": "mine"})
     write_files(ada.home / "copy", {"a.txt": "yours"})
-    ada.run("push", "copy")
-    assert ada.fail("push", "set", code=5) == [
-        "ebulk: Somebody else pushed other changes to 'a.txt'.",
-        "       Pull to get them, decide what should stay, then push again.",
-    ]
-    assert ada.fail("pull", "set", code=5)[0] == (
-        "ebulk: Nothing was pulled: the lake has other content than this folder for 'a.txt'."
+    ada.run("push", "copy", "--all", "-m", "theirs")
+    message, hint = ada.fail("push", "set", "--all", code=5)
+    assert re.fullmatch(
+        r"ebulk: Nothing was pushed: you modified 'a\.txt', and version 2 \(by 'ada', \S+Z, 'theirs'\) modified it\.",
+        message,
     )
+    assert hint == (
+        "       To keep yours, move it aside, `ebulk pull`, and put back what should stay; to take theirs, `ebulk pull"
+        " --discard-changes`. Then push again."
+    )
+    assert ada.fail("pull", "set", code=5)[0] == message.replace("pushed", "pulled")
     ada.run("pull", "set", "--discard-changes")
     assert read_files(ada.home / "set")["a.txt"] == "yours"
 

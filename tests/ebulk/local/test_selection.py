@@ -92,4 +92,9 @@ def test_what_cannot_be_in_the_data_set_is_refused(word, message, hint):
 
 
 def test_the_part_before_a_pattern_says_where_the_data_set_is():
-    assert [leading_part(word) for word in ("set/*.csv", "set/a.csv", "*", "set/s?b/x")] == ["set", "set/a.csv", "", "set"]
+    assert [leading_part(word) for word in ("set/*.csv", "set/a.csv", "*", "set/s?b/x")] == [
+        "set",
+        "set/a.csv",
+        "",
+        "set",
+    ]

@@ -7,6 +7,7 @@ import pytest
 
 from ebulk.errors import ConflictError, DiskFullError, EbulkError, NotFoundError
 from ebulk.local.index import Index, Totals
+from ebulk.local.selection import Selection
 from ebulk.local.tree import Tree
 from ebulk.model import FileEntry
 from ebulk.verbs import reconcile
@@ -14,6 +15,7 @@ from ebulk.verbs.clone import prepare_clone
 from ebulk.verbs.observer import Silent
 from ebulk.verbs.pull import pull
 from ebulk.verbs.push import push
+from ebulk.verbs.stage import remove
 from ebulk.verbs.status import status
 from support.folders import OLD, read_files, write_files
 
@@ -103,7 +105,7 @@ def test_a_conflict_is_found_before_anything_is_touched(lake, pair):
     (mine.root / "sub/large").unlink()
     push(mine, lake, message="my (own)\nwork")
     write_files(yours.root, {"a.txt": "mine!", "new": "mine", "sub/large": "mine"})
-    (yours.root / "empty").unlink()
+    remove(yours, Selection(yours.root, yours.root, ["empty"]))
     before = read_files(yours.root)
     with pytest.raises(ConflictError) as caught:
         pull(yours, lake)
@@ -122,6 +124,17 @@ def test_a_conflict_is_found_before_anything_is_touched(lake, pair):
     report = pull(yours, lake, discard=True)
     assert report.version == 2
     assert read_files(yours.root) == read_files(mine.root)
+    assert not status(yours).changed
+
+
+def test_a_file_that_was_moved_aside_is_no_conflict_and_stays_where_it_is(lake, pair):
+    mine, yours = pair
+    write_files(mine.root, {"a.txt": "theirs"})
+    push(mine, lake)
+    write_files(yours.root, {"a.txt": "mine!"})
+    (yours.root / "a.txt").rename(yours.root / "a.txt.mine")
+    pull(yours, lake)
+    assert read_files(yours.root) == {**FILES, "a.txt": "theirs", "a.txt.mine": "mine!"}
 
 
 def test_many_conflicts_are_counted(lake, make_folder):

@@ -11,8 +11,7 @@ from ebulk.local.filter import Filter, takes
 from ebulk.local.index import Index, Known, Staged
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, Problem, Scan, unreadable
-from ebulk.model import SYMLINK, Scope
-from ebulk.verbs.links import Link, leads_out_of
+from ebulk.model import Scope
 from ebulk.verbs.observer import Observer, told
 from ebulk.verbs.problems import listed, refuse
 
@@ -30,8 +29,6 @@ class Collector:
         self._filter = filter
         self._observer = observer
         self._problems: list[Problem] = []
-        self.links: list[Link] = []
-        """Symbolic links to be sent that lead out of the data set."""
         self.left_out = 0
         """Changes that stay here, since the filter does not take them."""
         self.left_staged: list[str] = []
@@ -102,9 +99,9 @@ class Collector:
                 yield from self._row(path, found, known)
             else:
                 self.unstaged += 1
-        self._refuse(scan.problems)
         if self.unstaged:
             raise nothing_staged()
+        self._refuse(scan.problems)
 
     def _row(self, path: str, found: Found | None, known: Known | None) -> Iterator[Row]:
         kind = classify(found, known)
@@ -115,8 +112,6 @@ class Collector:
         else:
             if problem := unreadable(self._root, found):
                 self._problems.append(problem)
-            if found.mode == SYMLINK and (target := leads_out_of(self._root, path, found.disk)) is not None:
-                self.links.append((path, target))
             yield kind.value, found
 
     def _leave_out(self, path: str, mark: Staged | None) -> None:

@@ -7,6 +7,7 @@ lake              here                then
 ================  ==================  ================================================================================
 as the base       whatever            stays as it is here: local changes, also removals, are kept
 changed           as the base         fetched, or removed
+changed           gone                fetched, so that a file can be moved aside; conflict if its removal is staged
 changed           changed the same    taken over as it is
 changed           changed otherwise   conflict, before anything is touched; with `discard` the lake's
 ================  ==================  ================================================================================
@@ -73,6 +74,7 @@ class Reconciler:
         self._root = str(folder.root)
         self._lock = lock
         self._index = index
+        self._any_staged = bool(index.staged_count())
         self._batch = batch
         self._incoming = incoming
         self._tree = tree
@@ -168,13 +170,13 @@ class Reconciler:
             self._plan_with(entry, None if found and found.mode == FOLDER else found, known)
 
     def _plan_with(self, entry: FileEntry, found: Found | None, known: Known | None) -> None:
+        removal_staged = self._any_staged and self._is_removal_staged(entry.path)
         if known is not None and _same(entry, known):
             self._plan_unchanged(entry, found, known)
+        elif removal_staged:
+            self._conflict(entry.path, None, known)
         elif found is None:
-            if known is None or self._discard:
-                self._arrive(entry, None)
-            else:
-                self._conflict(entry.path, found, known)
+            self._arrive(entry, None)
         elif known is not None and self._is_base(found, known):
             if entry.digest == to_text(known.digest) and _kind(entry.mode) == _kind(found.mode) != SYMLINK:
                 self.counts.modified += 1
@@ -208,6 +210,14 @@ class Reconciler:
 
     def _conflict(self, path: str, found: Found | None, known: Known | None) -> None:
         self.conflicts.append(Conflict(path, "removed" if found is None else "modified" if known else "new"))
+
+    def _is_removal_staged(self, path: str) -> bool:
+        """Whether the user wants a path removed; with `discard` no longer."""
+        mark = self._index.find_staged(path)
+        if mark is not None and mark.removed and self._discard:
+            self._index.unstage([path])
+            return False
+        return mark is not None and mark.removed
 
     def _is_base(self, found: Found, known: Known) -> bool:
         """Whether a file is as the base had it; one that was only touched is read, and remembered."""
