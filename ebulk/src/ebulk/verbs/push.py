@@ -28,15 +28,15 @@ from ebulk.local.index import Index, Known, Pending, Totals, is_settled
 from ebulk.local.journal import Journal, PushUnderWay
 from ebulk.local.lock import Lock
 from ebulk.local.names import shown
-from ebulk.local.scan import is_there
-from ebulk.model import ALL, FOLDER, STAGED, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
+from ebulk.local.scan import Found, is_there
+from ebulk.model import ALL, FOLDER, STAGED, SYMLINK, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
 from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH, SMALL_FILE_SIZE
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
 from ebulk.verbs.collect import Collector, nothing_staged
 from ebulk.verbs.conflict import HINT, explained
 from ebulk.verbs.hashing import Hashed, Hasher, base_of
-from ebulk.verbs.links import named
+from ebulk.verbs.links import Link, leads_out_of, named
 from ebulk.verbs.observer import SILENT, Observer
 from ebulk.verbs.problems import listed
 
@@ -143,6 +143,7 @@ class _Push:
         self._unstaged = 0
         self._left_out = 0
         self._is_first = False  # nothing has been pushed to the data set, nor begun to be
+        self._links: list[Link] = []  # which are sent and lead out of the data set
         self._restored: list[FileEntry] = []  # as in the base again, after the lake heard otherwise
 
     def run(self, message: str, restart: bool) -> PushReport:
@@ -204,11 +205,6 @@ class _Push:
         self._index.replace_pending(collector.rows(), resume=resume)
         self._index.leave_staged(collector.left_staged)
         self._unchanged, self._unstaged, self._left_out = collector.unchanged, collector.unstaged, collector.left_out
-        if collector.links:
-            self._observer.note(
-                f"Pushed as they are, though they lead out of the data set: {named(collector.links)}."
-                " A pull elsewhere refuses symbolic links of this kind, unless they are left out by --exclude."
-            )
 
     # hash, plan, send
 
@@ -231,6 +227,7 @@ class _Push:
         if self._restored:
             self._lake.plan(ingestion, self._restored, (), ())
         self._check_unchanged()
+        self._warn_of_links()
         return sent, ingestion
 
     def _start(self, message: str, base: int) -> Ingestion:
@@ -245,6 +242,7 @@ class _Push:
             self._write_down(hashed)
             for row, measured in hashed:
                 if self._is_change(row, measured):
+                    self._look_at_link(measured.found)
                     yield _local_file(self._root, measured, base_of(row, measured))
                     continue
                 if row.planned and row.known is not None:
@@ -265,6 +263,17 @@ class _Push:
         changed = (row.known.digest, row.known.mode) != (measured.digest, measured.found.mode)
         self._counts.modified += changed
         return changed
+
+    def _look_at_link(self, found: Found) -> None:
+        if found.mode == SYMLINK and (target := leads_out_of(self._root, found.path, found.disk)) is not None:
+            self._links.append((found.path, target))
+
+    def _warn_of_links(self) -> None:
+        if self._links:
+            self._observer.note(
+                f"Pushed as they are, though they lead out of the data set: {named(sorted(self._links))}."
+                " A pull elsewhere refuses symbolic links of this kind, unless they are left out by --exclude."
+            )
 
     def _missing(self, ingestion: Ingestion, files: Iterable[LocalFile]) -> Iterator[LocalFile]:
         """Those of the files whose content the lake has not."""
