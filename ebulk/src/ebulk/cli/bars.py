@@ -110,7 +110,7 @@ class Bars:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What there is to see, called by rich."""
-        width = min(WIDTH, options.max_width - 1)
+        width = min(WIDTH, options.max_width - len("^C") - 1)  # or Ctrl-C breaks the last line, and bars stay there
         for line in self.lines(width):
             text = line.translate(ASCII).encode("ascii", "replace").decode() if options.ascii_only else line
             yield Text(text, no_wrap=True, overflow="crop")
