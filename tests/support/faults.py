@@ -7,6 +7,11 @@
 
 Faults happen one after the other: the first breaks the connection that carries the byte after so many in its direction,
 counted over all connections since the fault before it happened. When none is left, the network is sound.
+
+    network.chaos = Chaos(seed=1, troubles=[Trouble("up", 5 * MIB, "reset")], held=0.01)
+
+makes trouble all the time. What happens is drawn from the seed: the same faults after the same numbers of bytes; which
+of several connections carries such a byte is up to the threads.
 """
 
 from __future__ import annotations
@@ -14,17 +19,22 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from random import Random
 from typing import Literal
+
+from .repeats import Requests, repeat
 
 PIECE = 16 * 1024
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends RST."""
 
 Direction = Literal["up", "down"]
+How = Literal["close", "reset", "stall"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,81 @@ class Fault:
 
     direction: Direction
     after: int
-    how: Literal["close", "reset", "stall"]
+    how: How
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault that happens again and again, each time after about `every` bytes in its direction."""
+
+    direction: Direction
+    every: int
+    how: How
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """What goes wrong all the time."""
+
+    seed: int = 0
+    troubles: Sequence[Trouble] = ()
+    held: float = 0.0
+    """The share of the pieces of 16 KiB, in both directions, that are held back..."""
+    hold: float = 0.2
+    """...for up to so many seconds."""
+    rate: int | None = None
+    """The most bytes a second, in each direction, of all connections together."""
+    repeated: float = 0.0
+    """The share of the requests that reach the server twice, as through a proxy that stores and tries again. The client
+    gets the first answer or the second, and both requests may run at the same time."""
+
+
+class _Storm:
+    """A Chaos under way; not safe for threads."""
+
+    def __init__(self, chaos: Chaos) -> None:
+        self.chaos = chaos
+        self.random = Random(chaos.seed)
+        self._draws = {trouble: Random(f"{chaos.seed} {trouble}") for trouble in chaos.troubles}
+        self._left = {trouble: self._draw(trouble) for trouble in chaos.troubles}
+        self._free_at = {"up": 0.0, "down": 0.0}
+
+    def _draw(self, trouble: Trouble) -> int:
+        return int(trouble.every * self._draws[trouble].uniform(0.5, 1.5))
+
+    def admit(self, direction: Direction, count: int) -> tuple[int, Fault | None]:
+        """How many bytes may pass before a fault happens."""
+        mine = [trouble for trouble in self._left if trouble.direction == direction]
+        first = min(mine, key=self._left.__getitem__, default=None)
+        if first is None or self._left[first] >= count:
+            for trouble in mine:
+                self._left[trouble] -= count
+            return count, None
+        passed = self._left[first]
+        for trouble in mine:
+            self._left[trouble] -= passed
+        self._left[first] = self._draw(first)
+        return passed, Fault(direction, passed, first.how)
+
+    def hold(self) -> float:
+        """Seconds to hold a piece back."""
+        return self.random.uniform(0, self.chaos.hold) if self.random.random() < self.chaos.held else 0.0
+
+    def queue(self, direction: Direction, count: int) -> float:
+        """Seconds until the rate lets so many bytes pass."""
+        if self.chaos.rate is None:
+            return 0.0
+        now = time.monotonic()
+        start = max(now, self._free_at[direction])
+        self._free_at[direction] = start + count / self.chaos.rate
+        return start - now
+
+    def repeats(self) -> tuple[bool, bool]:
+        """Whether a request is sent another time before it, and after it."""
+        if self.random.random() >= self.chaos.repeated:
+            return False, False
+        before = self.random.random() < 1 / 2
+        return before, not before
 
 
 class FaultyNetwork:
@@ -46,13 +130,16 @@ class FaultyNetwork:
 
     def __init__(self, server: str, delay: float) -> None:
         host, _, port = server.rpartition(":")
-        self._server = (host, int(port))
+        self.server = (host, int(port))
         self.delay = delay
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
         self.faults: deque[Fault] = deque()
         self.broken: list[Fault] = []
         """Faults that happened."""
+        self.pieces_held = 0
+        self.requests_repeated = 0
+        self._storm = _Storm(Chaos())
         self.connections = 0
         self.closed = threading.Event()
         self._carried = {"up": 0, "down": 0}
@@ -61,6 +148,16 @@ class FaultyNetwork:
         self._lock = threading.Lock()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
+
+    @property
+    def chaos(self) -> Chaos:
+        """What goes wrong all the time; nothing unless it is set."""
+        return self._storm.chaos
+
+    @chaos.setter
+    def chaos(self, chaos: Chaos) -> None:
+        with self._lock:
+            self._storm = _Storm(chaos)
 
     def carried(self, direction: Direction) -> int:
         """Bytes that passed in a direction, of all connections."""
@@ -80,8 +177,30 @@ class FaultyNetwork:
                     self.broken.append(self.faults.popleft())
                 else:
                     fault = None
+            if fault is None:
+                count, fault = self._storm.admit(direction, count)
+                if fault is not None:
+                    self.broken.append(fault)
             self._carried[direction] += count
             return count, fault
+
+    def wait(self, direction: Direction, count: int) -> float:
+        """Seconds that a piece of so many bytes has to wait."""
+        with self._lock:
+            hold = self._storm.hold()
+            self.pieces_held += hold > 0
+            return self.delay + hold + self._storm.queue(direction, count)
+
+    def deliver(self, request: bytes, target: socket.socket) -> None:
+        """Send a request to the server, and maybe another time on a connection of its own, before or after."""
+        with self._lock:
+            before, after = self._storm.repeats()
+            self.requests_repeated += before or after
+        if before:
+            repeat(self.server, request)
+        target.sendall(request)
+        if after:
+            repeat(self.server, request)
 
     def close(self) -> None:
         """End everything, stalled connections too."""
@@ -100,7 +219,7 @@ class FaultyNetwork:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self._server)
+                server = socket.create_connection(self.server)
             except OSError:
                 client.close()
                 continue
@@ -138,11 +257,16 @@ class Connection:
         self._ended.wait()
 
     def _forward(self, direction: Direction, source: socket.socket, target: socket.socket) -> None:
+        requests = Requests() if direction == "up" and self._network.chaos.repeated else None
         while data := source.recv(PIECE):
-            if self._network.closed.wait(self._network.delay):
+            if self._network.closed.wait(self._network.wait(direction, len(data))):
                 return
             count, fault = self._network.admit(direction, len(data))
-            target.sendall(data[:count])
+            if requests is None:
+                target.sendall(data[:count])
+            else:
+                for request in requests.feed(data[:count]):
+                    self._network.deliver(request, target)
             if fault:
                 self._break(fault)
                 return
