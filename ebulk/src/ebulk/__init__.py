@@ -30,12 +30,13 @@ if TYPE_CHECKING:
         NotFoundError,
         UsageError,
     )
-    from ebulk.library.data_set import add, clone, init, log, open_folder, pull, push, remove, reset, status
+    from ebulk.library.data_set import add, clone, diff, init, log, open_folder, pull, push, remove, reset, status
     from ebulk.library.lake import Lake
     from ebulk.library.logins import login, logout
     from ebulk.library.progress import Snapshot
     from ebulk.local.folder import Folder
     from ebulk.model import DataSetInfo, FileEntry, VersionInfo
+    from ebulk.verbs.diff import DiffReport
     from ebulk.verbs.observer import Observer
     from ebulk.verbs.pull import PullReport
     from ebulk.verbs.push import PushReport
@@ -46,6 +47,7 @@ __all__ = [
     "ChangedError",
     "ConflictError",
     "DataSetInfo",
+    "DiffReport",
     "DiskFullError",
     "EbulkError",
     "FileEntry",
@@ -66,6 +68,7 @@ __all__ = [
     "__version__",
     "add",
     "clone",
+    "diff",
     "init",
     "log",
     "login",
@@ -83,6 +86,7 @@ _MODULES = {
     "ebulk.library.data_set": (
         "add",
         "clone",
+        "diff",
         "init",
         "log",
         "open_folder",
@@ -97,6 +101,7 @@ _MODULES = {
     "ebulk.library.progress": ("Snapshot",),
     "ebulk.local.folder": ("Folder",),
     "ebulk.model": ("DataSetInfo", "FileEntry", "VersionInfo"),
+    "ebulk.verbs.diff": ("DiffReport",),
     "ebulk.verbs.observer": ("Observer",),
     "ebulk.verbs.pull": ("PullReport",),
     "ebulk.verbs.push": ("PushReport",),

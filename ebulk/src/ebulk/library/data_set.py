@@ -1,8 +1,9 @@
 """What is done with the folder of a data set: one function for each verb of the command line.
 
 Each takes the folder first: a path, what `open_folder` returns, or None for the data set around the working directory.
-`lake` is a `Lake`, a URL, or None for the folder's own. `progress` is a function that gets a `Snapshot` some times a
-second, or an `Observer`, which is told everything. Both are called from the threads of a transfer.
+`lake` is a `Lake`, a URL, or None for the folder's own. `include` and `exclude` are patterns as in a `.gitignore`: what
+they leave out stays as it is, here and in the lake. `progress` is a function that gets a `Snapshot` some times a second,
+or an `Observer`, which is told everything; both are called from the threads of a transfer.
 
 All return what the command line reports, and raise an `EbulkError`. KeyboardInterrupt may come at any time: the same
 call again goes on where it was.
@@ -12,23 +13,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from ebulk.library.lake import Lake, opened
 from ebulk.library.progress import Told, observer_for
+from ebulk.local.filter import Filter
 from ebulk.local.folder import Folder
 from ebulk.local.names import check_directory, check_reference
 from ebulk.local.selection import Selection
 from ebulk.model import ALL, STAGED, Scope, VersionInfo
 from ebulk.remote.lake import Lake as RemoteLake
 from ebulk.user import User
+from ebulk.verbs import diff as diff_verb
 from ebulk.verbs import init as init_verb
 from ebulk.verbs import pull as pull_verb
 from ebulk.verbs import push as push_verb
 from ebulk.verbs import stage as stage_verbs
 from ebulk.verbs import status as status_verb
 from ebulk.verbs.clone import prepare_clone
+from ebulk.verbs.diff import DiffReport
 from ebulk.verbs.observer import Observer
 from ebulk.verbs.pull import PullReport
 from ebulk.verbs.push import PushReport
@@ -39,6 +44,9 @@ JOBS = 4
 
 AnyFolder: TypeAlias = Folder | str | os.PathLike[str] | None
 AnyLake: TypeAlias = Lake | str | None
+Patterns: TypeAlias = str | Sequence[str]
+"""One or several."""
+
 AnyProgress: TypeAlias = Observer | Told | None
 
 
@@ -58,6 +66,8 @@ def push(
     *,
     all: bool = False,
     directory: str = "",
+    include: Patterns = (),
+    exclude: Patterns = (),
     restart: bool = False,
     jobs: int = JOBS,
     lake: AnyLake = None,
@@ -77,6 +87,7 @@ def push(
             remote,
             message=message,
             scope=Scope(part) if part else ALL if all or directory else STAGED,
+            filter=_filter(include, exclude),
             restart=restart,
             jobs=jobs,
             observer=observer_for(progress),
@@ -90,6 +101,8 @@ def pull(
     *,
     version: int | None = None,
     directory: str = "",
+    include: Patterns = (),
+    exclude: Patterns = (),
     discard_changes: bool = False,
     jobs: int = JOBS,
     lake: AnyLake = None,
@@ -102,7 +115,9 @@ def pull(
     """
     opened_folder = _folder(folder)
     with opened(lake, opened_folder) as remote:
-        return _pull(opened_folder, remote, version, directory, discard_changes, jobs, progress)
+        return _pull(
+            opened_folder, remote, version, directory, _filter(include, exclude), discard_changes, jobs, progress
+        )
 
 
 def clone(
@@ -111,6 +126,8 @@ def clone(
     *,
     version: int | None = None,
     directory: str = "",
+    include: Patterns = (),
+    exclude: Patterns = (),
     jobs: int = JOBS,
     lake: AnyLake = None,
     progress: AnyProgress = None,
@@ -122,22 +139,34 @@ def clone(
     check_reference(reference)
     with opened(lake) as remote:
         made = prepare_clone(remote, reference, Path(reference if path is None else path), version)
-        return _pull(made, remote, version, directory, False, jobs, progress)
+        return _pull(made, remote, version, directory, _filter(include, exclude), False, jobs, progress)
 
 
-def status(folder: AnyFolder = None, *, directory: str = "", progress: AnyProgress = None) -> StatusReport:
-    """What has changed in a folder since its last push or pull. Asks no lake."""
-    return status_verb.status(_folder(folder), directory=check_directory(directory), observer=observer_for(progress))
+def status(
+    folder: AnyFolder = None,
+    *,
+    directory: str = "",
+    include: Patterns = (),
+    exclude: Patterns = (),
+    progress: AnyProgress = None,
+) -> StatusReport:
+    """What has changed in a folder since its last push or pull, and what of it is staged. Asks no lake."""
+    return status_verb.status(
+        _folder(folder),
+        directory=check_directory(directory),
+        filter=_filter(include, exclude),
+        observer=observer_for(progress),
+    )
 
 
-def add(folder: AnyFolder, paths: str | Sequence[str]) -> StageReport:
+def add(folder: AnyFolder, paths: Patterns) -> StageReport:
     """Stage what is new, modified or removed below `paths`, which are relative to the data set; patterns as `*.csv`."""
     return stage_verbs.add(*_selected(folder, paths))
 
 
 def remove(
     folder: AnyFolder,
-    paths: str | Sequence[str],
+    paths: Patterns,
     *,
     cached: bool = False,
     recursive: bool = False,
@@ -150,7 +179,7 @@ def remove(
     return stage_verbs.remove(*_selected(folder, paths), cached=cached, recursive=recursive, force=force)
 
 
-def reset(folder: AnyFolder, paths: str | Sequence[str] = ".") -> StageReport:
+def reset(folder: AnyFolder, paths: Patterns = ".") -> StageReport:
     """Unstage what is below `paths`, or all; the files stay as they are."""
     return stage_verbs.reset(*_selected(folder, paths))
 
@@ -162,11 +191,32 @@ def log(folder: AnyFolder = None, *, lake: AnyLake = None) -> Iterator[VersionIn
         yield from remote.versions(opened_folder.reference)
 
 
+@contextmanager
+def diff(
+    folder: AnyFolder = None, old: int | None = None, new: int | None = None, *, lake: AnyLake = None
+) -> Iterator[DiffReport]:
+    """What differs between two versions, the newest unless `new` is given; without `old`, between folder and version.
+
+    A context manager: a difference of any size is kept on disk meanwhile.
+    """
+    opened_folder = _folder(folder)
+    if old is None:
+        with diff_verb.diff_folder(opened_folder) as report:
+            yield report
+        return
+    with (
+        opened(lake, opened_folder) as remote,
+        diff_verb.diff_versions(remote, opened_folder.reference, old, new) as report,
+    ):
+        yield report
+
+
 def _pull(
     folder: Folder,
     lake: RemoteLake,
     version: int | None,
     directory: str,
+    filter: Filter,
     discard: bool,
     jobs: int,
     progress: AnyProgress,
@@ -176,6 +226,7 @@ def _pull(
         lake,
         version=version,
         directory=check_directory(directory),
+        filter=filter,
         discard=discard,
         jobs=jobs,
         observer=observer_for(progress),
@@ -188,7 +239,14 @@ def _folder(folder: AnyFolder) -> Folder:
     return folder if isinstance(folder, Folder) else open_folder(folder)
 
 
-def _selected(folder: AnyFolder, paths: str | Sequence[str]) -> tuple[Folder, Selection]:
+def _filter(include: Patterns, exclude: Patterns) -> Filter:
+    return Filter(_listed(include), _listed(exclude))
+
+
+def _listed(words: Patterns) -> list[str]:
+    return [words] if isinstance(words, str) else list(words)
+
+
+def _selected(folder: AnyFolder, paths: Patterns) -> tuple[Folder, Selection]:
     opened_folder = _folder(folder)
-    words = [paths] if isinstance(paths, str) else list(paths)
-    return opened_folder, Selection(opened_folder.root, opened_folder.root, words)
+    return opened_folder, Selection(opened_folder.root, opened_folder.root, _listed(paths))
