@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tusclient.client
+from backports import zstd
 
 from Products.ERP5Wendelin.ingestion import upload as receiver
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
@@ -207,3 +208,18 @@ def test_tuspy_goes_on_where_the_base_ends(with_base: Server, tmp_path: Path) ->
     uploader.upload()
     assert with_base.request("POST", f"{location}/stop").status == 200
     assert with_base.request("GET", "/data-sets/brain/files/big").body == source.read_bytes()
+
+
+def test_a_piece_in_zstd_moves_on_too(with_base: Server) -> None:
+    new = b"a" * B + BASE[B:] + b"b" * 1000
+    location = begin(with_base)
+    named = {"base": digest_of(BASE), "base_length": str(len(BASE)), "digest": digest_of(new)}
+    upload = create(with_base, location, len(new), changed=f"0-{B - 1}", **named).headers["Location"]
+    offset = 0
+    for start, stop, reached in ((0, B, len(BASE)), (len(BASE), len(new), len(new))):
+        assert offset == start
+        sent = {**TUS, "Upload-Offset": str(offset), "Content-Encoding": "zstd"}
+        offset = offset_of(with_base.request("PATCH", upload, zstd.compress(new[start:stop]), sent))
+        assert offset == reached
+    assert with_base.request("POST", f"{location}/stop").status == 200
+    assert with_base.request("GET", "/data-sets/brain/files/big").body == new
