@@ -130,6 +130,7 @@ def test_the_session_of_the_readme_brings_the_same_files_elsewhere(
 
     pulled = home / "elsewhere" / "brain_mri"
     files = read_files(pulled)
+    assert files.pop("review.txt") == "looked through\n"
     assert files == SCANS
     assert modification_times(pulled, files) == modification_times(here / "brain_mri", files)
 

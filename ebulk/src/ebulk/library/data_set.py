@@ -2,8 +2,8 @@
 
 Each takes the folder first: a path, what `open_folder` returns, or None for the data set around the working directory.
 `lake` is a `Lake`, a URL, or None for the folder's own. `include` and `exclude` are patterns as in a `.gitignore`: what
-they leave out stays as it is, here and in the lake. `progress` is a function that gets a `Snapshot` some times a second,
-or an `Observer`, which is told everything; both are called from the threads of a transfer.
+they leave out stays as it is, here and in the lake. `progress` is a function that gets a `Snapshot` some times a
+second, or an `Observer`, which is told everything; both are called from the threads of a transfer.
 
 All return what the command line reports, and raise an `EbulkError`. KeyboardInterrupt may come at any time: the same
 call again goes on where it was.
