@@ -40,7 +40,7 @@ def _lines(block: Block) -> Iterator[str]:
         yield from (".PP", ".RS 4", ".nf", *map(_escaped, block.text.splitlines()), ".fi", ".RE")
     elif isinstance(block, Bullets):
         for item in block.items:
-            yield from (r".IP \(bu 2", _inline(item))
+            yield from (".IP * 2", _inline(item))
     elif isinstance(block, Definitions):
         for term, text in block.items:
             yield from (".TP", _inline(term), _inline(text))
