@@ -91,7 +91,7 @@ def file(**changes) -> dict:
         ({"files": [file(mtime="1")]}, 400, "files[0].mtime must be a number."),
         ({"files": [file(mtime=True)]}, 400, "files[0].mtime must be a number."),
         ({"files": [file(mtime=1e300)]}, 400, f"files[0].{BAD_MTIME}"),
-        ({"files": [file(mode="0644")]}, 400, "files[0].mode must be one of 100644, 100755, 120000."),
+        ({"files": [file(mode="0644")]}, 400, "files[0].mode must be one of 100644, 100755, 120000, 040000."),
         ({"files": [file(path="../a")]}, 400, "The path '../a' has the segment '..', which no file can be named."),
         ({"files": [file(path="\ud800")]}, 400, "files[0].path is not valid Unicode."),
         ({"removed": ["/etc"]}, 400, "The path '/etc' begins with '/'; paths are relative to the data set."),

@@ -229,7 +229,11 @@ def test_other_version_of_tus_is_412_with_ours(server, create, method, version):
             "The path '../a' has the segment '..', which no file can be named.",
         ),
         ({"Upload-Metadata": metadata(path="a", digest="md5:1")}, 400, BAD_DIGEST),
-        ({"Upload-Metadata": metadata(path="a", mode="0644")}, 400, "mode must be one of 100644, 100755, 120000."),
+        (
+            {"Upload-Metadata": metadata(path="a", mode="0644")},
+            400,
+            "mode must be one of 100644, 100755, 120000, 040000.",
+        ),
         ({"Upload-Metadata": metadata(path="a", mtime="now")}, 400, BAD_MTIME),
     ],
 )

@@ -73,7 +73,7 @@ def test_digest_of_another_form_is_refused(text):
 
 
 def test_mode_that_git_does_not_know_is_refused():
-    with pytest.raises(BadInput, match=r"^mode must be one of 100644, 100755, 120000.$"):
+    with pytest.raises(BadInput, match=r"^mode must be one of 100644, 100755, 120000, 040000.$"):
         wire.parse_mode("0644")
 
 
