@@ -94,6 +94,11 @@ def path_problem(path: str) -> str | None:
     return None
 
 
+def has_suspicious(names: str) -> bool:
+    """Whether a text of many names has a character that no name in a data set may have."""
+    return _SUSPICIOUS.search(names) is not None
+
+
 def segment_problem(segment: str) -> str | None:
     """Why no file or folder of a data set may have this name; None if it may. Called for each file that is scanned."""
     if segment in ("", ".", ".."):
