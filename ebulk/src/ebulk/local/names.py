@@ -110,12 +110,19 @@ def segment_problem(segment: str) -> str | None:
     return _unicode_problem(segment)
 
 
-def _unicode_problem(segment: str) -> str | None:
+def is_text(name: str) -> bool:
+    """Whether a name can be encoded: undecodable bytes of a local name, and lone surrogates in JSON, can't."""
     try:
-        size = len(segment.encode())
-    except UnicodeEncodeError:  # undecodable bytes of a local name, or lone surrogates in JSON
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unicode_problem(segment: str) -> str | None:
+    if not is_text(segment):
         return "is not valid Unicode"
-    if size > SEGMENT_SIZE:
+    if len(segment.encode()) > SEGMENT_SIZE:
         return f"has a name longer than {SEGMENT_SIZE} bytes"
     if not segment.isprintable() and any(unicodedata.category(character) == "Cc" for character in segment):
         return "has a control character"
