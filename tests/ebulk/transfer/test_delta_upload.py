@@ -379,6 +379,28 @@ def test_upload_of_an_earlier_run_with_ranges_that_are_none_is_sent_from_the_off
     folder.assert_arrived(data)
 
 
+def test_lake_that_takes_long_to_verify_what_it_reuses_is_waited_for_while_it_gets_on(folder):
+    verified = iter(range(1000, 30_000, 1000))
+
+    def verify(request: Request) -> Answer | None:
+        if request.method != "PATCH" or (count := next(verified, None)) is None:
+            return None
+        return problem(503, "The server verifies 'large'.", headers={"Retry_After": "0"}, verified=count)
+
+    folder.lake.oddities.append(verify)
+    data = overwritten(0)
+    assert folder.send(folder.file(data), retry_max_time=0.1) == Sent(1, of(0), len(OLD) - of(0))
+    assert folder.methods().count("PATCH") == 30
+    folder.assert_arrived(data)
+
+
+def test_lake_that_does_not_get_on_with_verifying_is_given_up(folder):
+    answer = problem(503, "The server verifies 'large'.", headers={"Retry_After": "0"}, verified=5)
+    folder.lake.oddities.append(lambda request: answer if request.method == "PATCH" else None)
+    with pytest.raises(NetworkError, match="The server verifies 'large'"):
+        folder.send(folder.file(overwritten(0)), retry_max_time=0.1)
+
+
 def test_file_that_became_shorter_while_it_was_compared_has_changed(folder):
     file = folder.file(overwritten(0))
 

@@ -40,13 +40,17 @@ NAMED_PATHS = 3
 class TransientError(NetworkError):
     """May succeed when tried again, after `retry_after` seconds if the lake said so.
 
-    `connecting`: not even a connection was made.
+    `connecting`: not even a connection was made. `verified`: how many bytes of an upload the lake has compared with its
+    digest so far, where it needs more than one request's time for that.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, connecting: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, connecting: bool = False, verified: int = 0
+    ) -> None:
         super().__init__(message, RESUME_HINT)
         self.retry_after = retry_after
         self.connecting = connecting
+        self.verified = verified
 
 
 class StoppedError(EbulkError):
@@ -85,7 +89,12 @@ def from_reply(
     answer = Answer(status, headers, _problem(headers, body), url, credentials)
     if status in BUSY:
         detail = answer.problem.get("detail") or f"The lake at {url} is not ready (HTTP {status})."
-        return TransientError(str(detail), retry_after=retry_after(headers.get("Retry-After"), now))
+        verified = answer.problem.get("verified")
+        return TransientError(
+            str(detail),
+            retry_after=retry_after(headers.get("Retry-After"), now),
+            verified=verified if isinstance(verified, int) else 0,
+        )
     table = OURS if answer.problem else NOT_OURS
     return table.get(status, table[status // 100])(answer)
 

@@ -229,6 +229,7 @@ class _LargeFile:
         self._offset = 0
         self._shown = 0
         self._sent = 0
+        self._verified = 0
 
     def send(self) -> None:
         """Send what the lake lacks."""
@@ -280,6 +281,9 @@ class _LargeFile:
             except TransientError as error:
                 sure = False
                 self._chunk_size = max(SMALLEST_CHUNK, self._chunk_size // 2)
+                if error.verified > self._verified:
+                    self._verified = error.verified
+                    self._retry.progress()
                 self._retry.failed(error)
                 self._upload = self._upload or self._find()
             except NotFoundError:
