@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-
-from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+from typing import TYPE_CHECKING
 
 from ebulk.errors import UsageError
 from ebulk.local.index import Known
 from ebulk.local.names import shown
+from ebulk.local.patterns import combine, parse
 from ebulk.local.scan import Found, Problem
 from ebulk.model import FOLDER, FileEntry
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 
 class Filter:
@@ -54,14 +55,14 @@ def _spec(option: str, patterns: Sequence[str]) -> GitIgnoreSpec | None:
                 f"{option} {shown(pattern)} is no pattern.",
                 "Patterns are those of .gitignore: *.nii, /notes.txt, scans/.",
             )
-    return GitIgnoreSpec.from_lines(unicodedata.normalize("NFC", text) for text in patterns) if patterns else None
+    return combine(unicodedata.normalize("NFC", pattern) for pattern in patterns) if patterns else None
 
 
 def _is_pattern(text: str) -> bool:
     """Whether a line says something, being neither malformed nor blank nor a comment."""
     try:
-        return GitIgnoreSpecPattern(text).include is not None
-    except GitIgnorePatternError:
+        return parse(text) is not None
+    except ValueError:
         return False
 
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
-
-from pathspec.patterns.gitignore import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+from typing import TYPE_CHECKING
 
 from ebulk.errors import EbulkError
 from ebulk.local.names import shown
+from ebulk.local.patterns import parse
+
+if TYPE_CHECKING:
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 IGNORE_FILE = ".ebulkignore"
 
@@ -67,7 +69,12 @@ class _Line:
         return self._open_ended or not folder or self._match(folder + self._end) is None
 
 
-EVERYTHING = Rules("", [_Line("**", GitIgnoreSpecPattern("**"))], None)
+class _Everything(Rules):
+    def ignores(self, path: str, is_folder: bool) -> bool:
+        return True
+
+
+EVERYTHING = _Everything("", [], None)
 """What holds in a folder that is ignored."""
 
 
@@ -100,10 +107,10 @@ def _read(file: str, path: str) -> str:
 def _parse(text: str, path: str) -> Iterator[_Line]:
     for number, line in enumerate(unicodedata.normalize("NFC", text).split("\n"), 1):
         try:
-            pattern = GitIgnoreSpecPattern(line)
-        except GitIgnorePatternError as error:
+            pattern = parse(line)
+        except ValueError as error:
             raise _wrong(path, f"has the line {number}, {shown(line)}, which is no pattern") from error
-        if pattern.include is not None:
+        if pattern is not None:
             yield _Line(_trimmed(line), pattern)
 
 
