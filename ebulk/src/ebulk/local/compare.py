@@ -5,16 +5,20 @@ Nothing is read into memory, so millions of files cost time and no room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import TypeVar
 
-from ebulk.local.index import Known, Staged
+from ebulk.local.index import Index, Known, Staged
 from ebulk.local.scan import Found, look_folder
 from ebulk.model import FOLDER
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
+
+_size_of = attrgetter("size")
 
 
 class Kind(Enum):
@@ -74,6 +78,75 @@ def beside(
     for path, both, mark in outer_join(rows, ((mark.path, mark) for mark in staged)):
         found, known = both or (None, None)
         yield path, found, known, mark
+
+
+@dataclass(slots=True)
+class Tally:
+    """Files that are as they were, which `changes` only counts."""
+
+    files: int = 0
+    size: int = 0
+    counts: Callable[[Found], bool] | None = None
+    """Says which are counted, if not all are."""
+
+    def add(self, files: Sequence[Found]) -> None:
+        """So many more."""
+        counted = files if self.counts is None else list(filter(self.counts, files))
+        self.files += len(counted)
+        self.size += sum(map(_size_of, counted))
+
+    def remove(self, file: Found) -> None:
+        """One less."""
+        if self.counts is None or self.counts(file):
+            self.files -= 1
+            self.size -= file.size
+
+
+def changes(
+    root: str, batches: Iterable[Sequence[Found]], index: Index, directory: str, tally: Tally
+) -> Iterator[tuple[str, Found | None, Known | None, Staged | None]]:
+    """(path, found, known, staged) of what may have changed, or is staged; `batches` are those of a scan.
+
+    Most files have not changed and equal their rows of the index: they are passed over.
+    """
+    rows = ((path, (found, known)) for path, found, known in _differing(root, batches, index, directory, tally))
+    for path, both, mark in outer_join(rows, ((mark.path, mark) for mark in index.staged(directory))):
+        found, known = both or (None, None)
+        if both is None and (known := index.find(path)):  # it was passed over
+            found = Found(path, path, known.size, known.disk_mtime_ns, known.ctime_ns, known.inode, known.mode)
+            tally.remove(found)
+        yield path, found, known, mark
+
+
+def _differing(
+    root: str, batches: Iterable[Sequence[Found]], index: Index, directory: str, tally: Tally
+) -> Iterator[tuple[str, Found | None, Known | None]]:
+    """(path, found, known) of each path for which folder and index are not equal."""
+    rows = index.stamps(directory)
+    row = next(rows, None)
+    for batch in batches:
+        same = []
+        for file in batch:
+            while row is not None and row[0] < file[0]:
+                yield _absent(root, row[0], row[-1], index)
+                row = next(rows, None)
+            if row is None or row[0] != file[0]:
+                yield file[0], file, None
+                continue
+            if row == file:
+                same.append(file)
+            else:
+                yield file[0], file, index.find(file[0])
+            row = next(rows, None)
+        tally.add(same)
+    while row is not None:
+        yield _absent(root, row[0], row[-1], index)
+        row = next(rows, None)
+
+
+def _absent(root: str, path: str, mode: str, index: Index) -> tuple[str, Found | None, Known | None]:
+    """What the scan has not found; a folder that was empty may have something in it now."""
+    return path, look_folder(root, path) if mode == FOLDER else None, index.find(path)
 
 
 def is_changed(found: Found | None, known: Known | None) -> bool:

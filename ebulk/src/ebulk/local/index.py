@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ebulk.errors import DiskFullError, EbulkError
 from ebulk.local.scan import Found
@@ -309,6 +309,11 @@ class Index:
     def known(self, directory: str = "") -> Iterator[Known]:
         """The files of a folder, by path. Rows may be written meanwhile."""
         yield from map(Known._make, self._pages("SELECT * FROM files", directory))
+
+    def stamps(self, directory: str = "") -> Iterator[tuple[str, str, int, int, int, int, str]]:
+        """The same as `Found` has them: a file that is as it was, and named as on the wire, equals its row."""
+        query = "SELECT path, path, size, disk_mtime_ns, ctime_ns, inode, mode FROM files"
+        return cast("Iterator[tuple[str, str, int, int, int, int, str]]", self._pages(query, directory))
 
     def totals(self) -> Totals:
         """How many files there are, and their bytes."""

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import chain
 
 from ebulk.errors import EbulkError
-from ebulk.local.compare import Kind, beside, classify, compare, is_changed
+from ebulk.local.compare import Kind, Tally, changes, classify, is_changed
 from ebulk.local.filter import Filter, takes
 from ebulk.local.index import Index, Known, Staged
-from ebulk.local.names import shown
+from ebulk.local.names import is_text, shown
 from ebulk.local.scan import Found, Problem, Scan, unreadable
 from ebulk.model import Scope
-from ebulk.verbs.observer import Observer, told
+from ebulk.verbs.observer import Observer, told_of
 from ebulk.verbs.problems import listed, refuse
 
 Row = tuple[str, Found]
@@ -48,11 +48,13 @@ class Collector:
         if directory:
             self._check_folder(directory)
         scan = Scan(self._root, directory, self._index)
-        for path, found, known in compare(self._root, told(scan, self._observer), self._index.known(directory)):
+        for path, found, known, mark in self._changes(scan, directory):
+            if found is None and known is None:  # staged, and gone since
+                continue
             if takes(self._filter, path, found, known):
                 yield from self._row(path, found, known)
             elif is_changed(found, known):
-                self._leave_out(path, self._index.find_staged(path))
+                self._leave_out(path, mark)
         self._refuse(scan.problems)
 
     def _check_folder(self, directory: str) -> None:
@@ -68,8 +70,7 @@ class Collector:
         """What is staged; the rest is counted, and not read."""
         scan = Scan(self._root, contents=self._index)
         vanished = []
-        compared = compare(self._root, told(scan, self._observer), self._index.known())
-        for path, found, known, mark in beside(compared, self._index.staged()):
+        for path, found, known, mark in self._changes(scan):
             if not takes(self._filter, path, found, known):
                 if mark is not None or is_changed(found, known):
                     self._leave_out(path, mark)
@@ -82,7 +83,7 @@ class Collector:
                 vanished.append(path)
             elif mark is not None:
                 yield from self._row(path, found, known)
-        self._refuse([problem for problem in scan.problems if self._index.staged_count(problem.path)])
+        self._refuse([problem for problem in scan.problems if self._is_staged(problem)])
         if vanished:
             raise EbulkError(
                 f"Nothing was pushed: staged, and not here any more: {listed(vanished)}.",
@@ -92,7 +93,7 @@ class Collector:
     def _suspects(self) -> Iterator[Row]:
         """With nothing staged only files may be here that were touched: whether they have changed their bytes tell."""
         scan = Scan(self._root, contents=self._index)
-        for path, found, known in compare(self._root, told(scan, self._observer), self._index.known()):
+        for path, found, known, _ in self._changes(scan):
             if not takes(self._filter, path, found, known):
                 self.left_out += is_changed(found, known)
             elif classify(found, known) in (Kind.SUSPECT, Kind.UNCHANGED):
@@ -102,6 +103,14 @@ class Collector:
         if self.unstaged:
             raise nothing_staged()
         self._refuse(scan.problems)
+
+    def _changes(
+        self, scan: Scan, directory: str = ""
+    ) -> Iterator[tuple[str, Found | None, Known | None, Staged | None]]:
+        """What may have changed, or is staged; the rest is counted."""
+        tally = Tally(counts=(lambda file: takes(self._filter, file.path, file)) if self._filter else None)
+        yield from changes(self._root, told_of(scan.batches(), self._observer), self._index, directory, tally)
+        self.unchanged += tally.files
 
     def _row(self, path: str, found: Found | None, known: Known | None) -> Iterator[Row]:
         kind = classify(found, known)
@@ -113,6 +122,10 @@ class Collector:
             if problem := unreadable(self._root, found):
                 self._problems.append(problem)
             yield kind.value, found
+
+    def _is_staged(self, problem: Problem) -> bool:
+        """Whether something is staged that cannot be pushed any more; what is no text was never staged."""
+        return is_text(problem.path) and self._index.staged_count(problem.path) > 0
 
     def _leave_out(self, path: str, mark: Staged | None) -> None:
         self.left_out += 1

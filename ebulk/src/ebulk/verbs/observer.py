@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from ebulk.model import Progress
@@ -61,6 +61,18 @@ class Silent:
 
 
 SILENT: Observer = Silent()
+
+
+def told_of(batches: Iterable[Sequence[Item]], observer: Observer) -> Iterator[Sequence[Item]]:
+    """The same batches; now and then the observer is told how many items there were."""
+    count = told = 0
+    for batch in batches:
+        count += len(batch)
+        if count - told >= TOLD_EVERY:
+            told = count
+            observer.found(count)
+        yield batch
+    observer.found(count)
 
 
 def told(items: Iterable[Item], observer: Observer) -> Iterator[Item]:

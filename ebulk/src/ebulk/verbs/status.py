@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
-from ebulk.local.compare import Kind, beside, classify, compare
+from ebulk.local.compare import Kind, Tally, changes, classify
 from ebulk.local.digest import measure
 from ebulk.local.filter import NO_FILTER, Filter, takes
 from ebulk.local.folder import Folder
@@ -18,7 +18,7 @@ from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, unreadable
 from ebulk.model import FOLDER
-from ebulk.verbs.observer import SILENT, Observer, told
+from ebulk.verbs.observer import SILENT, Observer, told_of
 from ebulk.verbs.renames import renames
 
 
@@ -131,8 +131,9 @@ class _Status:
     def compare(self, directory: str, observer: Observer) -> None:
         """Look at each file."""
         scan = Scan(self._root, directory, self._index)
-        compared = compare(self._root, told(scan, observer), self._index.known(directory))
-        for path, found, known, mark in beside(compared, self._index.staged(directory)):
+        tally = Tally(counts=(lambda file: takes(self._filter, file.path, file)) if self._filter else None)
+        batches = told_of(scan.batches(), observer)
+        for path, found, known, mark in changes(self._root, batches, self._index, directory, tally):
             if not takes(self._filter, path, found, known):
                 continue
             if found is not None:
@@ -142,6 +143,9 @@ class _Status:
                 self._sort(self.unstaged, path, found, known)
             else:
                 self._sort_staged(mark, found, known)
+        self.unchanged += tally.files
+        self.count += tally.files
+        self.size += tally.size
         self.problems += filter(self._filter.concerns, scan.problems)
 
     def _sort_staged(self, mark: Staged, found: Found | None, known: Known | None) -> None:
