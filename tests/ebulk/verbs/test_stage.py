@@ -229,6 +229,13 @@ def test_staged_and_unstaged_changes_are_told_apart(folder):
     assert (report.unstaged.new, report.unstaged.removed) == (("other",), ("sub/c.csv",))
 
 
+def test_a_file_that_is_kept_here_while_its_removal_is_staged_is_both_removed_and_new(folder):
+    remove(folder, select(folder, "a.csv"), cached=True)
+    report = status(folder)
+    assert (report.staged.removed, report.unstaged.new) == (("a.csv",), ("a.csv",))
+    assert (report.unchanged, report.total.files) == (4, 5)
+
+
 def test_a_renamed_file_is_known_without_being_read(folder, monkeypatch):
     (folder.root / "sub").rename(folder.root / "moved")
     monkeypatch.setattr("ebulk.verbs.renames.measure", None)
