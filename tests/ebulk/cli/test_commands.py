@@ -286,6 +286,22 @@ def test_a_folder_that_is_no_data_set_is_exit_code_1(ada):
     assert ada.fail("push", ".", code=1)[0] == "ebulk: '.' is not a data set folder."
 
 
+def test_a_folder_that_is_not_there_is_exit_code_1(ada):
+    lines = ["ebulk: There is no folder 'sett'."]
+    lines += [
+        "       Name a data set folder; `ebulk clone DATA_SET` gets one from the lake, `ebulk init FOLDER` makes one."
+    ]
+    assert ada.fail("push", "sett", code=1) == ada.fail("push", "sett", code=1, folder="set") == lines
+
+
+def test_a_folder_with_parts_of_a_data_set_is_told_as_that(ada):
+    ada.run("push", "set")
+    ada.run("clone", ada.reference, "copy", "--directory", "sub")
+    assert ada.run("status", "copy")[0].splitlines()[0] == (
+        f"Data set '{ada.reference}', only parts of it pulled yet: 1 file with 976.6 KiB"
+    )
+
+
 def test_pulling_another_data_set_within_one_is_refused(ada):
     assert ada.fail("pull", "other", folder="set", code=2)[0] == (
         f"ebulk: This folder is in the data set '{ada.reference}', not in 'other'."

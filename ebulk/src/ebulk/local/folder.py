@@ -74,6 +74,11 @@ def create(path: Path, reference: str | None = None, url: str | None = None) -> 
 def load(path: Path) -> Folder:
     """The data set folder that `path` itself is; EbulkError if it is none."""
     if not is_data_set(path):
+        if not path.exists():
+            raise EbulkError(
+                f"There is no folder {shown(str(path))}.",
+                "Name a data set folder; `ebulk clone DATA_SET` gets one from the lake, `ebulk init FOLDER` makes one.",
+            )
         around = _around(path.absolute())
         if around:
             raise EbulkError(

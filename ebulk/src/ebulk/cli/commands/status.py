@@ -64,7 +64,8 @@ def _counts(changes: Changes) -> dict[str, Any]:
 
 
 def _print_lines(report: StatusReport, output: Output) -> None:
-    version = f"version {report.version}" if report.version else "not pushed or pulled yet"
+    parts = "only parts of it pulled yet" if report.unchanged else "not pushed or pulled yet"
+    version = f"version {report.version}" if report.version else parts
     output.line(
         f"Data set {shown(report.reference)}, {version}: {count_text(report.total.files)} with"
         f" {size_text(report.total.size)}"
