@@ -61,3 +61,32 @@ def test_programs_and_the_quiet_are_shown_no_progress(output, capsys):
         display.advance("a", 1)
         display.note("The connection broke.")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_is_shown_how_many_files_were_found_so_far(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "COUNTED_EVERY", 0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.make_counter(Output(json=False, quiet=False)) as display:
+        display.stage("Scanning")
+        display.found(1000)
+        display.found(2000)
+    assert capsys.readouterr().err == "\r\x1b[KScanning:  1,000 files\r\x1b[KScanning:  2,000 files\r\x1b[K"
+
+
+def test_a_count_that_takes_no_time_is_not_shown(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with progress.make_counter(Output(json=False, quiet=False)) as display:
+        display.stage("Scanning")
+        display.found(1000)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("json", "quiet", "terminal"), [(True, False, True), (False, True, True), (False, False, False)]
+)
+def test_programs_and_logs_are_shown_no_count(capsys, monkeypatch, json, quiet, terminal):
+    monkeypatch.setattr(progress, "COUNTED_EVERY", 0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with progress.make_counter(Output(json=json, quiet=quiet)) as display:
+        display.found(1000)
+    assert capsys.readouterr().err == ""

@@ -15,6 +15,12 @@ from typing import Protocol, cast
 from ebulk.cli.output import Output, count_text, size_text
 from ebulk.verbs.observer import Observer, Silent
 
+COUNTED_EVERY = 0.5
+"""Seconds between two counts on a terminal."""
+
+CLEAR = "\r\x1b[K"
+"""Back to the line's beginning, and erase it."""
+
 LINES_EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
 
@@ -37,6 +43,12 @@ def make_display(output: Output, verb: str) -> Display:
     return cast("Display", import_module("ebulk.cli.bars").Bars(verb))  # rich takes long to load
 
 
+def make_counter(output: Output) -> Display:
+    """What suits a command that only looks: one is not to wait for bars to load."""
+    shows = not output.quiet and not output.json and sys.stderr.isatty()
+    return Counter() if shows else Hidden()
+
+
 class Hidden(Silent):
     """Shows nothing but warnings to a program's user: none."""
 
@@ -47,6 +59,32 @@ class Hidden(Silent):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Nothing to end."""
+
+
+class Counter(Hidden):
+    """One line on a terminal with the files that were found so far; none where that takes no time."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._next = time.monotonic() + COUNTED_EVERY
+        self._shown = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._shown:
+            print(CLEAR, end="", file=sys.stderr, flush=True)
+
+    def stage(self, text: str) -> None:
+        """What is counted."""
+        self._step = text
+
+    def found(self, files: int) -> None:
+        """The line anew, when the last is old enough."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next, self._shown = now + COUNTED_EVERY, True
+            print(f"{CLEAR}{self._step}:  {count_text(files)}", end="", file=sys.stderr, flush=True)
 
 
 class Lines:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ebulk.cli.context import Context
 from ebulk.cli.output import Output, count_text, size_text
+from ebulk.cli.progress import make_counter
 from ebulk.local.filter import Filter
 from ebulk.local.names import check_directory, shown
 from ebulk.verbs.status import Changes, StatusReport, status
@@ -18,11 +19,13 @@ LISTED_FILES = 10
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     """Show what changed in a folder."""
-    report = status(
-        context.folder(arguments.folder),
-        directory=check_directory(arguments.directory),
-        filter=Filter(arguments.include, arguments.exclude),
-    )
+    with make_counter(context.output) as display:
+        report = status(
+            context.folder(arguments.folder),
+            directory=check_directory(arguments.directory),
+            filter=Filter(arguments.include, arguments.exclude),
+            observer=display,
+        )
     if context.output.json:
         _print_documents(report, context.output)
     else:
