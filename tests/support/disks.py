@@ -1,14 +1,18 @@
-"""Small disks that can be filled up."""
+"""Small disks that can be filled up, and those whose files share blocks."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+BTRFS_SIZE = 256 * 1024 * 1024
+"""About the least that mkfs.btrfs takes; the image has holes."""
 
 
 @contextmanager
@@ -22,6 +26,25 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
     )
     if mounted.returncode:
         pytest.skip(f"No small disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@contextmanager
+def sharing_disk(folder: Path) -> Iterator[Path]:
+    """A disk whose files can share blocks, Btrfs, mounted at `folder`, which is made. Skips where there is none."""
+    if os.getuid() or not shutil.which("mkfs.btrfs"):
+        pytest.skip("Only root can mount a disk with Btrfs, made by mkfs.btrfs (Debian: btrfs-progs).")
+    folder.mkdir()
+    image = folder.with_suffix(".image")
+    with image.open("wb") as file:
+        file.truncate(BTRFS_SIZE)
+    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True, capture_output=True)
+    mounted = subprocess.run(["mount", "-o", "loop", image, folder], check=False, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"No disk with Btrfs can be mounted here: {mounted.stderr.strip()}")
     try:
         yield folder
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from ebulk.model import FileEntry, LocalFile
 from ebulk.protocol import MIB
 from ebulk.transfer import old_file
 from ebulk.transfer.old_file import CLONE_RANGE, OldFile
+from support.disks import sharing_disk
 
 DATA = os.urandom(2 * MIB + 4096 + 17)
 
@@ -55,6 +57,16 @@ def test_clone_shares_blocks_or_says_that_the_file_system_cannot(old, target):
         cloned = file.clone(target, 0, MIB)
     assert os.pread(target.fileno(), 2 * MIB, 0) == (DATA[:MIB] if cloned else b"")
     assert target.tell() == (MIB if cloned else 0)
+
+
+def test_on_a_disk_whose_files_can_share_blocks_all_pieces_are_cloned(tmp_path):
+    with sharing_disk(tmp_path / "disk") as disk:
+        old = LocalFile(FileEntry("old", len(DATA), "sha-256:" + "0" * 64, 1), disk / "old")
+        Path(old.source).write_bytes(DATA)
+        os.sync()
+        with OldFile(old) as file, (disk / "new").open("w+b", buffering=0) as target:
+            assert all(file.clone(target, target.tell(), len(piece)) for piece in file.pieces(0, len(DATA)))
+            assert os.pread(target.fileno(), len(DATA) + 1, 0) == DATA
 
 
 class FileSystem:
