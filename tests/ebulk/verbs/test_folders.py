@@ -12,6 +12,7 @@ from ebulk.verbs.pull import pull
 from ebulk.verbs.push import push
 from ebulk.verbs.status import status
 from support.folders import OLD, read_files, write_files
+from support.hostile_lake import HostileLake
 
 EMPTY = "sha-256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -251,18 +252,6 @@ def test_a_link_in_the_place_of_a_folder_is_a_change(lake, pair, tmp_path):
     assert status(mine).unstaged.removed == ("sub/deep/",)
 
 
-class Hostile:
-    """A lake whose list of files says what a test wants."""
-
-    url = "http://hostile"
-
-    def __init__(self, *entries):
-        self._entries = entries
-
-    def manifest(self, reference, version, prefix):
-        return 1, iter(self._entries)
-
-
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
@@ -278,6 +267,6 @@ class Hostile:
 def test_a_folder_that_makes_no_sense_is_refused(make_folder, entries, message):
     folder = make_folder("set")
     with pytest.raises(EbulkError) as caught:
-        pull(folder, Hostile(*entries))
+        pull(folder, HostileLake(*entries))
     assert str(caught.value).startswith(message)
     assert os.listdir(folder.root) == [".ebulk"]

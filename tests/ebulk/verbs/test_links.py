@@ -10,6 +10,7 @@ from ebulk.verbs.observer import Silent
 from ebulk.verbs.pull import pull
 from ebulk.verbs.push import push
 from support.folders import read_files, write_files
+from support.hostile_lake import HostileLake
 
 INSIDE = {
     "sub/a": "x",
@@ -118,18 +119,6 @@ def test_a_link_that_goes_up_behind_another_is_refused_whichever_came_first(lake
             pull(folder, lake)
 
 
-class Hostile:
-    """A lake with one symbolic link, whose target is what a test wants."""
-
-    url = "http://hostile"
-
-    def __init__(self, content):
-        self._content = content
-
-    def manifest(self, reference, version, prefix):
-        return 1, iter([FileEntry("link", len(self._content), "sha-256:" + "0" * 64, 0, SYMLINK)])
-
-
 @pytest.mark.parametrize("content", [b"", b"a\0b"])
 def test_a_link_to_what_has_no_name_is_refused(make_folder, monkeypatch, content):
     folder = make_folder("set")
@@ -139,7 +128,7 @@ def test_a_link_to_what_has_no_name_is_refused(make_folder, monkeypatch, content
 
     monkeypatch.setattr("ebulk.verbs.pull.fetch_targets", fetched)
     with pytest.raises(EbulkError) as caught:
-        pull(folder, Hostile(content))
+        pull(folder, HostileLake(FileEntry("link", len(content), "sha-256:" + "0" * 64, 0, SYMLINK)))
     assert str(caught.value) == "The lake has the symbolic link 'link', which leads to nothing that has a name."
     assert caught.value.hint == "Nothing was pulled; leave it out by --exclude '/link'."
     assert os.listdir(folder.root) == [".ebulk"]

@@ -1,5 +1,7 @@
 """Parts of a data set pushed and pulled, chosen by patterns, and what two people then make of it."""
 
+import os
+
 import pytest
 
 from ebulk.errors import ConflictError, EbulkError
@@ -81,6 +83,15 @@ def test_what_cannot_be_pushed_is_no_problem_if_it_is_left_out(lake, make_folder
     assert push(mine, lake, filter=Filter(include=["a"])).new == 1
     assert status(mine, filter=Filter(include=["a"])).problems == ()
     assert len(status(mine).problems) == 1
+
+
+def test_a_name_that_is_no_text_hinders_no_push_of_what_is_staged(lake, make_folder):
+    mine = make_folder("mine", {"a": "x"})
+    push(mine, lake)
+    write_files(mine.root, {"a": "changed", os.fsdecode(b"caf\xe9"): "y", os.fsdecode(b"d\xe9/f"): "z"})
+    add(mine, Selection(mine.root, mine.root, ["a"]))
+    assert push(mine, lake, scope=STAGED).modified == 1
+    assert [problem.reason for problem in status(mine).problems] == ["is not valid Unicode"] * 2
 
 
 def test_a_push_that_was_broken_off_goes_on_with_other_patterns(lake, make_folder, monkeypatch):

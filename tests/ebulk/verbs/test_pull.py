@@ -18,6 +18,7 @@ from ebulk.verbs.push import push
 from ebulk.verbs.stage import remove
 from ebulk.verbs.status import status
 from support.folders import OLD, read_files, write_files
+from support.hostile_lake import HostileLake
 
 LARGE = os.urandom(700_000)
 FILES = {"a.txt": "hello", "sub/large": LARGE, "sub/deep/er": "x", "link": "-> sub/large", "empty": ""}
@@ -194,6 +195,61 @@ def test_an_older_version_can_be_had_and_left_again(lake, pair):
     assert read_files(yours.root) == read_files(mine.root)
 
 
+def test_a_change_to_an_older_version_is_a_conflict_both_ways(lake, pair):
+    mine, yours = pair
+    write_files(mine.root, {"a.txt": "second", "more": "x"})
+    push(mine, lake)
+    pull(yours, lake)
+    write_files(yours.root, {"a.txt": "mine"})
+    with pytest.raises(ConflictError) as caught:
+        pull(yours, lake, version=1)
+    assert str(caught.value) == ("Nothing was pulled: you modified 'a.txt', and version 1 has it as it was before.")
+    pull(yours, lake, version=1, discard=True)
+    assert read_files(yours.root) == FILES
+    write_files(yours.root, {"a.txt": "mine", "sub/deep/er": "mine"})
+    with pytest.raises(ConflictError, match="you modified 'a.txt', and version 2 .* modified it"):
+        pull(yours, lake)
+    with pytest.raises(ConflictError, match="you modified 'a.txt', and version 2 .* modified it"):
+        push(yours, lake)
+    assert read_files(yours.root) == {**FILES, "a.txt": "mine", "sub/deep/er": "mine"}
+
+
+def test_an_older_version_keeps_what_was_changed_here(lake, pair):
+    mine, yours = pair
+    write_files(mine.root, {"more": "x"})
+    push(mine, lake)
+    pull(yours, lake)
+    write_files(yours.root, {"a.txt": "mine", "untracked": "mine"})
+    report = pull(yours, lake, version=1)
+    assert (report.version, report.removed, report.kept) == (1, 1, 2)
+    assert read_files(yours.root) == {**FILES, "a.txt": "mine", "untracked": "mine"}
+    pull(yours, lake)
+    assert read_files(yours.root) == {**FILES, "a.txt": "mine", "untracked": "mine", "more": "x"}
+
+
+def test_one_folder_of_an_older_version_can_be_had_and_left_again(lake, pair):
+    mine, yours = pair
+    write_files(mine.root, {"a.txt": "second", "sub/deep/er": "second", "sub/new": "x"})
+    push(mine, lake)
+    pull(yours, lake)
+    report = pull(yours, lake, version=1, directory="sub")
+    assert (report.version, report.modified, report.removed) == (1, 1, 1)
+    assert read_files(yours.root) == {**FILES, "a.txt": "second"}
+    assert not push(yours, lake).changed
+    write_files(yours.root, {"sub/deep/er": "third"})
+    with pytest.raises(ConflictError, match="you modified 'sub/deep/er', and version 2 .* modified it"):
+        push(yours, lake)
+    pull(yours, lake, discard=True)
+    assert read_files(yours.root) == read_files(mine.root)
+
+
+def test_changes_are_discarded_in_one_folder_only(lake, pair):
+    _, yours = pair
+    write_files(yours.root, {"a.txt": "mine", "sub/deep/er": "mine"})
+    pull(yours, lake, directory="sub", discard=True)
+    assert read_files(yours.root) == {**FILES, "a.txt": "mine"}
+
+
 def test_a_version_that_is_not_there_is_an_error(lake, pair):
     with pytest.raises(NotFoundError):
         pull(pair[1], lake, version=7)
@@ -341,18 +397,6 @@ def test_a_disk_that_fills_up_is_told_with_what_is_missing(lake, make_folder, mo
 # what a lake may say
 
 
-class Hostile:
-    """A lake whose list of files says what a test wants."""
-
-    url = "http://hostile"
-
-    def __init__(self, *entries):
-        self._entries = entries
-
-    def manifest(self, reference, version, prefix):
-        return 1, iter(self._entries)
-
-
 def entry(path, size=1, digest="sha-256:" + "0" * 64, mode="100644"):
     return FileEntry(path, size, digest, 0, mode)
 
@@ -361,7 +405,7 @@ def entry(path, size=1, digest="sha-256:" + "0" * 64, mode="100644"):
 def test_a_hostile_path_is_refused_before_anything_is_written(make_folder, tmp_path, path):
     folder = make_folder("set")
     with pytest.raises(EbulkError, match="The lake has a file .* that cannot be written here"):
-        pull(folder, Hostile(entry("A first one"), entry(path)))
+        pull(folder, HostileLake(entry("A first one"), entry(path)))
     assert read_files(tmp_path) == {}
 
 
@@ -378,14 +422,14 @@ def test_a_hostile_path_is_refused_before_anything_is_written(make_folder, tmp_p
 )
 def test_a_list_that_makes_no_sense_is_refused(make_folder, tmp_path, entries, message):
     with pytest.raises(EbulkError) as caught:
-        pull(make_folder("set"), Hostile(*entries))
+        pull(make_folder("set"), HostileLake(*entries))
     assert str(caught.value) == message
     assert read_files(tmp_path) == {}
 
 
 def test_files_outside_of_the_folder_asked_for_are_refused(make_folder):
     with pytest.raises(EbulkError, match="out of order at 'other/a'"):
-        pull(make_folder("set"), Hostile(entry("other/a")), directory="sub")
+        pull(make_folder("set"), HostileLake(entry("other/a")), directory="sub")
 
 
 # clone
