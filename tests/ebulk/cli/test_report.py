@@ -24,6 +24,7 @@ PUSH = PushReport(
     others=True,
     unstaged=4,
     reused=1 << 20,
+    travelled=5 << 30,
 )
 PULL = PullReport(
     reference="brain_mri",
@@ -39,6 +40,7 @@ PULL = PullReport(
     received=Totals(2, 10 << 20),
     total=Totals(9, 1 << 30),
     reused=90 << 20,
+    travelled=11 << 20,
     left_out=5,
 )
 
@@ -108,3 +110,10 @@ def test_a_pull_is_told_as_a_table(people, capsys):
         "  left out, as you asked: 5 files",
         "  your changes are kept: 2 files (see `ebulk status`)",
     ]
+
+
+def test_what_travelled_is_told_where_compression_or_trouble_made_it_another_number(people, capsys):
+    report_push(replace(PUSH, travelled=1 << 30), 512.0, people)
+    report_pull(replace(PULL, travelled=20 << 20), 512.0, people)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if "on the wire" in line]
+    assert lines == [["on", "the", "wire", "1.0", "GiB"], ["on", "the", "wire", "20.0", "MiB"]]

@@ -41,7 +41,7 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
                 ("already in the lake, not sent", *report.present),
                 ("parts that the lake had, not sent", None, report.reused),
             ),
-            (("sent", *report.sent), ("in the data set", *report.total)),
+            (("sent", *report.sent), *_on_the_wire(report.sent, report.travelled), ("in the data set", *report.total)),
         )
         output.line(f"  {_duration(report.sent.size, seconds)}")
     if report.others:
@@ -69,7 +69,11 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
                 ("removed", report.removed, None),
                 ("parts that were here, not received", None, report.reused),
             ),
-            (("received", *report.received), ("in the data set", *report.total)),
+            (
+                ("received", *report.received),
+                *_on_the_wire(report.received, report.travelled),
+                ("in the data set", *report.total),
+            ),
         )
         output.line(f"  {_duration(report.received.size, seconds)}")
     if report.adopted:
@@ -78,6 +82,12 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
         output.line(f"  left out, as you asked: {count_text(report.left_out)}")
     if report.kept:
         output.line(f"  your changes are kept: {count_text(report.kept)} (see `ebulk status`)")
+
+
+def _on_the_wire(content: Totals, travelled: int) -> Sequence[Row]:
+    """What bytes took on the wire, where compression or an unreliable network made it another number."""
+    differs = content.size >= RATE_FROM and not content.size * 0.9 <= travelled <= content.size * 1.1
+    return (("on the wire", None, travelled),) if differs else ()
 
 
 def _print_table(output: Output, facts: Sequence[Row], always: Sequence[Row]) -> None:

@@ -41,6 +41,8 @@ class PullReport:
     """Local changes that stay as they are."""
     received: Totals
     total: Totals
+    travelled: int = 0
+    """Bytes that were received: of files as they travel, in zstd or another time, and of what is told about them."""
     reused: int = 0
     """Bytes of modified files that were copied from those they replaced."""
     left_out: int = 0
@@ -74,6 +76,7 @@ def pull(
         Incoming() as incoming,
         Tree(folder.root, incoming.keeps) as tree,
     ):
+        received_before = lake.traffic.received
         number, entries = lake.manifest(folder.reference, version, f"{directory}/" if directory else "")
         previous = index.base_version(directory)
         batch = Batch(index)
@@ -103,5 +106,6 @@ def pull(
             received=Totals(targets.files + fetched.files, targets.bytes + fetched.bytes),
             total=index.totals(),
             reused=fetched.reused,
+            travelled=lake.traffic.received - received_before,
             left_out=counts.left_out,
         )

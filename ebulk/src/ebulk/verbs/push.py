@@ -77,6 +77,8 @@ class PushReport:
     """Changes that stay here, since the filter does not take them; as far as can be told without reading files."""
     reused: int = 0
     """Bytes of modified files that were not sent, since the lake took them over from the version before."""
+    travelled: int = 0
+    """Bytes that were sent: of files as they travel, in zstd or another time, and of what is told about them."""
 
     @property
     def changed(self) -> bool:
@@ -130,6 +132,7 @@ class _Push:
     ) -> None:
         self._folder = folder
         self._lake = lake
+        self._sent_before = lake.traffic.sent
         self._lock = lock
         self._index = index
         self._scope = scope
@@ -396,6 +399,7 @@ class _Push:
             unstaged=self._unstaged,
             left_out=self._left_out,
             reused=sent.reused,
+            travelled=self._lake.traffic.sent - self._sent_before,
         )
 
 
