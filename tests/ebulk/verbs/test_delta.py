@@ -108,6 +108,14 @@ def test_file_that_was_written_anew_travels_whole(network, here, there):
     assert same(here, there)
 
 
+def test_changes_here_that_are_discarded_fetch_the_file_whole(lake, here):
+    data = (here.root / "large").read_bytes()
+    change(here, BLOCK)
+    report = pull(here, lake, discard=True)
+    assert (report.modified, report.received, report.reused) == (1, Totals(1, SIZE), 0)
+    assert (here.root / "large").read_bytes() == data
+
+
 def test_push_after_the_pushes_of_others_still_sends_only_what_differs(lake, network, here, there):
     (there.root / "other").write_text("by somebody else")
     push(there, lake)

@@ -179,6 +179,8 @@ class Arrival:
         found, known = where.replaces, self._index.find(entry.path)
         if found is None or known is None or classify(found, known) not in (Kind.UNCHANGED, Kind.SUSPECT):
             return None
+        if to_text(known.digest) == entry.digest:  # it comes again, since what is here is something else
+            return None
         if found.mode == SYMLINK or self._tree.look(found.path, found.disk) != found:
             return None
         return LocalFile(_entry_of(known), f"{self._root}/{found.disk}")
