@@ -187,7 +187,8 @@ class Killer(Silent):
             os.kill(os.getpid(), signal.SIGKILL)
 
 verb, root, reference, url, password = sys.argv[1:]
-{"push": push, "pull": pull}[verb](Folder(Path(root), reference, url), Lake(url, Basic("ada", password)), observer=Killer())
+lake = Lake(url, Basic("ada", password))
+{"push": push, "pull": pull}[verb](Folder(Path(root), reference, url), lake, observer=Killer())
 """
 
 
