@@ -49,6 +49,7 @@ SHOWN_HEADERS = (
     "Upload-Length",
     "Upload-Metadata",
     "Upload-Offset",
+    "Vary",
     "WWW-Authenticate",
     "X-Content-Type-Options",
 )
@@ -130,6 +131,13 @@ STEPS = (
     Step(
         "bundle", "POST", "{push}/bundle", tar({"notes.txt": NOTE}, 1700000000.5), {"Content-Type": "application/x-tar"}
     ),
+    Step(
+        "bundle-coding",
+        "POST",
+        "{push}/bundle",
+        tar({"notes.txt": NOTE}, 1700000000.5),
+        {"Content-Type": "application/x-tar", "Content-Encoding": "gzip"},
+    ),
     Step("upload-options", "OPTIONS", "{push}/uploads", user=None),
     Step(
         "upload-create",
@@ -183,6 +191,7 @@ STEPS = (
     Step("file-range", "GET", FILE, headers={"Range": "bytes=40-", "If-Range": f'"{SCAN_DIGEST}"'}),
     Step("file-not-modified", "GET", FILE, headers={"If-None-Match": f'"{SCAN_DIGEST}"'}),
     Step("file-range-unsatisfiable", "GET", FILE, headers={"Range": "bytes=1000-"}),
+    Step("file-part", "GET", f"{FILE}?start={PART}&stop={2 * PART}"),
     Step("file-precondition-failed", "GET", FILE, headers={"If-Match": f'"{OTHER_DIGEST}"'}),
     Step("file-unknown", "GET", f"{BRAIN}/files/notes.txt"),
     Step("file-folder", "GET", f"{BRAIN}/files/raw"),
