@@ -23,6 +23,7 @@ PUSH = PushReport(
     resumed=True,
     others=True,
     unstaged=4,
+    left_out=3,
     reused=1 << 20,
     travelled=5 << 30,
 )
@@ -66,6 +67,7 @@ def test_a_push_is_told_as_a_table(people, capsys):
         "  in 8 min 32 s (10.0 MiB/s)",
         "  Somebody else pushed since your last pull: `ebulk pull` gets it.",
         "  not staged, and so not pushed: 4 changes (see `ebulk status`)",
+        "  left out, as you asked: 3 changes",
     ]
 
 
@@ -80,6 +82,7 @@ def test_what_is_not_there_has_no_row_and_nothing_sent_no_rate(people, capsys):
         resumed=False,
         others=False,
         unstaged=0,
+        left_out=0,
         reused=0,
     )
     report_push(report, 0.04, people)

@@ -48,6 +48,8 @@ def report_push(report: PushReport, seconds: float, output: Output) -> None:
         output.line("  Somebody else pushed since your last pull: `ebulk pull` gets it.")
     if report.unstaged:
         output.line(f"  not staged, and so not pushed: {count_text(report.unstaged, 'change')} (see `ebulk status`)")
+    if report.left_out:
+        output.line(f"  left out, as you asked: {count_text(report.left_out, 'change')}")
 
 
 def report_pull(report: PullReport, seconds: float, output: Output) -> None:
@@ -72,7 +74,7 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
             (
                 ("received", *report.received),
                 *_on_the_wire(report.received, report.travelled),
-                ("in the data set", *report.total),
+                ("in the folder", *report.total),
             ),
         )
         output.line(f"  {_duration(report.received.size, seconds)}")
