@@ -107,7 +107,7 @@ def test_a_pull_is_told_as_a_table(people, capsys):
         "  removed                                 1",
         "  parts that were here, not received         90.0 MiB",
         "  received                                2  10.0 MiB",
-        "  in the data set                         9   1.0 GiB",
+        "  in the folder                           9   1.0 GiB",
         "  in 2.0 s (5.0 MiB/s)",
         "  already here and the same: 1 file",
         "  left out, as you asked: 5 files",
