@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,11 @@ from support.shell import DEADLINE, Shell
 
 MIB = 1024 * 1024
 AGAIN = "Make room, then run the same command again: it goes on."
+
+WAYS_OUT = (
+    "       To keep yours, move it aside, pull, and put back what should stay; to take the lake's, pull with"
+    " --discard-changes; to decide later, leave it out by --exclude."
+)
 
 numbers = count()
 
@@ -108,7 +114,7 @@ def test_downloader_who_pushes_is_exit_code_3(ada, served):
         "ebulk: You may not do this: it takes the role of contributor or manager.",
         "       Ask who runs the lake, or log in as somebody who may.",
     ]
-    assert ada.run("status", "set")[0].splitlines()[1:] == ["  new       new"]
+    assert ada.run("status", "set")[0].splitlines()[2:] == ["  new       new"]
 
 
 def test_invalidated_data_set_is_there_for_managers_only(ada, served):
@@ -229,7 +235,7 @@ def test_client_whose_disk_is_full_is_exit_code_1_and_status_still_works(ada, tm
             f"ebulk: The disk with {disk}/copy/.ebulk/index.db is full.",
             f"       {AGAIN}",
         ]
-        assert ada.run("status", "disk/copy")[0].splitlines()[1:] == ["  new       new"]
+        assert ada.run("status", "disk/copy")[0].splitlines()[2:] == ["  new       new"]
         line, hint = ada.fail("init", "disk/other", code=1)
         assert line == f"ebulk: {disk}/other/.ebulk/config: the disk is full."
         assert hint == "       Make room, then run the same command again."
@@ -352,8 +358,8 @@ def test_file_below_a_link_is_written_nowhere(shell, tmp_path):
         shell.run("init", "other", "--reference", "set", "--url", server.url)
         (tmp_path / "other" / "link").symlink_to("../outside")
         assert shell.fail("pull", "other", code=5) == [
-            "ebulk: Nothing was pulled: the lake has other content than this folder for 'link/x'.",
-            "       Move your files away to keep them, then pull again; or take the lake's by --discard-changes.",
+            "ebulk: Nothing was pulled: 'link' is in the way of 'link/x', and version 1 has it otherwise.",
+            WAYS_OUT,
         ]
         assert shell.fail("pull", "other", "--discard-changes", code=5) == [
             "ebulk: Nothing was pulled: in the way, and not of this data set: 'link'.",
@@ -376,6 +382,8 @@ class FakeLake:
             names = ("title", "description", "created", "modified")
             numbers = {"version": 1, "size": sum(map(len, self.files.values())), "file_count": len(self.files)}
             return document({"reference": "set", "state": "published", **dict.fromkeys(names, ""), **numbers})
+        if path == "/versions":
+            return document({"items": [], "next": None})
         if path == "/manifest":
             items = [
                 {
@@ -443,10 +451,12 @@ def test_pull_over_local_changes_is_exit_code_5_and_touches_nothing(ada):
     ada.run("push", "set", "--all")
     write_files(ada.home / "copy", {"a.txt": "mine"})
     before = read_files(ada.home / "copy")
-    assert ada.fail("pull", "copy", code=5) == [
-        "ebulk: Nothing was pulled: the lake has other content than this folder for 'a.txt'.",
-        "       Move your files away to keep them, then pull again; or take the lake's by --discard-changes.",
-    ]
+    conflict, hint = ada.fail("pull", "copy", code=5)
+    assert re.fullmatch(
+        r"ebulk: Nothing was pulled: you modified 'a.txt', and version 2 \(by 'ada', [-0-9T:]+Z\) modified it\.",
+        conflict,
+    )
+    assert hint == WAYS_OUT
     assert read_files(ada.home / "copy") == before
     output, _ = ada.run("pull", "copy", "--json", code=5)
     assert json.loads(output)["paths"] == ["a.txt"]

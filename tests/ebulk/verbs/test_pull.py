@@ -203,7 +203,7 @@ def test_a_change_to_an_older_version_is_a_conflict_both_ways(lake, pair):
     write_files(yours.root, {"a.txt": "mine"})
     with pytest.raises(ConflictError) as caught:
         pull(yours, lake, version=1)
-    assert str(caught.value) == ("Nothing was pulled: you modified 'a.txt', and version 1 has it as it was before.")
+    assert str(caught.value) == ("Nothing was pulled: you modified 'a.txt', and version 1 has it otherwise.")
     pull(yours, lake, version=1, discard=True)
     assert read_files(yours.root) == FILES
     write_files(yours.root, {"a.txt": "mine", "sub/deep/er": "mine"})

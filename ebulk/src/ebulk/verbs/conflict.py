@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice, takewhile
 from typing import NamedTuple
 
-from ebulk.errors import ConflictError, NotFoundError
+from ebulk.errors import ConflictError, EbulkError
 from ebulk.local.index import Index
 from ebulk.local.names import shown
 from ebulk.model import FileEntry, VersionInfo
@@ -61,15 +61,18 @@ def pull_conflict(lake: Lake, reference: str, base: int, number: int, conflicts:
     sentences = []
     for path, here, blocker in conflicts[:EXPLAINED]:
         yours = f"{shown(blocker)} is in the way of {shown(path)}" if blocker else f"you {HERE[here]} {shown(path)}"
-        theirs = _theirs(lake, reference, versions, path) or f"version {number} has it as it was before"
+        theirs = _theirs(lake, reference, versions, path) or f"version {number} has it otherwise"
         sentences.append(f"{yours}, and {theirs}")
     paths = tuple(conflict.path for conflict in conflicts)
     return ConflictError(f"Nothing was pulled: {_joined(sentences, paths)}", PULL_HINT, paths)
 
 
 def _since(lake: Lake, reference: str, base: int) -> list[VersionInfo]:
-    """The versions after `base`, newest first."""
-    return list(takewhile(lambda version: version.number > base, lake.versions(reference)))
+    """The versions after `base`, newest first; none if the lake cannot tell: that is no reason to hide a conflict."""
+    try:
+        return list(takewhile(lambda version: version.number > base, lake.versions(reference)))
+    except EbulkError:
+        return []
 
 
 def _joined(sentences: Sequence[str], paths: Sequence[str]) -> str:
@@ -84,7 +87,7 @@ def _theirs(lake: Lake, reference: str, versions: Sequence[VersionInfo], path: s
         try:
             now = _entry(lake, reference, version.number, path)
             before = _entry(lake, reference, version.number - 1, path)
-        except NotFoundError:  # pruned meanwhile
+        except EbulkError:  # pruned meanwhile, or the network broke
             break
         if now != before:
             change = "removed" if now is None else "added" if before is None else "modified"
