@@ -11,7 +11,7 @@ from enum import Enum
 from operator import attrgetter
 from typing import TypeVar
 
-from ebulk.local.index import Index, Known, Staged
+from ebulk.local.index import PAGE_LENGTH, Index, Known, Staged, Stamps
 from ebulk.local.scan import Found, look_folder
 from ebulk.model import FOLDER
 
@@ -122,30 +122,63 @@ def _differing(
     root: str, batches: Iterable[Sequence[Found]], index: Index, directory: str, tally: Tally
 ) -> Iterator[tuple[str, Found | None, Known | None]]:
     """(path, found, known) of each path for which folder and index are not equal."""
-    rows = index.stamps(directory)
-    row = next(rows, None)
+    ahead = _Ahead(index.stamps(directory))
     for batch in batches:
-        same = []
-        for file in batch:
-            while row is not None and row[0] < file[0]:
-                yield _absent(root, row[0], row[-1], index)
-                row = next(rows, None)
-            if row is None or row[0] != file[0]:
-                yield file[0], file, None
+        for start in range(0, len(batch), PAGE_LENGTH):
+            files = batch[start : start + PAGE_LENGTH]
+            if ahead.passes(files):
+                tally.add(files)
                 continue
-            if row == file:
-                same.append(file)
-            else:
-                yield file[0], file, index.find(file[0])
-            row = next(rows, None)
-        tally.add(same)
-    while row is not None:
-        yield _absent(root, row[0], row[-1], index)
-        row = next(rows, None)
+            same = []
+            for file in files:
+                while (row := ahead.first()) is not None and row[0] < file[0]:
+                    yield _absent(root, row, index)
+                    ahead.drop()
+                if row is None or row[0] != file[0]:
+                    yield file[0], file, None
+                    continue
+                if row == file:
+                    same.append(file)
+                else:
+                    yield file[0], file, index.find(file[0])
+                ahead.drop()
+            tally.add(same)
+    while (row := ahead.first()) is not None:
+        yield _absent(root, row, index)
+        ahead.drop()
 
 
-def _absent(root: str, path: str, mode: str, index: Index) -> tuple[str, Found | None, Known | None]:
+class _Ahead:
+    """The rows of the index that are still to come."""
+
+    def __init__(self, pages: Iterator[list[Stamps]]) -> None:
+        self._pages = pages
+        self._rows: list[Stamps] = []
+        self._position = 0
+
+    def passes(self, files: Sequence[Found]) -> bool:
+        """Whether the next rows equal these files, and then drop them: the usual case, and the fastest."""
+        rows = self._rows[self._position :]
+        while len(rows) < len(files) and (page := next(self._pages, None)):
+            rows += page
+        equal = rows[: len(files)] == files
+        self._rows, self._position = rows, len(files) if equal else 0
+        return equal
+
+    def first(self) -> Stamps | None:
+        """The next row; None at the end."""
+        if self._position == len(self._rows):
+            self._rows, self._position = next(self._pages, []), 0
+        return self._rows[self._position] if self._rows else None
+
+    def drop(self) -> None:
+        """It was dealt with."""
+        self._position += 1
+
+
+def _absent(root: str, row: Stamps, index: Index) -> tuple[str, Found | None, Known | None]:
     """What the scan has not found; a folder that was empty may have something in it now."""
+    path, mode = row[0], row[-1]
     return path, look_folder(root, path) if mode == FOLDER else None, index.find(path)
 
 

@@ -26,6 +26,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, cast
@@ -125,6 +126,9 @@ class Known(NamedTuple):
     """The disk's stamps when the file was last seen to have this content."""
     ctime_ns: int
     inode: int
+
+
+Stamps = tuple[str, str, int, int, int, int, str]
 
 
 class Pending(NamedTuple):
@@ -310,10 +314,10 @@ class Index:
         """The files of a folder, by path. Rows may be written meanwhile."""
         yield from map(Known._make, self._pages("SELECT * FROM files", directory))
 
-    def stamps(self, directory: str = "") -> Iterator[tuple[str, str, int, int, int, int, str]]:
-        """The same as `Found` has them: a file that is as it was, and named as on the wire, equals its row."""
+    def stamps(self, directory: str = "") -> Iterator[list[Stamps]]:
+        """The same as `Found` has them, many at once: a file that is as it was, and named as on the wire, is equal."""
         query = "SELECT path, path, size, disk_mtime_ns, ctime_ns, inode, mode FROM files"
-        return cast("Iterator[tuple[str, str, int, int, int, int, str]]", self._pages(query, directory))
+        return cast("Iterator[list[Stamps]]", self._page_lists(query, directory))
 
     def totals(self) -> Totals:
         """How many files there are, and their bytes."""
@@ -352,13 +356,16 @@ class Index:
             connection.executemany(f"INSERT OR REPLACE INTO files VALUES ({_marks(len(Known._fields))})", known)
 
     def _pages(self, query: str, directory: str) -> Iterator[tuple[object, ...]]:
+        return chain.from_iterable(self._page_lists(query, directory))
+
+    def _page_lists(self, query: str, directory: str) -> Iterator[list[tuple[object, ...]]]:
         after, stop = _bounds(directory)
         while True:
             with self._lock:
                 rows = self._connection.execute(
                     f"{query} WHERE path > ? AND path < ? ORDER BY path LIMIT {PAGE_LENGTH}", (after, stop)
                 ).fetchall()
-            yield from rows
+            yield rows
             if len(rows) < PAGE_LENGTH:
                 return
             after = rows[-1][0]

@@ -257,7 +257,8 @@ class Scan:
 
     def _rows(self, prefix: str, disk_prefix: str, listed: list[os.DirEntry[str]]) -> Rows:
         plain = prefix is disk_prefix and _are_plain(prefix, listed)
-        for entry in listed:
+        while listed:
+            entry = listed.pop()  # it keeps its status, which takes more memory than all else
             path = disk = prefix + entry.name
             if not plain:
                 named = self._named(prefix, disk_prefix, entry.name)
