@@ -136,6 +136,12 @@ def test_a_wheel_holds_its_readme_and_licence(distribution: str, readme: str, wh
     assert metadata(wheels[distribution], "COPYING") == (ROOT / "COPYING").read_text()
 
 
+def test_the_client_names_the_pythons_that_it_is_tested_on(wheels: dict[str, Path]) -> None:
+    described = HeaderParser().parsestr(metadata(wheels["ebulk"], "METADATA"))
+    named = [text.rpartition(" ")[2] for text in described.get_all("Classifier") if ":: 3." in text]
+    assert (tuple(named), described["Requires-Python"]) == (PYTHONS, f">={PYTHONS[0]}")
+
+
 def test_the_client_brings_pages_for_man_and_completion_for_shells(wheels: dict[str, Path]) -> None:
     assert shared(wheels["ebulk"]) == {
         "share/man/man1/ebulk.1",

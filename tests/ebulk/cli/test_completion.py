@@ -48,6 +48,7 @@ def complete_in_bash(shell, line):
         ("ebulk push --di", ["--directory"]),
         ("ebulk push br", ["brain mri"]),
         ("ebulk completion z", ["zsh"]),
+        ("ebulk help pul", ["pull"]),
         ("ebulk login --password-file pass", ["password"]),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shtab
 
-from ebulk.cli.arguments import command_parsers, make_parser
+from ebulk.cli.arguments import COMMANDS, command_parsers, make_parser
 
 FOLDERS = ("folder", "directory")
 PATHS = ("data_set", "password_file", "paths")
@@ -19,4 +19,6 @@ def script(shell: str) -> str:
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
             elif action.dest in PATHS:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif action.dest == "topic":
+                action.choices = COMMANDS
     return f"{shtab.complete(parser, shell).rstrip()}\n"
