@@ -97,6 +97,18 @@ def test_what_cannot_be_pushed_is_not_staged_nor_anything_else(folder):
         add(folder, select(folder, "pipe"))
 
 
+def test_what_is_ignored_is_not_staged_even_if_it_is_named(folder):
+    write_files(folder.root, {".ebulkignore": "*.tmp\nout/\n", "a.tmp": "x", "out/b": "y", "sub/new": "z"})
+    add(folder, select(folder))
+    assert staged(folder) == [".ebulkignore", "sub/new"]
+    with pytest.raises(EbulkError) as caught:
+        add(folder, select(folder, "a.csv", "a.tmp", "out", "out/b"))
+    assert str(caught.value) == "Nothing was staged: .ebulkignore keeps out 'a.tmp', 'out'."
+    assert caught.value.hint == "`ebulk add .` stages all that it does not keep out."
+    with pytest.raises(EbulkError, match=r"\.ebulkignore keeps out 'out'\."):
+        add(folder, select(folder, "out/*"))
+
+
 def test_what_is_behind_a_link_is_not_of_the_data_set(folder, tmp_path):
     write_files(tmp_path / "elsewhere", {"file": "x"})
     (folder.root / "link").symlink_to(tmp_path / "elsewhere")

@@ -88,6 +88,21 @@ def read_rules(root: str, prefix: str, disk_prefix: str, around: Rules | None) -
     return Rules(prefix, lines[::-1], around)
 
 
+def is_ignored(root: str, path: str) -> bool:
+    """Whether something that is there, or a folder around it, is ignored; `path` is the wire's, and the disk's."""
+    rules: Rules | None = None
+    prefix = ""
+    for name in path.split("/"):
+        if os.path.lexists(f"{root}/{prefix}{IGNORE_FILE}"):
+            rules = read_rules(root, prefix, prefix, rules)
+        entry = prefix + name
+        full = f"{root}/{entry}"
+        if rules and os.path.lexists(full) and rules.ignores(entry, os.path.isdir(full) and not os.path.islink(full)):
+            return True
+        prefix = f"{entry}/"
+    return False
+
+
 def _read(file: str, path: str) -> str:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -15,6 +15,7 @@ from ebulk.errors import ConflictError, EbulkError, UsageError
 from ebulk.local.compare import Kind, beside, classify, compare
 from ebulk.local.digest import measure
 from ebulk.local.folder import Folder
+from ebulk.local.ignore import is_ignored
 from ebulk.local.index import Index, Known, Staged, is_settled, known_from
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, look, look_folder, unreadable
@@ -88,6 +89,8 @@ class _Staging:
         self._index = index
         self._no_change: list[str] = []
         """What is to be unstaged."""
+        self._ignored: list[str] = []
+        """What was named, and is ignored."""
         self._files = 0
         self._removals = 0
 
@@ -121,12 +124,18 @@ class _Staging:
                 if known is None and folder != (folder := path.rpartition("/")[0]):
                     yield from self._replaced(folder)
         refuse(problems, "staged")
+        if self._ignored:
+            raise EbulkError(
+                f"Nothing was staged: .ebulkignore keeps out {listed(self._ignored)}.",
+                "`ebulk add .` stages all that it does not keep out.",
+            )
         self._check_found(selection, "There is nothing at")
 
     def _replaced(self, folder: str) -> Iterator[Staged]:
         """The file in whose place a folder is now, if it was in the data set: it goes."""
         while folder:
-            if self._index.find(folder):
+            known = self._index.find(folder)
+            if known is not None and known.mode != FOLDER:
                 yield Staged(folder, folder, True)
             folder = folder.rpartition("/")[0]
 
@@ -222,7 +231,11 @@ class _Staging:
                 known, mark = self._index.find(start), self._index.find_staged(start)
                 if known and known.mode == FOLDER:
                     found = look_folder(self._root, start)
-                if found or known or mark:
+                if known or mark:
+                    yield start, found, known, mark
+                elif not self._index.holds_below(start) and is_ignored(self._root, start):
+                    self._ignored.append(start)
+                elif found:
                     yield start, found, known, mark
             scan = Scan(self._root, start, self._index)
             compared = compare(self._root, () if there else scan, self._index.known(start))
