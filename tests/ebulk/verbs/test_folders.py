@@ -7,9 +7,11 @@ import pytest
 
 from ebulk.errors import ConflictError, EbulkError
 from ebulk.local.filter import Filter
-from ebulk.model import FOLDER, FileEntry
+from ebulk.local.selection import Selection
+from ebulk.model import FOLDER, STAGED, FileEntry
 from ebulk.verbs.pull import pull
 from ebulk.verbs.push import push
+from ebulk.verbs.stage import add
 from ebulk.verbs.status import status
 from support.folders import OLD, read_files, write_files
 from support.hostile_lake import HostileLake
@@ -21,6 +23,10 @@ def tree(folder):
     """All that is in a folder; folders with a slash."""
     paths = (path for path in folder.root.rglob("*") if ".ebulk" not in path.relative_to(folder.root).parts)
     return sorted(f"{path.relative_to(folder.root)}{'/' * path.is_dir()}" for path in paths)
+
+
+def stage(folder, *words):
+    add(folder, Selection(folder.root, folder.root, words))
 
 
 @pytest.fixture
@@ -250,6 +256,43 @@ def test_a_link_in_the_place_of_a_folder_is_a_change(lake, pair, tmp_path):
     (mine.root / "sub").rmdir()
     (mine.root / "sub").symlink_to("e")
     assert status(mine).unstaged.removed == ("sub/deep/",)
+
+
+def test_folders_are_staged_as_files_are(lake, pair):
+    mine, yours = pair
+    (mine.root / "new").mkdir()
+    (mine.root / "e").rmdir()
+    write_files(mine.root, {"sub/deep/x": "1"})
+    stage(mine, "new", "e", "sub")
+    changes = status(mine).staged
+    assert (changes.new, changes.removed) == (("new/", "sub/deep/x"), ("e/",))
+    assert push(mine, lake, scope=STAGED).removed == 1
+    pull(yours, lake)
+    assert tree(yours) == tree(mine) == ["f", "new/", "sub/", "sub/deep/", "sub/deep/x"]
+    assert not status(mine).changed
+
+
+def test_a_staged_folder_may_get_files_before_it_is_pushed(lake, pair):
+    mine, yours = pair
+    (mine.root / "new").mkdir()
+    stage(mine, "new")
+    write_files(mine.root, {"new/a": "1"})
+    report = status(mine)
+    assert (report.staged.new, report.unstaged.new, report.problems) == (("new/",), ("new/a",), ())
+    assert push(mine, lake, scope=STAGED).new == 1
+    pull(yours, lake)
+    assert "new/" in tree(yours)
+
+
+def test_a_file_in_the_place_of_a_folder_is_staged(lake, pair):
+    mine, yours = pair
+    (mine.root / "e").rmdir()
+    write_files(mine.root, {"e": "now a file"})
+    stage(mine, "e")
+    assert status(mine).staged.modified == ("e",)
+    push(mine, lake, scope=STAGED)
+    pull(yours, lake)
+    assert read_files(yours.root)["e"] == "now a file"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ebulk.local.compare import Kind, Tally, changes, classify, is_changed
 from ebulk.local.filter import Filter, takes
 from ebulk.local.index import Index, Known, Staged
 from ebulk.local.names import is_text, shown
-from ebulk.local.scan import Found, Problem, Scan, unreadable
+from ebulk.local.scan import Found, Problem, Scan, look_folder, unreadable
 from ebulk.model import Scope
 from ebulk.verbs.observer import Observer, told_of
 from ebulk.verbs.problems import listed, refuse
@@ -79,6 +79,8 @@ class Collector:
                 self.unstaged += is_changed(found, None if mark else known)
             if mark is not None and mark.removed:
                 yield from self._removal(mark, known)
+            elif mark is not None and found is None and (folder := look_folder(self._root, path)):
+                yield from self._row(path, folder, known)  # it was empty when it was staged
             elif mark is not None and found is None:
                 vanished.append(path)
             elif mark is not None:

@@ -16,7 +16,7 @@ from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known, Staged, Totals, is_settled, known_from
 from ebulk.local.journal import Journal
 from ebulk.local.lock import Lock
-from ebulk.local.scan import Found, Problem, Scan, unreadable
+from ebulk.local.scan import Found, Problem, Scan, look_folder, unreadable
 from ebulk.model import FOLDER
 from ebulk.verbs.observer import SILENT, Observer, told_of
 from ebulk.verbs.renames import renames
@@ -154,6 +154,8 @@ class _Status:
                 self.staged.removed.append(known)
             if found is not None:
                 self._sort(self.unstaged, mark.path, found, None)
+        elif found is None and (folder := look_folder(self._root, mark.path)):
+            self._sort(self.staged, mark.path, folder, known)
         elif found is None:
             self.problems.append(Problem(mark.path, "is staged, and is not here any more"))
         else:
