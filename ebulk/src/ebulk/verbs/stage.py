@@ -229,7 +229,7 @@ class _Staging:
             found = there if isinstance(there, Found) else None
             if start:
                 known, mark = self._index.find(start), self._index.find_staged(start)
-                if known and known.mode == FOLDER:
+                if known and known.mode == FOLDER and found is None:
                     found = look_folder(self._root, start)
                 if known or mark:
                     yield start, found, known, mark
