@@ -210,3 +210,11 @@ def test_an_address_of_another_machine_is_refused() -> None:
 def test_a_name_of_no_machine_is_refused() -> None:
     with pytest.raises(BadInput, match=r"^lake\.invalid is no address of this machine: "):
         listen(("lake.invalid", 0))
+
+
+def test_address_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    done = wendelin("serve", tmp_path, "--listen", "abc", code=2)
+    assert done.stderr.splitlines()[-1] == (
+        "wendelin serve: error: argument --listen: abc is no address to listen on: "
+        "give HOST:PORT, such as 127.0.0.1:8080."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import os
 import random
 import socket
@@ -20,7 +21,7 @@ import pytest
 from waitress import wasyncore
 
 from Products.ERP5Wendelin.portal import request_body
-from Products.ERP5Wendelin.portal.request_body import LARGEST, Room
+from Products.ERP5Wendelin.portal.request_body import ANONYMOUS, LARGEST, Room
 from Products.ERP5Wendelin.portal.serve import listen
 from Products.ERP5Wendelin.portal.serve_http import RESPONSE_BLOCK, Server, make_server
 from Products.ERP5Wendelin.protocol import KIB, MIB
@@ -65,7 +66,7 @@ def test_a_body_larger_than_memory_allows_arrives_by_way_of_a_temporary_file(
 
     with serving(application) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=TIMEOUT)
-        connection.request("PATCH", "/", body=bytes(LARGEST + 1))
+        connection.request("PATCH", "/", body=bytes(LARGEST + 1), headers={"Authorization": "Basic eDp4"})
         assert connection.getresponse().status == 204
         connection.close()
     name, size = seen
@@ -268,3 +269,33 @@ def test_a_site_that_does_not_work_is_an_error_instead_of_ready() -> None:
     assert done.stdout == ""
     assert "WendelinError: The site does not work: http://127.0.0.1:" in done.stderr
     assert done.stderr.endswith("/ answered 500 Broken. See wendelin.log.\n")
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {ANONYMOUS + 1}", "Transfer-Encoding: chunked"])
+def test_large_body_from_nobody_is_refused_while_it_arrives(framing: str) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        raise AssertionError("the application is not to see it")
+
+    with serving(application) as server, socket.create_connection(server.socket.getsockname()[:2], TIMEOUT) as sock:
+        sock.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+        if "chunked" in framing:
+            sock.sendall(b"%x\r\n" % (2 * ANONYMOUS) + bytes(ANONYMOUS + 1))
+        answer = http.client.HTTPResponse(sock, method="POST")
+        answer.begin()
+        assert (answer.status, answer.headers["WWW-Authenticate"][:5]) == (401, "Basic")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert json.loads(answer.read())["detail"] == "Log in first: without an account a body has at most 16 MiB."
+        answer.close()
+
+
+@pytest.mark.parametrize(("size", "headers"), [(ANONYMOUS, {}), (ANONYMOUS + 1, {"Authorization": "Basic eDp4"})])
+def test_body_that_is_small_or_comes_with_credentials_is_taken(size: int, headers: dict[str, str]) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"%d" % len(environ["wsgi.input"].read())]
+
+    with serving(application) as server:
+        connection = http.client.HTTPConnection(*server.socket.getsockname()[:2], timeout=TIMEOUT)
+        connection.request("POST", "/", bytes(size), headers)
+        assert connection.getresponse().read() == b"%d" % size
+        connection.close()

@@ -8,7 +8,13 @@ import transaction
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
 from Products.ERP5Wendelin.portal import user_manager
-from Products.ERP5Wendelin.portal.user_manager import RememberedPasswords, hash_password
+from Products.ERP5Wendelin.portal.user_manager import (
+    FAILURES_LENGTH,
+    WAITING,
+    Failures,
+    RememberedPasswords,
+    hash_password,
+)
 from Products.ERP5Wendelin.portal.users import add_user, list_users, remove_user
 from support.site import PASSWORD, USERS, as_user
 
@@ -162,3 +168,73 @@ def test_login_through_two_connections_writes_nothing(lake):
         assert validated(site, basic("ada", PASSWORD)) == ["ada"]
         assert not site._p_jar._registered_objects
         transaction.commit()
+
+
+ADA = ("ada", "192.0.2.1")
+
+
+def failing(waited, count=5):
+    """Failures of ADA, with a clock of its own; `waited` collects the seconds that somebody waits."""
+    now = [1000.0]
+    failures = Failures(waited.append, lambda: now[0])
+    for _ in range(count):
+        failures.note(ADA, right=False)
+    return failures, now
+
+
+def test_who_guesses_waits_longer_each_time_and_up_to_two_seconds():
+    waited = []
+    failures, _ = failing(waited, 0)
+    for _ in range(10):
+        assert failures.admit(ADA)
+        failures.note(ADA, right=False)
+    assert waited == [0.25, 0.5, 1.0, 2.0, 2.0]
+
+
+def test_others_and_other_addresses_do_not_wait():
+    failures, _ = failing([])
+    assert failures.delay(ADA) == 0.25
+    assert failures.delay(("bob", ADA[1])) == failures.delay(("ada", "192.0.2.2")) == 0.0
+
+
+def test_right_password_and_time_make_good_for_failures():
+    failures, now = failing([])
+    failures.note(ADA, right=True)
+    assert failures.delay(ADA) == 0.0
+    failures, now = failing([])
+    now[0] += 301
+    assert failures.delay(ADA) == 0.0
+    failures.note(ADA, right=False)
+    assert failures.delay(ADA) == 0.0
+
+
+def test_only_so_many_wait_and_one_more_is_refused_at_once():
+    refused = []
+
+    def wait(delay):
+        if len(refused) < WAITING:
+            refused.append(failures.admit(ADA))
+
+    failures = Failures(wait, lambda: 1000.0)
+    for _ in range(5):
+        failures.note(ADA, right=False)
+    assert failures.admit(ADA)
+    assert refused == [False, True, True, True]
+
+
+def test_failures_are_forgotten_when_there_are_too_many():
+    failures, _ = failing([])
+    for number in range(FAILURES_LENGTH):
+        failures.note((f"user {number}", ""), right=False)
+    assert failures.delay(ADA) == 0.0
+
+
+def test_password_that_was_right_lately_is_let_in_without_waiting(site, monkeypatch):
+    waited = []
+    monkeypatch.setattr(user_manager, "_failures", Failures(waited.append))
+    assert authenticate(site, "ada", PASSWORD)
+    for _ in range(6):
+        assert authenticate(site, "ada", "wrong password") is None
+    assert waited == [0.25]
+    assert authenticate(site, "ada", PASSWORD)
+    assert waited == [0.25]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.instance import find
 from Products.ERP5Wendelin.portal.serve import GRACE, parse_address, serve
 
@@ -32,11 +33,20 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
+        type=address,
         default="127.0.0.1:8080",
         help="address (default: 127.0.0.1:8080; port 0: a free one)",
     )
     parser.set_defaults(run=run)
 
 
+def address(text: str) -> tuple[str, int]:
+    """An address to listen on; another text is wrong usage."""
+    try:
+        return parse_address(text)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def run(arguments: argparse.Namespace) -> None:
-    serve(find(arguments.directory), parse_address(arguments.listen))
+    serve(find(arguments.directory), arguments.listen)

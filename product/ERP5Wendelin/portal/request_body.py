@@ -3,25 +3,48 @@
 Waitress would write every body above a limit to a new file. Its pages are memory too, got from the kernel one by one,
 filled, read and given back: a quarter of the CPU time of an upload. Here a body is kept as the pieces in which it was
 received. How much of the process's memory bodies may take is bounded; one that does not fit goes to a file as before.
+
+The application sees a request when its body is here. So a large one from somebody who does not even say who they are is
+refused before: whatever takes a large body takes a user.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from bisect import bisect_right
 from threading import Lock
 from typing import Any
 
 from waitress.parser import HTTPRequestParser
 from waitress.receiver import FixedStreamReceiver
+from waitress.utilities import Error
 
 from Products.ERP5Wendelin.protocol import MIB
+from Products.ERP5Wendelin.views.problem import CHALLENGE, MEDIA_TYPE
 
 MEMORY = 96 * MIB
 """What bodies may take together: six chunks that `ebulk` sends."""
 
 LARGEST = 32 * MIB
 """The largest body that is kept in memory, so that no single one takes all of it."""
+
+
+ANONYMOUS = 16 * MIB
+"""The largest body of a request without the header Authorization: that of any JSON document."""
+
+
+class LoginFirst(Error):
+    """401 for a large body from nobody, as a problem document (RFC 9457)."""
+
+    code = 401
+    reason = "Unauthorized"
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """Status, headers and body."""
+        problem = {"type": "about:blank", "title": self.reason, "status": self.code, "detail": self.body}
+        headers = [("Content-Type", MEDIA_TYPE), ("WWW-Authenticate", CHALLENGE), ("Cache-Control", "no-store")]
+        return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
 
 
 class Room:
@@ -125,15 +148,32 @@ class MemoryBody(io.RawIOBase):
 
 
 class Parser(HTTPRequestParser):
-    """Waitress's parser, which keeps the body of a request in memory where there is room."""
+    """Waitress's parser, which keeps a body in memory where there is room, and takes no large one from nobody."""
+
+    def received(self, data: bytes) -> int:
+        """Take bytes of a request; how many of them are its."""
+        consumed: int = super().received(data)
+        if not self.completed and self.body_bytes_received > ANONYMOUS:
+            self._refuse_anonymous()
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header; choose where the body goes."""
         super().parse_header(header_plus)
         length = self.content_length
+        if length > ANONYMOUS and self._refuse_anonymous():
+            return
         if (
             isinstance(self.body_rcv, FixedStreamReceiver)
             and self.adj.inbuf_overflow < length <= LARGEST
             and ROOM.take(length)
         ):
             self.body_rcv.buf = MemoryBody(length, ROOM)
+
+    def _refuse_anonymous(self) -> bool:
+        """Whether the request is answered without its body: it has no credentials."""
+        refused = "AUTHORIZATION" not in self.headers
+        if refused:
+            self.error = LoginFirst(f"Log in first: without an account a body has at most {ANONYMOUS // MIB} MiB.")
+            self.completed = True
+        return refused
