@@ -11,7 +11,7 @@ from ebulk.local.selection import Selection
 from ebulk.model import FOLDER, STAGED, FileEntry
 from ebulk.verbs.pull import pull
 from ebulk.verbs.push import push
-from ebulk.verbs.stage import add
+from ebulk.verbs.stage import add, remove
 from ebulk.verbs.status import status
 from support.folders import OLD, read_files, write_files
 from support.hostile_lake import HostileLake
@@ -282,6 +282,18 @@ def test_a_staged_folder_may_get_files_before_it_is_pushed(lake, pair):
     assert push(mine, lake, scope=STAGED).new == 1
     pull(yours, lake)
     assert "new/" in tree(yours)
+
+
+def test_removing_the_last_file_of_a_folder_keeps_it_if_it_is_in_the_data_set(lake, pair):
+    mine, _ = pair
+    write_files(mine.root, {"e/x": "1", "other/y": "2"})
+    push(mine, lake)
+    remove(mine, Selection(mine.root, mine.root, ["e/x", "other/y"]))
+    assert tree(mine) == ["e/", "f", "sub/", "sub/deep/"]
+    remove(mine, Selection(mine.root, mine.root, ["e", "sub"]), recursive=True)
+    assert tree(mine) == ["f"]
+    push(mine, lake, scope=STAGED)
+    assert not status(mine).changed
 
 
 def test_a_file_in_the_place_of_a_folder_is_staged(lake, pair):

@@ -19,11 +19,14 @@ from ebulk.model import FOLDER, SYMLINK, FileEntry
 
 PAGE_LENGTH = 2000
 
-SCHEMA = """
-CREATE TABLE arriving (
+ENTRY_AND_FOUND = """
     path TEXT PRIMARY KEY, size INTEGER, digest BLOB, mtime_ns INTEGER, mode TEXT, disk TEXT,
     old_disk TEXT, old_size INTEGER, old_mtime_ns INTEGER, old_ctime_ns INTEGER, old_inode INTEGER, old_mode TEXT
-) WITHOUT ROWID;
+"""
+
+SCHEMA = f"""
+CREATE TABLE arriving ({ENTRY_AND_FOUND}) WITHOUT ROWID;
+CREATE TABLE staying ({ENTRY_AND_FOUND}) WITHOUT ROWID;
 CREATE TABLE leaving (
     path TEXT PRIMARY KEY, disk TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, mode TEXT,
     digest BLOB
@@ -58,7 +61,7 @@ class Leaving(NamedTuple):
 
 
 class Incoming:
-    """A context manager; fill it with `arrive` and `leave`, then read it."""
+    """A context manager; fill it with `arrive`, `stay` and `leave`, then read it."""
 
     def __enter__(self) -> Incoming:
         self._lock = threading.Lock()
@@ -73,11 +76,11 @@ class Incoming:
 
     def arrive(self, entry: FileEntry, disk: str, replaces: Found | None) -> None:
         """A file is to be written."""
-        old = replaces[1:] if replaces else (None,) * 6
-        self._connection.execute(
-            f"INSERT INTO arriving VALUES ({', '.join('?' * 12)})",
-            (entry.path, entry.size, to_raw(entry.digest), entry.mtime_ns, entry.mode, disk, *old),
-        )
+        self._insert("arriving", entry, disk, replaces)
+
+    def stay(self, entry: FileEntry, found: Found) -> None:
+        """A file has the right content, and needs at most another time or mode."""
+        self._insert("staying", entry, found.disk, found)
 
     def leave(self, found: Found, digest: bytes) -> None:
         """A file is to be removed."""
@@ -102,6 +105,12 @@ class Incoming:
         """The files to be written, by path, or those of one mode; others may be changed meanwhile."""
         condition = f"AND mode = '{mode}'" if mode else ""
         return map(_arriving, self._pages("arriving", f"path > ? {condition} ORDER BY path", ""))
+
+    def staying(self) -> Iterator[tuple[FileEntry, Found]]:
+        """The files that have the right content already, by path."""
+        for arriving in map(_arriving, self._pages("staying", "path > ? ORDER BY path", "")):
+            if arriving.replaces is not None:
+                yield arriving.entry, arriving.replaces
 
     def leaving(self) -> Iterator[Leaving]:
         """The files to be removed, what is in a folder before the folder; others may be changed meanwhile."""
@@ -158,6 +167,13 @@ class Incoming:
         with self._lock:
             (size,) = self._connection.execute("SELECT coalesce(sum(old_size), 0) FROM arriving").fetchone()
         return int(size)
+
+    def _insert(self, table: str, entry: FileEntry, disk: str, found: Found | None) -> None:
+        here = found[1:] if found else (None,) * 6
+        self._connection.execute(
+            f"INSERT INTO {table} VALUES ({', '.join('?' * 12)})",
+            (entry.path, entry.size, to_raw(entry.digest), entry.mtime_ns, entry.mode, disk, *here),
+        )
 
     def _pages(self, table: str, condition: str, after: str) -> Iterator[Any]:
         while True:

@@ -85,15 +85,8 @@ class Arrival:
         self._noting = threading.Lock()
         self._small_part = folder.parts / "small.part"
 
-    def apply(
-        self,
-        lake: Lake,
-        version: int,
-        jobs: int,
-        blocking: Iterable[str],
-        stamps: Iterable[tuple[Found, FileEntry]],
-    ) -> Fetched:
-        """Remove what leaves, with the `blocking` folders, `stamp` what is right already, and fetch the rest."""
+    def apply(self, lake: Lake, version: int, jobs: int, blocking: Iterable[str]) -> Fetched:
+        """Remove what leaves, with the `blocking` folders, stamp what is right already, and fetch the rest."""
         self._batch.flush()
         self._move()
         self._remove()
@@ -101,7 +94,7 @@ class Arrival:
             self._tree.remove_empty(disk)
         self._make_folders()
         self._make_links()
-        self._stamp(stamps)
+        self._stamp()
         self._batch.flush()
         return self._fetch(lake, version, jobs)
 
@@ -136,8 +129,8 @@ class Arrival:
             self.write(arriving.entry, arriving, target)
             self._incoming.forget([path])
 
-    def _stamp(self, stamps: Iterable[tuple[Found, FileEntry]]) -> None:
-        for found, entry in stamps:
+    def _stamp(self) -> None:
+        for entry, found in self._incoming.staying():
             self._note(self._tree.stamp(found, entry.mode, entry.mtime_ns) if entry.mode != FOLDER else found, entry)
 
     def _fetch(self, lake: Lake, version: int, jobs: int) -> Fetched:

@@ -90,7 +90,7 @@ def pull(
         work.check_room()
         counts = work.counts
         arrival = Arrival(folder, index, batch, incoming, tree, counts, observer)
-        fetched = arrival.apply(lake, number, jobs, work.blocking, work.stamps)
+        fetched = arrival.apply(lake, number, jobs, work.blocking)
         index.set_version(directory, number, complete=work.complete)
         return PullReport(
             reference=folder.reference,

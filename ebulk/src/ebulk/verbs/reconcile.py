@@ -83,8 +83,6 @@ class Reconciler:
         self._observer = observer
         self._scan = Scan(self._root)
         self.conflicts: list[Conflict] = []
-        self.stamps: list[tuple[Found, FileEntry]] = []
-        """Files that have the right content, and need at most another time or mode."""
         self.blocking: list[str] = []
         """Folders, by their paths on the disk, that hold nothing once what leaves is gone, in the place of a file."""
         self.complete = True
@@ -180,12 +178,12 @@ class Reconciler:
         elif known is not None and self._is_base(found, known):
             if entry.digest == to_text(known.digest) and _kind(entry.mode) == _kind(found.mode) != SYMLINK:
                 self.counts.modified += 1
-                self.stamps.append((found, entry))
+                self._incoming.stay(entry, found)
             else:
                 self._arrive(entry, found)
         elif self._has_content(found, entry):
             self.counts.adopted += 1
-            self.stamps.append((found, entry))
+            self._incoming.stay(entry, found)
         elif self._discard:
             self._arrive(entry, found)
         else:
@@ -276,7 +274,7 @@ class Reconciler:
             self._incoming.forget([entry.path])
             self.counts.new -= 1
             self.counts.adopted += 1
-            self.stamps.append((found, entry))
+            self._incoming.stay(entry, found)
         elif self._discard:
             self._incoming.forget([entry.path])
             self.counts.new -= 1

@@ -6,6 +6,7 @@ after `add` is pushed as it is then; and a data set of hundreds of gigabytes is 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -177,11 +178,17 @@ class _Staging:
 
     def unlink(self, selection: Selection, *, lose: bool) -> None:
         """Remove the files here."""
-        with Tree(self._folder.root) as tree:
+        with Tree(self._folder.root, self._keeps) as tree:
             for _, found, known, _ in self._in_data_set(selection, []):
                 if found is not None and (lose or not self._is_changed(found, known)):
                     with suppress(ConflictError):  # it has changed this moment: it stays here, as a new file
                         tree.remove(found)
+
+    def _keeps(self, disk: str) -> bool:
+        """Whether a folder is in the data set by itself, and stays there."""
+        path = unicodedata.normalize("NFC", disk)
+        known, mark = self._index.find(path), self._index.find_staged(path)
+        return known is not None and known.mode == FOLDER and not (mark is not None and mark.removed)
 
     def _in_data_set(self, selection: Selection, problems: list[Problem]) -> Iterator[Row]:
         """The selected paths that were pushed or pulled, or are to be."""
