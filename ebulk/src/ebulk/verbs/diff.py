@@ -14,7 +14,7 @@ from ebulk.local.folder import Folder
 from ebulk.local.index import Index, Known
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, Scan
-from ebulk.model import FileEntry
+from ebulk.model import FOLDER, FileEntry
 from ebulk.remote.lake import Lake
 from ebulk.verbs.problems import refuse
 from ebulk.verbs.renames import renames
@@ -90,5 +90,6 @@ def _state_here(root: str, found: Found, known: Known) -> State:
     """A file as it is here; it is read if only its bytes tell whether they, or only its mode, have changed."""
     if classify(found, known) is Kind.UNCHANGED:
         return _known_state(known)
-    digest = measure(root, found).digest if found.size == known.size else b""
+    may_be_same = found.size == known.size and FOLDER not in (found.mode, known.mode)
+    digest = measure(root, found).digest if may_be_same else b""
     return State(found.size, found.mode, digest)
