@@ -127,7 +127,8 @@ class Reconciler:
     def _plan(self, path: str, entry: FileEntry | None, found: Found | None, known: Known | None) -> None:
         is_folder = FOLDER in [each.mode for each in (entry, found, known) if each is not None]
         taken = takes(self._filter, path, entry, found, known)
-        if is_folder and (entry if taken else known):
+        staying = entry if taken else known
+        if staying is not None and staying.mode == FOLDER:
             self._incoming.keep(self._scan.disk_path(path))
         if not taken:
             self._leave_out(entry, known)
