@@ -162,12 +162,12 @@ def main(arguments: list[str]) -> int:
         prog="bench chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--home", type=Path, help="work in this folder (5 GiB free) instead of a temporary one")
-    parser.add_argument("--size", type=int, default=1024, help="MiB of the large file")
-    parser.add_argument("--files", type=int, default=5000, help="how many small files")
+    parser.add_argument("--size", type=int, default=1024, help="MiB of the large file; 0: none")
+    parser.add_argument("--files", type=int, default=5000, help="how many small files; 0: none")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(dir=options.home, prefix="chaos-") as home:
-        for load in loads(options.size * MIB, options.files):
+        for load in filter(lambda load: load.size, loads(options.size * MIB, options.files)):
             sound: dict[str, int] = {}
             for number in range(len(list(kinds(load, "up")))):
                 place = Path(home) / "place"

@@ -317,7 +317,7 @@ def test_stream_without_a_length_that_ends_early_goes_on(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE[:1000], "close")))
     folder.fetch(wanted)
     assert folder.ranges() == [None, "bytes=1000-"]
-    assert folder.notes == ["The download of large was cut short. Trying again now; giving up in 1 min."]
+    assert folder.notes == ["The download of large was cut short. Trying again."]
 
 
 def test_missing_file_is_not_found(folder):
@@ -341,7 +341,7 @@ def test_archive_without_a_length_that_ends_early_is_asked_again(folder):
     folder.lake.oddities.append(once(Answer(b"HTTP/1.1 200 OK\r\n\r\n" + tar, "close")))
     folder.fetch(*entries)
     assert folder.server.requests[1].document == {"paths": ["f1", "f2"]}
-    assert folder.notes == ["The lake's archive was cut short. Trying again now; giving up in 1 min."]
+    assert folder.notes == ["The lake's archive was cut short. Trying again."]
 
 
 def test_archive_that_breaks_after_its_last_file_is_complete(folder):

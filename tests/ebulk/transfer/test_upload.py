@@ -300,7 +300,7 @@ def test_chunk_whose_answer_was_lost_is_not_sent_again(folder):
     assert folder.methods() == ["POST", "PATCH", "HEAD", "PATCH", "PATCH"]
     assert sum(folder.lake.sizes) == len(LARGE)
     folder.progress.assert_complete(["large"])
-    assert folder.notes[0].endswith("Trying again now; giving up in 1 min.")
+    assert folder.notes[0].endswith("Trying again.")
 
 
 def test_last_chunk_whose_answer_was_lost_is_known_by_the_plan_to_have_arrived(folder):
@@ -412,6 +412,20 @@ def test_bundle_whose_connection_breaks_goes_on_in_halves(folder):
     files = [folder.file(f"s/{number}", bytes([number]) * 20 * KIB) for number in range(10)]
     assert folder.send(*files) == Sent(10, 200 * KIB)
     assert len(folder.lake.files) == 10
+    folder.progress.assert_complete([file.entry.path for file in files])
+
+
+def test_bundle_whose_answer_was_lost_is_not_sent_again(folder):
+    def store_and_break(request: Request) -> Answer | None:
+        if request.target != f"{BASE}/bundle":
+            return None
+        folder.lake.post_bundle(request)
+        return Answer(b"", "reset")
+
+    folder.lake.oddities.append(store_and_break)
+    files = [folder.file(f"s/{number}", bytes([number]) * 20 * KIB) for number in range(10)]
+    assert folder.send(*files) == Sent(10, 200 * KIB)
+    assert len(folder.lake.sizes) == 1
     folder.progress.assert_complete([file.entry.path for file in files])
 
 

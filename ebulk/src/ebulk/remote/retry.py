@@ -114,8 +114,8 @@ class Retry:
         if error.retry_after is not None:
             delay = max(delay, min(error.retry_after, PATIENCE))
         delay = min(delay, left)
-        when = f"in {_duration(delay)}" if round(delay) else "now"
-        self._tell(f"{error} Trying again {when}; giving up in {_duration(left)}.", delay)
+        when = f" in {_duration(delay)}; giving up in {_duration(left)}" if round(delay) else ""
+        self._tell(f"{error} Trying again{when}.", delay)
         self._wait(delay)
         self._spent += delay
         self._attempt_began = self._clock()

@@ -42,6 +42,8 @@ SMALLEST_CHUNK = 256 * KIB
 """A chunk whose connection breaks is tried again as a smaller one, down to this."""
 CHUNKS_UNDER_WAY = 2
 """Of one large file: one that the lake commits, and one that is sent."""
+PLANNED_AGAIN = 1_000
+"""Of so many files one request asks whether they arrived: few, for the network is one that breaks."""
 LOST_UPLOADS = 3
 """How often the lake may lose an upload that it began."""
 WORTHWHILE = 0.9
@@ -120,10 +122,26 @@ class _Sender:
                     self._send_bundle(part, begun)
             except TransientError as error:
                 retry.failed(error)
-                half = (len(part) + 1) // 2
-                todo += [rest for rest in (part[half:], part[:half]) if rest]
+                missing = self._missing(part, begun)
+                if len(missing) < len(part):
+                    retry.progress()
+                half = (len(missing) + 1) // 2
+                todo += [rest for rest in (missing[half:], missing[:half]) if rest]
             else:
                 retry.progress()
+
+    def _missing(self, files: list[LocalFile], begun: set[str]) -> list[LocalFile]:
+        """Those of the files that the lake lacks; where a bundle arrived and only its answer was lost, none."""
+        missing: set[str] = set()
+        for start in range(0, len(files), PLANNED_AGAIN):
+            missing |= self.lake.plan(self.ingestion, [file.entry for file in files[start : start + PLANNED_AGAIN]])
+        arrived = [file for file in files if file.entry.path not in missing]
+        for path, size in ((file.entry.path, file.entry.size) for file in arrived):
+            if path not in begun:
+                self.progress.begin(path, size)
+            self.progress.advance(path, size)
+        self.finish(arrived, sum(file.entry.size for file in arrived))
+        return [file for file in files if file.entry.path in missing]
 
     def _send_bundle(self, files: list[LocalFile], begun: set[str]) -> None:
         bundle = _Bundle(files, begun, self.progress)
