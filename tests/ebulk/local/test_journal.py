@@ -16,6 +16,11 @@ def test_a_push_under_way_is_remembered_until_it_is_over(tmp_path):
     assert journal.load() is None
 
 
+def test_a_journal_from_before_there_was_staging_is_understood(tmp_path):
+    (tmp_path / "push.json").write_text('{"ingestion": "x", "base_version": 3, "directory": "sub", "message": "m"}')
+    assert Journal(tmp_path / "push.json").load() == PushUnderWay("x", 3, "sub", "m", staged=False)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"ingestion": "x"}', "3"])
 def test_a_damaged_journal_is_as_good_as_none(tmp_path, content):
     (tmp_path / "push.json").write_text(content)

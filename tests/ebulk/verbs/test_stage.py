@@ -163,6 +163,8 @@ def test_a_folder_is_removed_only_with_all_in_it_when_that_is_said(folder):
         remove(folder, select(folder, "sub"))
     assert str(caught.value) == "Nothing was removed: 'sub' is a folder."
     assert caught.value.hint == "`ebulk remove -r` removes a folder with all in it."
+    with pytest.raises(UsageError, match=r"Nothing was removed: 'sub', 'sub/deep' are folders\."):
+        remove(folder, select(folder, "a.csv", "sub/deep", "sub"))
     remove(folder, select(folder, "sub"), recursive=True)
     assert staged(folder) == ["-sub/c.csv", "-sub/deep/d"]
     assert not (folder.root / "sub").exists()

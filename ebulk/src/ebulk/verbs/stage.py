@@ -152,8 +152,9 @@ class _Staging:
         ]
         self._check_found(selection, "Not in the data set:")
         if selection.folders and not recursive:
+            are = "are folders" if len(selection.folders) > 1 else "is a folder"
             raise UsageError(
-                f"Nothing was removed: {listed(sorted(selection.folders))} is a folder.",
+                f"Nothing was removed: {listed(sorted(selection.folders))} {are}.",
                 "`ebulk remove -r` removes a folder with all in it.",
             )
         if lost:
