@@ -108,6 +108,31 @@ def test_a_push_is_compared_with_the_oldest_base_of_its_files(index):
     assert index.push_base() == 3
 
 
+def test_a_push_is_compared_with_what_was_left_out_of_a_pull(index):
+    def bases():
+        """What a push of a file in each folder is compared with."""
+        for path in ("a/x", "a/b/x", "c"):
+            index.replace_pending([("new", found(path))], resume=False)
+            yield index.push_base()
+
+    index.set_version("", 3)
+    index.set_version("a", 7, complete=False)
+    assert index.base_version("a") == 7
+    assert list(bases()) == [3, 3, 3]
+    index.set_version("a/b", 8)
+    assert list(bases()) == [3, 8, 3]
+    index.set_version("a", 9)
+    assert list(bases()) == [9, 9, 3]
+    index.set_version("", 9, complete=False)
+    assert list(bases()) == [3, 3, 3]
+    index.set_version("", 2, complete=False)
+    assert (list(bases()), index.base_version()) == ([2, 2, 2], 2)
+    index.commit_push(3)
+    assert (list(bases()), index.base_version()) == ([2, 2, 2], 3)
+    index.set_version("", 9)
+    assert list(bases()) == [9, 9, 9]
+
+
 def test_a_push_is_committed_at_once(index):
     index.update([known("changed"), known("gone"), known("same"), known("touched")])
     rows = [
