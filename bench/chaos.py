@@ -86,7 +86,7 @@ def kinds(load: Load, bulk: Direction) -> Iterator[tuple[str, Chaos]]:
     yield f"stall: {3 * load.every / MIB:.0f} MiB", Chaos(seed=3, troubles=stalls)
     yield "delay: 1 of 200, 0.2 s", Chaos(seed=4, held=0.005)
     yield "throttle: 32 MiB/s", Chaos(seed=5, rate=32 * MIB)
-    yield "duplicate: 1 of 3", Chaos(seed=6, repeated=1 / 3)
+    yield "duplicate: 1 of 3", Chaos(seed=3, repeated=1 / 3)
     together = breaks("reset") + breaks("close") + stalls
     yield "all of these", Chaos(seed=7, troubles=together, held=0.005, rate=32 * MIB, repeated=1 / 3)
 

@@ -82,7 +82,8 @@ class _Storm:
 
     def __init__(self, chaos: Chaos) -> None:
         self.chaos = chaos
-        self.random = Random(chaos.seed)
+        self._holds = Random(f"{chaos.seed} held")
+        self._repeats = Random(f"{chaos.seed} repeated")
         self._draws = {trouble: Random(f"{chaos.seed} {trouble}") for trouble in chaos.troubles}
         self._left = {trouble: self._draw(trouble) for trouble in chaos.troubles}
         self._free_at = {"up": 0.0, "down": 0.0}
@@ -106,7 +107,7 @@ class _Storm:
 
     def hold(self) -> float:
         """Seconds to hold a piece back."""
-        return self.random.uniform(0, self.chaos.hold) if self.random.random() < self.chaos.held else 0.0
+        return self._holds.uniform(0, self.chaos.hold) if self._holds.random() < self.chaos.held else 0.0
 
     def queue(self, direction: Direction, count: int) -> float:
         """Seconds until the rate lets so many bytes pass."""
@@ -119,9 +120,9 @@ class _Storm:
 
     def repeats(self) -> tuple[bool, bool]:
         """Whether a request is sent another time before it, and after it."""
-        if self.random.random() >= self.chaos.repeated:
+        if self._repeats.random() >= self.chaos.repeated:
             return False, False
-        before = self.random.random() < 1 / 2
+        before = self._repeats.random() < 1 / 2
         return before, not before
 
 
