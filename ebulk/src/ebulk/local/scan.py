@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -63,10 +64,8 @@ class Folder(NamedTuple):
     disk: str
 
 
-Row: TypeAlias = "Found | Folder"
-"""Sorted by its first member, which is the path; that of a folder ends with a slash."""
-
-Rows: TypeAlias = Iterator[Row]
+Pieces: TypeAlias = "Iterator[list[Found] | Folder]"
+"""What a folder holds, in order: files that follow each other, and the folders between them."""
 
 _name_of = attrgetter("name")
 _path_of = itemgetter(0)
@@ -182,20 +181,16 @@ class Scan:
         """The same files, those that follow each other in a folder at once."""
         stack = [self._list_start()]
         while stack:
-            rows, rules = stack[-1]
-            batch: list[Found] = []
-            for row in rows:
-                if isinstance(row, Found):
-                    batch.append(row)
-                    continue
-                prefix, disk = row
-                inner = EVERYTHING if rules and rules.ignores(prefix[:-1], is_folder=True) else rules
-                stack.append(self._list(prefix, prefix if disk == prefix[:-1] else f"{disk}/", inner))
-                break
+            pieces, rules = stack[-1]
+            for piece in pieces:
+                if isinstance(piece, Folder):
+                    prefix, disk = piece
+                    inner = EVERYTHING if rules and rules.ignores(prefix[:-1], is_folder=True) else rules
+                    stack.append(self._list(prefix, prefix if disk == prefix[:-1] else f"{disk}/", inner))
+                    break
+                yield piece
             else:
                 stack.pop()
-            if batch:
-                yield batch
 
     def disk_path(self, path: str) -> str:
         """Where a path is, or would be, on the disk: in the folders that are here, should they be in another form."""
@@ -208,7 +203,7 @@ class Scan:
             folder = folder.rpartition("/")[0]
         return path
 
-    def _list_start(self) -> tuple[Rows, Rules | None]:
+    def _list_start(self) -> tuple[Pieces, Rules | None]:
         """What the folder to begin with holds: nothing if it isn't there; a link on the way to it is a problem."""
         path = disk = ""
         rules: Rules | None = None
@@ -232,9 +227,11 @@ class Scan:
             disk += "/"
         return self._list(path, path if path == disk else disk, rules)
 
-    def _list(self, prefix: str, disk_prefix: str, rules: Rules | None) -> tuple[Rows, Rules | None]:
+    def _list(self, prefix: str, disk_prefix: str, rules: Rules | None) -> tuple[Pieces, Rules | None]:
         """What a folder holds, in order, and what is ignored in it."""
-        rows: list[Row] = []
+        files: list[Found] = []
+        folders: list[Folder] = []
+        plain = False
         try:
             descriptor = os.open(f"{self._root}/{disk_prefix}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -244,7 +241,8 @@ class Scan:
                     rules = read_rules(self._root, prefix, disk_prefix, rules)
                 if rules and self._contents:
                     listed = [entry for entry in listed if not _is_ignored(prefix, entry, rules, self._contents)]
-                rows = list(self._rows(prefix, disk_prefix, listed))
+                plain = prefix is disk_prefix and _are_plain(prefix, listed)
+                files, folders = self._read(prefix, disk_prefix, listed, plain)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -255,11 +253,17 @@ class Scan:
                     True,
                 )
             )
-        rows.sort(key=_path_of)
-        return self._distinct(rows) if any(not row[0].isascii() for row in rows) else iter(rows), rules
+        files.sort(key=_path_of)
+        folders.sort(key=_path_of)
+        if not plain:
+            self._make_distinct(files, folders)
+        return _pieces(files, folders), rules
 
-    def _rows(self, prefix: str, disk_prefix: str, listed: list[os.DirEntry[str]]) -> Rows:
-        plain = prefix is disk_prefix and _are_plain(prefix, listed)
+    def _read(
+        self, prefix: str, disk_prefix: str, listed: list[os.DirEntry[str]], plain: bool
+    ) -> tuple[list[Found], list[Folder]]:
+        files: list[Found] = []
+        folders: list[Folder] = []
         while listed:
             entry = listed.pop()  # it keeps its status, which takes more memory than all else
             path = disk = prefix + entry.name
@@ -271,11 +275,19 @@ class Scan:
             status = entry.stat(follow_symlinks=False)
             kind = status.st_mode
             if stat.S_ISREG(kind) or stat.S_ISLNK(kind):
-                yield found_from(path, disk, status)
-            elif stat.S_ISDIR(kind):
-                yield from self._folder_row(path, disk, entry.name, status)
-            else:
+                files.append(found_from(path, disk, status))
+            elif not stat.S_ISDIR(kind):
                 self.problems.append(Problem(path, _SPECIAL[stat.S_IFMT(kind)]))
+            elif entry.name == CONTROL_FOLDER:
+                self.problems.append(Problem(path, "makes its folder a data set within this one"))
+            else:
+                if disk is not path:
+                    self.disk_names[path] = disk
+                if _is_empty(f"{self._root}/{disk}"):
+                    files.append(found_from(path, disk, status))
+                else:
+                    folders.append(Folder(f"{path}/", disk))
+        return files, folders
 
     def _named(self, prefix: str, disk_prefix: str, disk_name: str) -> tuple[str, str] | None:
         """The path of a name, and its path on the disk; a name that no data set may hold is a problem."""
@@ -289,26 +301,33 @@ class Scan:
             return None
         return path, path if name == disk_name and prefix is disk_prefix else disk_prefix + disk_name
 
-    def _folder_row(self, path: str, disk: str, disk_name: str, status: os.stat_result) -> Rows:
-        if disk_name == CONTROL_FOLDER:
-            self.problems.append(Problem(path, "makes its folder a data set within this one"))
-            return
-        if disk is not path:
-            self.disk_names[path] = disk
-        if _is_empty(f"{self._root}/{disk}"):
-            yield found_from(path, disk, status)
-        else:
-            yield Folder(f"{path}/", disk)
-
-    def _distinct(self, rows: list[Row]) -> Rows:
+    def _make_distinct(self, files: list[Found], folders: list[Folder]) -> None:
+        """Leave out what is there a second time, in another Unicode form; both are sorted."""
         seen: set[str] = set()
+        rows: list[Found | Folder] = sorted([*files, *folders], key=_path_of)
         for row in rows:
             path = row[0].removesuffix("/")
-            if path in seen:
-                self.problems.append(Problem(path, "is there twice, in two Unicode forms that look the same"))
-            else:
+            if path not in seen:
                 seen.add(path)
-                yield row
+                continue
+            self.problems.append(Problem(path, "is there twice, in two Unicode forms that look the same"))
+            if isinstance(row, Folder):
+                folders.remove(row)
+            else:
+                files.remove(row)
+
+
+def _pieces(files: list[Found], folders: list[Folder]) -> Pieces:
+    """Files and folders in the order of the wire, where a folder counts as its name and a slash; both are sorted."""
+    start = 0
+    for folder in folders:
+        stop = bisect_left(files, folder[:1], start)
+        if stop > start:
+            yield files[start:stop]
+        yield folder
+        start = stop
+    if start < len(files):
+        yield files[start:]
 
 
 def _are_plain(prefix: str, listed: list[os.DirEntry[str]]) -> bool:
