@@ -5,16 +5,18 @@ from __future__ import annotations
 import filecmp
 import json
 import random
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ebulk.protocol import KIB, MIB, UPLOAD_CHUNK_SIZE
-from support.faults import Chaos, Direction, FaultyNetwork, Trouble, faulty_network
+from support.faults import Chaos, Direction, Fault, FaultyNetwork, Trouble, faulty_network
 from support.folders import write_files
 from support.lake import PASSWORD, ServedLake, served_lake
-from support.shell import Shell
+from support.shell import DEADLINE, Shell
 
 LARGE = 48 * MIB
 SMALL = 300
@@ -132,3 +134,21 @@ def test_a_person_is_told_of_trouble_in_a_few_lines(shell, network):
     assert 1 <= len(lines) <= 5
     assert lines[0].startswith(f"ebulk: The connection to {network.address} broke: ")
     assert " Trying again" in lines[0]
+
+
+def test_a_laptop_that_is_closed_and_opened_again_goes_on(shell, network):
+    """The process sleeps for longer than it may take without progress, and finds its connections gone."""
+    network.chaos = Chaos(rate=16 * MIB)
+    before = network.carried("up")
+    process = shell.start("push", "set", "--retry-max-time", "3")
+    deadline = time.monotonic() + DEADLINE
+    while network.carried("up") - before < 4 * MIB:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    network.faults.extend([Fault("up", 0, "reset")] * 2)
+    time.sleep(4)
+    process.send_signal(signal.SIGCONT)
+    output, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, output.splitlines()[0]) == (0, f"Pushed '{shell.reference}': version 1"), errors
+    assert len(network.broken) == 2
