@@ -12,6 +12,7 @@ from ebulk.model import FileEntry, LocalFile
 from ebulk.protocol import MIB
 from ebulk.transfer import old_file
 from ebulk.transfer.old_file import CLONE_RANGE, OldFile
+from ebulk.transfer.part_file import PartFile
 from support.disks import sharing_disk
 
 DATA = os.urandom(2 * MIB + 4096 + 17)
@@ -27,7 +28,7 @@ def old(tmp_path):
 @pytest.fixture
 def target(tmp_path):
     with (tmp_path / "new").open("w+b", buffering=0) as file:
-        yield file
+        yield PartFile(file, 0)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,8 @@ def test_file_that_cannot_be_read_has_no_pieces(tmp_path):
 def test_clone_shares_blocks_or_says_that_the_file_system_cannot(old, target):
     with OldFile(old) as file:
         cloned = file.clone(target, 0, MIB)
-    assert os.pread(target.fileno(), 2 * MIB, 0) == (DATA[:MIB] if cloned else b"")
-    assert target.tell() == (MIB if cloned else 0)
+    assert os.pread(target.file.fileno(), 2 * MIB, 0) == (DATA[:MIB] if cloned else b"")
+    assert target.file.tell() == (MIB if cloned else 0)
 
 
 def test_on_a_disk_whose_files_can_share_blocks_all_pieces_are_cloned(tmp_path):
@@ -64,9 +65,10 @@ def test_on_a_disk_whose_files_can_share_blocks_all_pieces_are_cloned(tmp_path):
         old = LocalFile(FileEntry("old", len(DATA), "sha-256:" + "0" * 64, 1), disk / "old")
         Path(old.source).write_bytes(DATA)
         os.sync()
-        with OldFile(old) as file, (disk / "new").open("w+b", buffering=0) as target:
-            assert all(file.clone(target, target.tell(), len(piece)) for piece in file.pieces(0, len(DATA)))
-            assert os.pread(target.fileno(), len(DATA) + 1, 0) == DATA
+        with OldFile(old) as file, (disk / "new").open("w+b", buffering=0) as new:
+            target = PartFile(new, 0)
+            assert all(file.clone(target, target.file.tell(), len(piece)) for piece in file.pieces(0, len(DATA)))
+            assert os.pread(target.file.fileno(), len(DATA) + 1, 0) == DATA
 
 
 class FileSystem:
@@ -94,8 +96,8 @@ def test_whole_blocks_are_cloned_and_the_position_is_behind_them(old, target, mo
         assert file.clone(target, 0, MIB)
         assert not file.clone(target, MIB, 17)
         assert file.clone(target, MIB, MIB)
-    assert target.tell() == 2 * MIB
-    assert os.pread(target.fileno(), len(DATA), 0) == DATA[: 2 * MIB]
+    assert target.file.tell() == 2 * MIB
+    assert os.pread(target.file.fileno(), len(DATA), 0) == DATA[: 2 * MIB]
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EXDEV, errno.ENOTTY])

@@ -22,8 +22,11 @@ from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, found_from
 from ebulk.model import EXECUTABLE, FOLDER, SYMLINK, FileEntry
+from ebulk.protocol import MIB
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PIECE_SIZE = MIB
+"""Of what is appended."""
 Identity = tuple[int, int]
 """Device and inode."""
 
@@ -92,15 +95,65 @@ class Tree:
             os.utime(part, ns=(entry.mtime_ns, entry.mtime_ns))
             return self._rename(part, entry, disk, replaces)
 
+    def can_append(self, found: Found) -> bool:
+        """Whether a file may be written to in place: it is as `found`, writable, and under no other name."""
+        try:
+            os.close(self._open_to_append(found))
+        except (OSError, ConflictError):
+            return False
+        return True
+
+    def append(self, entry: FileEntry, found: Found, tail: Path, start: int) -> Found:
+        """Append to a file, which is as `found`, what it lacks of `tail`, its new content from `start` on.
+
+        Return its new state, which is on the disk. What was there is not touched; if something fails, such as that the
+        disk is full, what was appended is cut off. ConflictError: it has changed, or does not go on as the tail begins.
+        """
+        with self._writing(entry.path), open(tail, "rb", buffering=0) as file:
+            descriptor = self._open_to_append(found)
+            try:
+                if not _go_on_alike(descriptor, file.fileno(), start):
+                    raise _changed(found.path)
+                self._grow(descriptor, file.fileno(), start, found)
+                if found.mode != entry.mode:
+                    os.fchmod(descriptor, _permissions(os.fstat(descriptor), entry.mode))
+                os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+                os.fsync(descriptor)
+                return found_from(entry.path, found.disk, os.fstat(descriptor))
+            finally:
+                os.close(descriptor)
+
+    def _open_to_append(self, found: Found) -> int:
+        """Open a file that is as `found` and has one name."""
+        with self._lock:
+            parent, name = self._parent(found.disk)
+            _check(found.path, found.disk, parent, name, found)
+            descriptor = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        status = os.fstat(descriptor)
+        if status.st_nlink == 1 and found_from(found.path, found.disk, status) == found:
+            return descriptor
+        os.close(descriptor)
+        raise _changed(found.path)
+
+    def _grow(self, descriptor: int, tail: int, start: int, found: Found) -> None:
+        """Append a tail, or nothing."""
+        size = found.size
+        try:
+            while piece := os.pread(tail, PIECE_SIZE, size - start):
+                size += os.pwrite(descriptor, piece, size)
+        except OSError:
+            if os.fstat(descriptor).st_size == size:
+                os.ftruncate(descriptor, found.size)
+                os.utime(descriptor, ns=(found.mtime_ns, found.mtime_ns))
+            raise
+
     def stamp(self, found: Found, mode: str, mtime_ns: int) -> Found:
         """Give a file that has the right content the right mode and modification time; return its new state."""
         with self._writing(found.path), self._lock:
             parent, name = self._parent(found.disk)
             _check(found.path, found.disk, parent, name, found)
             if found.mode != mode:
-                permissions = stat.S_IMODE(os.lstat(name, dir_fd=parent).st_mode)
-                executable = permissions | (permissions & 0o444) >> 2
-                os.chmod(name, executable if mode == EXECUTABLE else permissions & ~0o111, dir_fd=parent)
+                os.chmod(name, _permissions(os.lstat(name, dir_fd=parent), mode), dir_fd=parent)
             os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=parent, follow_symlinks=False)
             return found_from(found.path, found.disk, os.lstat(name, dir_fd=parent))
 
@@ -267,9 +320,29 @@ def _look(path: str, disk: str, parent: int, name: str) -> Found | None:
 
 def _check(path: str, disk: str, parent: int, name: str, expected: Found | None) -> None:
     if _look(path, disk, parent, name) != expected:
-        raise ConflictError(
-            f"{shown(path)} changed here during the pull.", "The same command again looks at it anew.", (path,)
-        )
+        raise _changed(path)
+
+
+def _changed(path: str) -> ConflictError:
+    return ConflictError(
+        f"{shown(path)} changed here during the pull.", "The same command again looks at it anew.", (path,)
+    )
+
+
+def _permissions(status: os.stat_result, mode: str) -> int:
+    """A file's permissions, such that it is executable or not: by whom it is readable."""
+    permissions = stat.S_IMODE(status.st_mode)
+    return permissions | (permissions & 0o444) >> 2 if mode == EXECUTABLE else permissions & ~0o111
+
+
+def _go_on_alike(descriptor: int, tail: int, start: int) -> bool:
+    """Whether a file has from `start` on what a tail begins with."""
+    offset = start
+    while piece := os.pread(descriptor, PIECE_SIZE, offset):
+        if piece != os.pread(tail, len(piece), offset - start):
+            return False
+        offset += len(piece)
+    return True
 
 
 def _open_folder(name: str, parent: int, create: bool) -> int:

@@ -6,7 +6,7 @@ for the rest. A small file is held in memory until it is whole. Files of the sam
 time are fetched once.
 
 Of a large file of which an older content is here, unchanged, only what differs is fetched: the lake tells which ranges
-that are, the rest is copied.
+that are, the rest is copied. If it has only grown, nothing is copied, and the end is appended to the file here.
 
 Small files are unpacked by one thread at a time, while the others wait for the network: each file is a dozen calls of
 the system, and threads which do this at the same time mostly hand the interpreter to each other.
@@ -15,18 +15,15 @@ the system, and threads which do this at the same time mostly hand the interpret
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from ebulk.errors import IntegrityError
 from ebulk.model import SYMLINK, FileEntry, LocalFile, Progress, Ranges
 from ebulk.protocol import BUNDLE_LENGTH, BUNDLE_SIZE, DELTA_FILE_SIZE, KIB, SMALL_FILE_SIZE
 from ebulk.remote import content
@@ -36,14 +33,11 @@ from ebulk.remote.session import Reply, Session
 from ebulk.transfer import tar
 from ebulk.transfer.crew import work
 from ebulk.transfer.disk import unwritable
-from ebulk.transfer.hash_behind import HashBehind, read_pieces
 from ebulk.transfer.old_file import OldFile
 from ebulk.transfer.ranges import size_of
+from ebulk.transfer.receive import Receiver, differs
+from ebulk.transfer.tail import fetch_tail, tail_start
 
-if TYPE_CHECKING:
-    from io import FileIO
-
-READ_SIZE = 256 * KIB
 WORTHWHILE = 0.8
 """A file of which more than this share differs from the one here is fetched as a new one, by one request."""
 SMALL_PATHS_LENGTH = 256 * KIB
@@ -64,6 +58,12 @@ class Destination(Protocol[Where_contra]):
 
     def old(self, entry: FileEntry, where: Where_contra) -> LocalFile | None:
         """A file here with a content of the data set that a large one may have much of; called from any thread."""
+
+    def can_append(self, entry: FileEntry, where: Where_contra) -> bool:
+        """Whether that file may be written to, and is under no other name; called from any thread."""
+
+    def append(self, entry: FileEntry, where: Where_contra, tail: Path, start: int) -> None:
+        """Append to that file what it lacks of the tail, its verified new content from `start` on; from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,24 @@ class _Fetcher(Generic[Where]):
             targets = list(wanted.targets)
         return next(filter(None, (self._destination.old(entry, where) for entry, where in targets)), None)
 
+    def can_append(self, wanted: _Wanted[Where]) -> bool:
+        """Whether a content may be made by appending to the file here: it is wanted nowhere else."""
+        with self._lock:
+            targets = list(wanted.targets)
+        return len(targets) == 1 and self._destination.can_append(*targets[0])
+
+    def append(self, wanted: _Wanted[Where], tail: Path, start: int, reused: int) -> bool:
+        """Append a verified tail; False if the content is wanted elsewhere, too, by now."""
+        with self._lock:
+            if len(wanted.targets) > 1:
+                return False
+            del self._wanted[_key(wanted.entry)]
+            self.reused += reused
+        entry, where = wanted.targets[0]
+        self._destination.append(entry, where, tail, start)
+        self._done(entry)
+        return True
+
     def finish(self, wanted: _Wanted[Where], reused: int) -> None:
         """Place a verified part, of which so many bytes were here, wherever it is wanted."""
         with self._lock:
@@ -245,7 +263,7 @@ class _Fetcher(Generic[Where]):
                             self._write(wanted, member.content)
                             del todo[member.path]
                         elif member.path in wrong:
-                            raise _differs(wanted.entry)
+                            raise differs(wanted.entry)
                         else:
                             wrong.add(member.path)
             except tar.TruncatedError:
@@ -270,142 +288,82 @@ class _Fetcher(Generic[Where]):
 
 
 class _LargeFile(Generic[Where]):
-    """The download of one content to its part, through any number of broken connections.
-
-    The part is at any time the beginning of the content, and grows by what is received and by what is copied from a
-    file here, in order: so whatever breaks, the next run can go on.
-    """
+    """The download of one content: as a tail of the file here, or else whole, as a part that takes its place."""
 
     def __init__(self, fetcher: _Fetcher[Where], wanted: _Wanted[Where]) -> None:
         self._fetcher = fetcher
         self._wanted = wanted
         self._entry = wanted.entry
         self._part = fetcher.part(wanted.entry)
-        self._hash = HashBehind(wanted.entry.size, self._part.name)
-        self._position = 0
-        self._reused = 0
 
     def fetch(self) -> None:
-        """Fetch what the part lacks, verify it, and have it placed."""
+        """Fetch what is not here, verify it, and have it placed."""
         self._fetcher.progress.begin(self._entry.path, self._entry.size)
+        there = _size(self._part)
+        old, changed = self._old() if there < self._entry.size else (None, ())
+        if old and not there and self._append(old, changed):
+            return
         try:
-            with self._hash, open(self._part, "r+b", buffering=0, opener=_create) as file:
-                self._hash_part(file)
-                self._complete(file)
+            with Receiver(self._fetcher, self._entry, self._part) as receiver:
+                receiver.begin()
+                self._complete(receiver, old, changed or ((0, self._entry.size),))
         except OSError as error:
             raise unwritable(error, self._part) from error
-        self._fetcher.finish(self._wanted, self._reused)
-
-    def _hash_part(self, file: FileIO) -> None:
-        """Take up what an earlier run left."""
-        if os.fstat(file.fileno()).st_size > self._entry.size:
-            file.truncate(0)
-        for piece in read_pieces(file, self._entry.size):
-            self._fetcher.session.check()
-            self._hash.update(piece)
-            self._position += len(piece)
-            self._fetcher.progress.reuse(self._entry.path, len(piece))
-
-    def _complete(self, file: FileIO) -> None:
-        """Fetch until the digest is right; what is complete but wrong is fetched anew once, without the file here."""
-        old, changed = self._old()
-        for last in (False, True):
-            self._fetch_changed(file, old, changed)
-            if self._hash.hexdigest() == self._entry.digest.removeprefix("sha-256:"):
-                return
-            self._start_over(file)
-            if last:
-                raise _differs(self._entry)
-            old, changed = None, ((0, self._entry.size),)
+        self._fetcher.finish(self._wanted, receiver.reused)
 
     def _old(self) -> tuple[LocalFile | None, Ranges]:
-        """A file here from which most of the content can be copied, and the ranges that cannot; None and all of it."""
+        """A file here from which most of the content can be copied, and the ranges that cannot; None and no ranges."""
         fetcher, entry = self._fetcher, self._entry
-        if self._position < entry.size and entry.size >= DELTA_FILE_SIZE and (old := fetcher.old(self._wanted)):
+        if entry.size >= DELTA_FILE_SIZE and (old := fetcher.old(self._wanted)):
             changed = content.changed_ranges(fetcher.session, fetcher.reference, fetcher.version, entry, old.entry)
             if changed is not None and size_of(changed) <= entry.size * WORTHWHILE:
                 return old, changed
-        return None, ((0, entry.size),)
+        return None, ()
 
-    def _fetch_changed(self, file: FileIO, old: LocalFile | None, changed: Ranges) -> None:
+    def _append(self, old: LocalFile, changed: Ranges) -> bool:
+        """Append to the file here what it lacks; False if that cannot be done."""
+        start = tail_start(self._entry, old, changed)
+        if start is None or not self._fetcher.can_append(self._wanted):
+            return False
+        tail = self._part.with_suffix(".tail")
+        try:
+            reused = fetch_tail(self._fetcher, self._entry, old, start, tail)
+        except OSError as error:
+            raise unwritable(error, tail) from error
+        if reused is None:
+            return False
+        if not self._fetcher.append(self._wanted, tail, start, reused):
+            self._fetcher.progress.advance(self._entry.path, -self._entry.size)
+            return False
+        return True
+
+    def _complete(self, receiver: Receiver, old: LocalFile | None, changed: Ranges) -> None:
+        """Fetch until the digest is right; what is complete but wrong is fetched anew once, without the file here."""
+        for last in (False, True):
+            self._fetch_changed(receiver, old, changed)
+            if receiver.is_right:
+                return
+            receiver.start_over()
+            if last:
+                raise differs(self._entry)
+            old, changed = None, ((0, self._entry.size),)
+
+    def _fetch_changed(self, receiver: Receiver, old: LocalFile | None, changed: Ranges) -> None:
         """Fetch these ranges, copy what is between them; what cannot be copied is fetched, too."""
         with ExitStack() as stack:
             source = stack.enter_context(OldFile(old)) if old else None
             for start, stop in (*changed, (self._entry.size, self._entry.size)):
                 if source:
-                    self._copy_old(source, file, start)
-                self._fetch_up_to(file, stop)
-
-    def _copy_old(self, source: OldFile, file: FileIO, stop: int) -> None:
-        """Copy from a file here up to `stop`, or less if it ends before."""
-        for piece in source.pieces(self._position, stop):
-            self._fetcher.session.check()
-            if not source.clone(file, self._position, len(piece)):
-                _write(file, piece)
-            self._hash.update(piece)
-            self._position += len(piece)
-            self._reused += len(piece)
-            self._fetcher.progress.reuse(self._entry.path, len(piece))
-
-    def _fetch_up_to(self, file: FileIO, stop: int) -> None:
-        """Ask until all is there. Only a new furthest position is progress: who ignores Range is not asked forever."""
-        retry = self._fetcher.session.retry()
-        furthest = self._position
-        while self._position < stop:
-            try:
-                self._receive(file, stop)
-            except TransientError as error:
-                if self._position > furthest:
-                    furthest = self._position
-                    retry.progress()
-                retry.failed(error)
-
-    def _receive(self, file: FileIO, stop: int) -> None:
-        """Send one request and write what it brings."""
-        fetcher, entry, start = self._fetcher, self._entry, self._position
-        with content.open_file(fetcher.session, fetcher.reference, fetcher.version, entry, start, stop) as reply:
-            if not content.is_range(reply, entry, start, stop):
-                self._start_over(file)
-                if reply.status != HTTPStatus.OK:
-                    return
-                stop = entry.size
-            if reply.headers.get("Content-Length") not in (None, str(stop - self._position)):
-                raise _differs(entry)
-            self._take(reply, file, stop)
-        if self._position < stop:
-            raise TransientError(f"The download of {entry.path} was cut short.")
-
-    def _take(self, reply: Reply, file: FileIO, stop: int) -> None:
-        """Write what arrives; whatever breaks, what arrived before is written."""
-        while data := reply.read(READ_SIZE):
-            if self._position + len(data) > stop:
-                raise _differs(self._entry)
-            _write(file, data)
-            self._hash.update(data)
-            self._fetcher.count(len(data))
-            self._advance(len(data))
-
-    def _start_over(self, file: FileIO) -> None:
-        file.seek(0)
-        file.truncate()
-        self._hash.reset()
-        self._advance(-self._position)
-        self._reused = 0
-
-    def _advance(self, count: int) -> None:
-        self._position += count
-        self._fetcher.progress.advance(self._entry.path, count)
+                    receiver.copy(source, start)
+                receiver.fetch_up_to(stop)
 
 
-def _create(path: str, flags: int) -> int:
-    """Open a part that may be there or not; not to append, since ranges cannot be cloned to a file opened so."""
-    return os.open(path, flags | os.O_CREAT, 0o666)
-
-
-def _write(file: FileIO, data: bytes | memoryview) -> None:
-    position = file.write(data)
-    while position < len(data):
-        position += file.write(memoryview(data)[position:])
+def _size(part: Path) -> int:
+    """Of what is there of a part."""
+    try:
+        return part.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _key(entry: FileEntry) -> tuple[str, int, bool]:
@@ -415,10 +373,3 @@ def _key(entry: FileEntry) -> tuple[str, int, bool]:
 
 def _matches(entry: FileEntry, data: bytes) -> bool:
     return entry.digest == f"sha-256:{hashlib.sha256(data).hexdigest()}"
-
-
-def _differs(entry: FileEntry) -> IntegrityError:
-    return IntegrityError(
-        f"What the lake sends for {entry.path} is not what its digest says.",
-        "Pull again; if it stays so, tell who runs the lake: what it has stored is damaged.",
-    )

@@ -11,6 +11,7 @@ from io import FileIO
 
 from ebulk.model import LocalFile
 from ebulk.transfer.hash_behind import read_pieces
+from ebulk.transfer.part_file import PartFile
 
 if sys.platform == "linux":
     from fcntl import ioctl
@@ -45,15 +46,16 @@ class OldFile:
                 self._file.seek(start)
                 yield from read_pieces(self._file, stop - start)
 
-    def clone(self, target: FileIO, offset: int, length: int) -> bool:
-        """Let a file go on at `offset` with what this one has there, and the position be behind it; False if not."""
+    def clone(self, target: PartFile, offset: int, length: int) -> bool:
+        """Let a part go on at `offset` with what this file has there; False if not."""
         if self._file is None or not self._clones:
             return False
+        target.flush()
         try:
-            ioctl(target.fileno(), FICLONERANGE, CLONE_RANGE.pack(self._file.fileno(), offset, length, offset))
+            ioctl(target.file.fileno(), FICLONERANGE, CLONE_RANGE.pack(self._file.fileno(), offset, length, offset))
         except OSError as error:
             # It does not share less than a block of the file system, 4 KiB mostly; others may be whole.
             self._clones = error.errno == errno.EINVAL
             return False
-        target.seek(offset + length)
+        target.go_to(offset + length)
         return True

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ebulk.errors import DiskFullError
+from ebulk.local.append import append
 from ebulk.local.batch import Batch
 from ebulk.local.compare import Kind, classify
 from ebulk.local.digest import to_raw, to_text
@@ -57,6 +58,13 @@ class _Targets:
 
     def old(self, entry: FileEntry, where: None) -> None:
         """Nor from what is here."""
+
+    def can_append(self, entry: FileEntry, where: None) -> bool:
+        """Nor do they grow."""
+        return False
+
+    def append(self, entry: FileEntry, where: None, tail: Path, start: int) -> None:
+        """Never."""
 
 
 class Arrival:
@@ -177,6 +185,15 @@ class Arrival:
         if found.mode == SYMLINK or self._tree.look(found.path, found.disk) != found:
             return None
         return LocalFile(_entry_of(known), f"{self._root}/{found.disk}")
+
+    def can_append(self, entry: FileEntry, where: Arriving) -> bool:
+        """Whether the file that a large one replaces may grow instead; from any thread."""
+        return where.replaces is not None and self._tree.can_append(where.replaces)
+
+    def append(self, entry: FileEntry, where: Arriving, tail: Path, start: int) -> None:
+        """Append a verified end to that file; from any thread."""
+        if where.replaces is not None:
+            self._take_in(where, append(self._tree, entry, where.replaces, tail, start))
 
     def _take_in(self, arrived: Arriving, found: Found) -> None:
         with self._noting:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ebulk.local.append import finish_appends
 from ebulk.local.batch import Batch
 from ebulk.local.filter import NO_FILTER, Filter
 from ebulk.local.folder import Folder
@@ -77,6 +78,7 @@ def pull(
         Tree(folder.root, incoming.keeps) as tree,
     ):
         received_before = lake.traffic.received
+        finish_appends(folder, index)
         number, entries = lake.manifest(folder.reference, version, f"{directory}/" if directory else "")
         previous = index.base_version(directory)
         batch = Batch(index)

@@ -20,6 +20,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from ebulk.errors import ChangedError, ConflictError, EbulkError, NotFoundError
+from ebulk.local.append import finish_appends
 from ebulk.local.compare import Kind, outer_join
 from ebulk.local.digest import Measured, to_text
 from ebulk.local.filter import NO_FILTER, Filter
@@ -115,6 +116,7 @@ def push(
     sent.
     """
     with Lock(folder.control / "lock") as lock, Index(folder.control / "index.db") as index:
+        finish_appends(folder, index)
         return _Push(folder, lake, lock, index, scope, filter, jobs, observer).run(message, restart)
 
 
