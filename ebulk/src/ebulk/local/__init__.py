@@ -7,4 +7,5 @@
                   index.db      the files as of the last push or pull              `index`
                   push.json     the push under way, so that it resumes             `journal`
                   parts/        downloads under way                                `transfer.download`
+                                and files that are being appended to               `append`
 """

@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from ebulk.errors import ConflictError, EbulkError
 from ebulk.local.atomic import write_atomically
@@ -51,7 +52,7 @@ def append(tree: Tree, entry: FileEntry, found: Found, tail: Path, start: int) -
         grown = tree.append(entry, found, tail, start)
     except EbulkError:
         now = tree.look(found.path, found.disk)
-        if now is None or now.size == found.size:  # nothing of the tail is there
+        if now is None or now.size <= found.size:  # nothing of the tail is there
             journal.unlink()
         raise
     journal.unlink()
@@ -78,10 +79,10 @@ def _load(journal: Path) -> _Journal | None:
     """A journal; None for a damaged one, which no append has written."""
     try:
         under_way = _Journal(**json.loads(journal.read_bytes()))
-        safe = path_problem(under_way.path) is None and under_way.start <= under_way.old_size <= under_way.size
+        is_path = path_problem(under_way.path) is None and normalize("NFC", under_way.disk) == under_way.path
+        return under_way if is_path and under_way.start <= under_way.old_size <= under_way.size else None
     except (ValueError, TypeError):
         return None
-    return under_way if safe else None
 
 
 def _finish(root: Path, tree: Tree, index: Index, under_way: _Journal, tail: Path) -> None:
@@ -94,7 +95,7 @@ def _finish(root: Path, tree: Tree, index: Index, under_way: _Journal, tail: Pat
             return
         entry = FileEntry(under_way.path, under_way.size, under_way.digest, under_way.mtime_ns, under_way.mode)
         grown = tree.append(entry, found, tail, under_way.start)
-    except (ConflictError, FileNotFoundError):
+    except (ConflictError, OSError):
         return
     index.update([known_from(grown, to_raw(entry.digest), entry.mtime_ns, is_settled(grown, grown.ctime_ns))])
 

@@ -328,14 +328,14 @@ class _LargeFile(Generic[Where]):
         tail = self._part.with_suffix(".tail")
         try:
             reused = fetch_tail(self._fetcher, self._entry, old, start, tail)
+            if reused is None:
+                return False
+            appended = self._fetcher.append(self._wanted, tail, start, reused)
         except OSError as error:
             raise unwritable(error, tail) from error
-        if reused is None:
-            return False
-        if not self._fetcher.append(self._wanted, tail, start, reused):
+        if not appended:
             self._fetcher.progress.advance(self._entry.path, -self._entry.size)
-            return False
-        return True
+        return appended
 
     def _complete(self, receiver: Receiver, old: LocalFile | None, changed: Ranges) -> None:
         """Fetch until the digest is right; what is complete but wrong is fetched anew once, without the file here."""

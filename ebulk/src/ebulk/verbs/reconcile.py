@@ -332,8 +332,8 @@ class Reconciler:
 
 
 def missing_size(folder: Folder, incoming: Incoming, growth: int = 0) -> int:
-    """Bytes that are still to come, where `growth` more are here than there were."""
-    there = sum(part.stat().st_size for part in folder.parts.iterdir()) if folder.parts.is_dir() else 0
+    """Bytes that are still to come, where `growth` more are here than there were; a tail is written once more."""
+    there = sum(part.stat().st_size for part in folder.parts.glob("*.part"))
     return max(0, incoming.totals().size - incoming.replaced_size() - growth - there)
 
 
