@@ -13,8 +13,9 @@ from ebulk.local.index import Index, known_from
 from ebulk.local.scan import Scan
 from ebulk.local.tree import Tree
 from ebulk.model import EXECUTABLE, REGULAR, FileEntry
+from ebulk.protocol import MIB
 from support.disks import fill, small_disk
-from support.folders import OLD, write_files
+from support.folders import OLD, as_ordinary_user, write_files
 
 BEFORE = os.urandom(3_000_000)
 AFTER = BEFORE + os.urandom(2_500_000)
@@ -139,7 +140,34 @@ def test_file_that_is_not_what_it_was_is_not_touched(growing, change):
     assert not growing.journal.exists()
 
 
-def test_only_a_writable_file_of_one_name_can_grow(growing):
+def test_what_another_program_appends_meanwhile_is_not_written_over(growing, monkeypatch):
+    write = os.pwrite
+
+    def and_another(descriptor, data, offset):
+        count = write(descriptor, data, offset)
+        append_own(growing)
+        return count
+
+    monkeypatch.setattr(os, "pwrite", and_another)
+    with pytest.raises(ConflictError) as raised:
+        growing.append()
+    monkeypatch.undo()
+    assert str(raised.value) == CHANGED
+    changed = AFTER[: len(BEFORE) + MIB] + b"mine"
+    assert growing.file.read_bytes() == changed
+    assert growing.finish() is None
+    assert growing.file.read_bytes() == changed
+    growing.assert_clean()
+
+
+def test_a_file_that_may_not_be_written_to_cannot_grow(growing):
+    with as_ordinary_user(growing.folder.root), Tree(growing.folder.root) as tree:
+        assert tree.can_append(growing.look())
+        growing.file.chmod(0o444)
+        assert not tree.can_append(growing.look())
+
+
+def test_only_a_file_of_one_name_can_grow(growing):
     with Tree(growing.folder.root) as tree:
         assert tree.can_append(growing.found)
         link(growing)

@@ -111,16 +111,6 @@ def test_file_that_has_another_name_is_replaced_and_that_keeps_the_old_content(l
     assert (tmp_path / "other").read_bytes() == old
 
 
-def test_file_that_is_read_only_is_replaced(lake, here, there):
-    old = inode(there)
-    (there.root / "large").chmod(0o444)
-    with open(there.root / "large", "rb") as running:  # keeps the inode from being given to another
-        pull(there, lake)
-        assert os.fstat(running.fileno()).st_size in (SIZE, SIZE + GROWTH)
-    assert large(there) == large(here)
-    assert (inode(there) == old) == (os.getuid() == 0)
-
-
 def test_pull_that_is_killed_while_the_tail_arrives_goes_on_there(lake, here, there):
     old = large(there)
     kill_pull(there, lake, "the tail arrives")

@@ -136,10 +136,12 @@ class Tree:
         raise _changed(found.path)
 
     def _grow(self, descriptor: int, tail: int, start: int, found: Found) -> None:
-        """Append a tail, or nothing."""
+        """Append a tail, or nothing; ConflictError, with all left as it is, if another program does the same."""
         size = found.size
         try:
             while piece := os.pread(tail, PIECE_SIZE, size - start):
+                if os.fstat(descriptor).st_size != size:
+                    raise _changed(found.path)
                 size += os.pwrite(descriptor, piece, size)
         except OSError:
             if os.fstat(descriptor).st_size == size:
