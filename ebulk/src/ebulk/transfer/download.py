@@ -73,7 +73,7 @@ class Fetched:
     files: int
     bytes: int
     reused: int = 0
-    """Bytes that were copied from files here."""
+    """Bytes that were in files here, and were copied or left where they are."""
 
 
 def fetch(

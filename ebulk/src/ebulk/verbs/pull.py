@@ -45,7 +45,7 @@ class PullReport:
     travelled: int = 0
     """Bytes that were received: of files as they travel, in zstd or another time, and of what is told about them."""
     reused: int = 0
-    """Bytes of modified files that were copied from those they replaced."""
+    """Bytes of modified files that were here, in those before them."""
     left_out: int = 0
     """Files that stay as they are, or are not here, since the filter does not take them."""
 
