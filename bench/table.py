@@ -152,7 +152,7 @@ def measure(script: ModuleType, names: Iterable[str], firsts: Iterable[str], tur
             print(f"turn {turn}: {workload} {name}", file=sys.stderr, flush=True)
             output = _Lines(_resident_file(script.RUN) if name == OURS else None)
             with contextlib.redirect_stdout(output):
-                script.run([name], [workload, SECOND.get(workload)], 1)
+                script.run([name], [one for one in (workload, SECOND.get(workload)) if one], 1)
             for document in output.documents:
                 yield {**document, "turn": turn}
 

@@ -30,6 +30,9 @@ CHANGED_RANGES = 256
 PLAN_LENGTH = 5_000
 """How many files one plan request names (the server takes up to 10,000)."""
 
+PLAN_SIZE = 64 * MIB
+"""About how many bytes of large files the client names in one plan: what it hashes in less than a tenth of a second."""
+
 MANIFEST_LIMIT = 10_000
 """Manifest entries asked for in one request."""
 

@@ -20,6 +20,7 @@ from ebulk.remote.lake import ingestion_path
 from ebulk.remote.session import Reply, Session
 
 HEADERS = {"Tus-Resumable": TUS_VERSION}
+MEDIA_TYPE = "application/offset+octet-stream"
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
@@ -30,10 +31,17 @@ class Standing(NamedTuple):
     changed: Ranges | None
 
 
-def create(session: Session, ingestion: Ingestion, file: LocalFile, changed: Ranges | None = None) -> Upload:
+def create(
+    session: Session,
+    ingestion: Ingestion,
+    file: LocalFile,
+    changed: Ranges | None = None,
+    blocks: Iterable[memoryview] | None = None,
+) -> Upload:
     """Begin the upload of a file: all of it, or only what changed since its base, as far as the lake can use that.
 
-    The upload's offset is behind what the lake takes over at once.
+    With `blocks` all of the file is sent at once (creation-with-upload). The upload's offset is behind what was sent,
+    and what the lake takes over at once.
     """
     entry, base = file.entry, file.base
     metadata = {"path": entry.path, "digest": entry.digest, "mtime": seconds(entry.mtime_ns), "mode": entry.mode}
@@ -44,8 +52,11 @@ def create(session: Session, ingestion: Ingestion, file: LocalFile, changed: Ran
         "Upload-Length": str(entry.size),
         "Upload-Metadata": ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in metadata.items()),
     }
+    if blocks is not None:
+        headers["Content-Type"] = MEDIA_TYPE
+    body, length = (b"", 0) if blocks is None else (blocks, entry.size)
     target = session.api(f"{ingestion_path(ingestion)}/uploads")
-    with session.request("POST", target, expect=(201,), headers=headers, body=b"") as reply:
+    with session.request("POST", target, expect=(201,), headers=headers, body=body, length=length) as reply:
         location = reply.headers.get("Location")
         if not location:
             raise EbulkError("The lake's answer cannot be understood: it began an upload without a Location.")
@@ -68,7 +79,7 @@ def append(session: Session, upload: Upload, start: int, length: int, blocks: It
 
     Another than `start + length` when the lake had a different offset, which it says: nothing was stored then.
     """
-    headers = {**HEADERS, "Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
+    headers = {**HEADERS, "Upload-Offset": str(start), "Content-Type": MEDIA_TYPE}
     target = session.locate(upload.location)
     with session.request("PATCH", target, expect=(204, 409), headers=headers, body=blocks, length=length) as reply:
         if reply.status == HTTPStatus.CONFLICT and "Upload-Offset" not in reply.headers:

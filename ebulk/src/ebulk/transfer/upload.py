@@ -289,12 +289,13 @@ class _LargeFile:
         while self._upload is None or self._offset < self._entry.size:
             try:
                 if self._upload is None:
-                    self._upload = tus.create(self._sender.session, self._sender.ingestion, self._file, self._delta)
+                    self._upload = self._begin()
                     self._go_to(self._upload.offset)
                 elif not sure:
                     self._look(self._upload)
                 sure = True
-                self._append(self._upload)
+                if self._offset < self._entry.size:
+                    self._append(self._upload)
                 self._show(self._offset)
             except TransientError as error:
                 sure = False
@@ -304,15 +305,33 @@ class _LargeFile:
                     self._retry.progress()
                 self._retry.failed(error)
                 self._upload = self._upload or self._find()
+                if self._upload is None and self._is_there():
+                    self._go_to(self._entry.size)
+                    return
             except NotFoundError:
                 # It has expired, or its last chunk arrived and the connection broke before we were told.
-                if not self._sender.lake.plan(self._sender.ingestion, [self._entry]):
+                if self._is_there():
                     self._go_to(self._entry.size)
                     return
                 lost += 1
                 if lost == LOST_UPLOADS:
                     raise
                 self._start_over()
+
+    def _begin(self) -> Upload:
+        """Begin an upload; with all of a file that is no longer than a chunk, as long as nothing breaks."""
+        session, ingestion, size = self._sender.session, self._sender.ingestion, self._entry.size
+        if self._delta is not None or size > self._chunk_size or self._chunk_size < UPLOAD_CHUNK_SIZE:
+            return tus.create(session, ingestion, self._file, self._delta)
+        with self._sender.connections, ReadAhead(self._file.source, self._whole) as ahead:
+            blocks = self._blocks(ahead, _Chunk(0, size, size, early=False), Event())
+            upload = tus.create(session, ingestion, self._file, blocks=blocks)
+        self._sent += upload.offset
+        return upload
+
+    def _is_there(self) -> bool:
+        """Whether the lake has all of the file: only its answer was lost."""
+        return not self._sender.lake.plan(self._sender.ingestion, [self._entry])
 
     def _look(self, upload: Upload) -> None:
         """Ask where an upload is; and of one that an earlier run has begun, what was to be sent."""

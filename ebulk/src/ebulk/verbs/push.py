@@ -31,7 +31,7 @@ from ebulk.local.lock import Lock
 from ebulk.local.names import shown
 from ebulk.local.scan import Found, is_there
 from ebulk.model import ALL, FOLDER, STAGED, SYMLINK, Base, FileEntry, Ingestion, LocalFile, Scope, StopResult
-from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH, SMALL_FILE_SIZE
+from ebulk.protocol import BUNDLE_SIZE, PLAN_LENGTH, PLAN_SIZE, SMALL_FILE_SIZE
 from ebulk.remote.lake import Lake
 from ebulk.transfer.upload import Sent, send
 from ebulk.verbs.collect import Collector, nothing_staged
@@ -439,12 +439,16 @@ def _size_of_file(file: LocalFile) -> int:
 def _batches(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
     """Lists of files for one plan each: enough for a request and for a bundle, not so many that their sending waits."""
     batch: list[Item] = []
-    size = 0
+    small = large = 0
     for item in items:
         batch.append(item)
-        size += size_of(item)
-        if len(batch) == PLAN_LENGTH or size >= BUNDLE_SIZE:
+        size = size_of(item)
+        if size < SMALL_FILE_SIZE:
+            small += size
+        else:
+            large += size
+        if len(batch) == PLAN_LENGTH or small >= BUNDLE_SIZE or large >= PLAN_SIZE:
             yield batch
-            batch, size = [], 0
+            batch, small, large = [], 0, 0
     if batch:
         yield batch
