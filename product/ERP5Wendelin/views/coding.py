@@ -19,7 +19,8 @@ from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.download.reader import StreamReader
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.protocol import KIB
+from Products.ERP5Wendelin.protocol import KIB, MIB
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.views.answer import Answer
 from Products.ERP5Wendelin.views.body import Body
 from Products.ERP5Wendelin.views.problem import UnsupportedMediaType
@@ -34,6 +35,8 @@ LEAST = 4 * KIB
 """A smaller answer goes as it is."""
 SAMPLES = 3
 SAMPLE_SIZE = 16 * KIB
+HUGE = 64 * MIB
+"""From this size a file is sampled all over: to read two blocks of 2 MiB more is then a small part of the work."""
 WORTH = 0.9
 """A sample that stays above this part of its size is not worth the work."""
 VARY = {"Vary": "Accept-Encoding"}
@@ -149,10 +152,14 @@ def encoded_document(accept: str | None, answer: Answer) -> Answer:
 
 
 def _sample(reader: StreamReader) -> bytes:
-    """Some bytes of the beginning, the middle and the end."""
+    """Some bytes of the beginning, the middle and the end; of all but huge files, of those of their first block.
+
+    The beginning comes last: its block is then in memory for the answer.
+    """
+    span = len(reader) if len(reader) >= HUGE else min(len(reader), BLOCK_SIZE)
     parts = []
-    for number in range(SAMPLES):
-        reader.seek((len(reader) - SAMPLE_SIZE) * number // (SAMPLES - 1))
+    for number in reversed(range(SAMPLES)):
+        reader.seek((span - SAMPLE_SIZE) * number // (SAMPLES - 1))
         parts.append(reader.read(SAMPLE_SIZE))
     reader.seek(0)
     return b"".join(parts)
