@@ -239,7 +239,8 @@ def _ratios(figures: Figures) -> Iterator[str]:
                 cells.append(
                     f"{ratio:.2f}" + ("" if times is None else f" ({'' if ratio >= times else '< '}{times:g})")
                 )
-        rows.append(cells)
+        if any(cells[1:]):
+            rows.append(cells)
     yield from _table(["times as fast as (target)", *(f"{workload} {op}" for workload, op in COLUMNS)], rows)
 
 
