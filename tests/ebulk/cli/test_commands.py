@@ -155,7 +155,10 @@ def test_programs_read_json(ada):
 def test_bars_are_drawn_on_a_terminal(ada):
     write_files(ada.home / "set", {"larger": os.urandom(9_000_000)})
     controller, terminal = pty.openpty()
-    process = ada.start("push", "set", stdin=terminal, stdout=terminal, stderr=terminal)
+    # At full speed the push may end before the bars are first drawn.
+    process = ada.start(
+        "push", "set", "--limit-rate", "5M", stdin=terminal, stdout=terminal, stderr=terminal
+    )
     os.close(terminal)
     shown = b""
     while b"Pushed" not in shown:
