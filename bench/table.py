@@ -65,6 +65,8 @@ def _times(*figures: tuple[str, float, float | None]) -> dict[Column, float]:
     return times
 
 
+GIT_BASED = _times(("W1", 3, 3), ("W2", 2, 2), ("W3", 15, 15), ("W4a", 1, None), ("W4b", 10, 6))
+
 TARGETS = (
     Target(
         "the faster S3 pair",
@@ -76,12 +78,8 @@ TARGETS = (
         ("restic",),
         _times(("W1", 1.3, 1.2), ("W2", 1.3, 1.2), ("W3", 0.7, 0.8), ("W4a", 1.5, None), ("W4b", 3, 4)),
     ),
-    Target(
-        "Git LFS", ("git-lfs",), _times(("W1", 3, 3), ("W2", 2, 2), ("W3", 15, 15), ("W4a", 1, None), ("W4b", 10, 6))
-    ),
-    Target(
-        "DVC", ("dvc-seaweed",), _times(("W1", 3, 3), ("W2", 2, 2), ("W3", 15, 15), ("W4a", 1, None), ("W4b", 10, 6))
-    ),
+    Target("Git LFS", ("git-lfs",), GIT_BASED),
+    Target("DVC", ("dvc-seaweed",), GIT_BASED),
     Target("nginx and curl", ("nginx-curl",), _times(("W1", 0.4, 0.6), ("W2", 0.3, 0.5), ("W3", 1, 1))),
 )
 

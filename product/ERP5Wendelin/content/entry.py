@@ -24,6 +24,11 @@ class Entry(NamedTuple):
     mode: str = REGULAR
     """git's: REGULAR, EXECUTABLE, SYMLINK (the content is the link's target) or FOLDER (no content)."""
 
+    @property
+    def has_own_stream(self) -> bool:
+        """Whether it is all that is in its stream, which is no pack."""
+        return self.stream is not None and (self.offset, self.size) == (0, self.stream.size)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a plain tuple, wherever an entry is put."""
         return tuple, (tuple(self),)

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.content.entry import EXECUTABLE, FOLDER, REGULAR, SYMLINK
-from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.download.blocks import BlockPieces, Blocks
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.protocol import KIB
 from Products.ERP5Wendelin.storage.transaction import separate_connection
@@ -64,7 +64,7 @@ def check_files(manifest: Any, paths: Sequence[str], version: int | None = None)
 
 
 @implementer(IUnboundStreamIterator)
-class Archive:
+class Archive(BlockPieces):
     """The files of a manifest's version whose paths begin with `prefix`, or those of `paths` in that order."""
 
     def __init__(
@@ -81,19 +81,7 @@ class Archive:
         self._version = version
         self._prefix = prefix
         self._paths = paths
-        self._blocks = Blocks(database, BLOCKS)
-        self._pieces = self._together()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """End it, at whatever place."""
-        self._pieces.close()
-        self._blocks.clear()
+        super().__init__(Blocks(database, BLOCKS))
 
     def _together(self) -> Generator[bytes, None, None]:
         """Pieces of about PIECE_SIZE."""

@@ -14,12 +14,7 @@ def changed(entry: Entry, base: Entry) -> Iterator[tuple[int, int]]:
     """
     if entry.digest == base.digest:
         return iter(())
-    if _has_its_stream(entry) and _has_its_stream(base):
+    if entry.has_own_stream and base.has_own_stream:
         ranges: Iterator[tuple[int, int]] = entry.stream.unshared(base.stream)
         return ranges
     return iter([(0, entry.size)] if entry.size else [])
-
-
-def _has_its_stream(entry: Entry) -> bool:
-    """Whether a content is all that is in its stream, which is no pack."""
-    return entry.stream is not None and (entry.offset, entry.size) == (0, entry.stream.size)

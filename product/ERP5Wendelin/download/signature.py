@@ -5,14 +5,14 @@ They are not stored: each is computed, by reading its block, when the one before
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from hashlib import sha256
 
 from ZODB import DB
 from zope.interface import implementer
 from ZPublisher.Iterators import IStreamIterator
 
-from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.download.blocks import BlockPieces, Blocks
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 
 DIGEST_SIZE = sha256().digest_size
@@ -27,31 +27,19 @@ def signature_size(size: int) -> int:
 
 
 @implementer(IStreamIterator)
-class Signature:
+class Signature(BlockPieces):
     """The bytes from `start` up to `stop` of the signature of a file: `size` bytes at `offset` of the stream `oid`."""
 
     def __init__(self, database: DB, oid: bytes, offset: int, size: int, start: int, stop: int) -> None:
-        self._blocks = Blocks(database)
+        super().__init__(Blocks(database))
         self._oid = oid
         self._offset = offset
         self._size = size
         self._start = start
         self._stop = stop
-        self._pieces = self._together()
 
     def __len__(self) -> int:
         return self._stop - self._start
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """End it, at whatever place."""
-        self._pieces.close()
-        self._blocks.clear()
 
     def _together(self) -> Generator[bytes, None, None]:
         """Pieces of TOGETHER digests; of the first and the last digest what was asked for."""

@@ -26,7 +26,7 @@ def start_from(upload: Upload, base: Base, data_set: Any) -> None:
     It can when the content, of any version, has a stream to itself, as all but the small ones of a bundle do.
     """
     found = data_set.manifest.find_content(base.digest)
-    if found is not None and (found.offset, found.size, found.stream.size) == (0, base.size, base.size):
+    if found is not None and found.size == base.size and found.has_own_stream:
         upload.base = found.stream
         upload.base_digest = base.digest
         upload.reused = reused(base, upload.length)

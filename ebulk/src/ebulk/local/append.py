@@ -17,9 +17,9 @@ from unicodedata import normalize
 
 from ebulk.errors import ConflictError, EbulkError
 from ebulk.local.atomic import write_atomically
-from ebulk.local.digest import CHUNK_SIZE, to_raw, to_text
+from ebulk.local.digest import hash_next, to_text
 from ebulk.local.folder import Folder
-from ebulk.local.index import Index, is_settled, known_from
+from ebulk.local.index import Index, known_written
 from ebulk.local.names import path_problem
 from ebulk.local.scan import Found
 from ebulk.local.tree import Tree
@@ -97,24 +97,19 @@ def _finish(root: Path, tree: Tree, index: Index, under_way: _Journal, tail: Pat
         grown = tree.append(entry, found, tail, under_way.start)
     except (ConflictError, OSError):
         return
-    index.update([known_from(grown, to_raw(entry.digest), entry.mtime_ns, is_settled(grown, grown.ctime_ns))])
+    index.update([known_written(grown, entry)])
 
 
 def _digest(path: Path, start: int, tail: Path) -> str:
     """Of a file's first `start` bytes and a tail behind them."""
     digest = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK_SIZE))
     for source, length in ((path, start), (tail, tail.stat().st_size)):
-        with open(source, "rb", buffering=0, opener=_open_file) as file:
-            rest = length
-            while rest and (count := file.readinto(buffer[:rest])):
-                digest.update(buffer[:count])
-                rest -= count
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            hash_next(descriptor, digest, length)
+        finally:
+            os.close(descriptor)
     return to_text(digest.digest())
-
-
-def _open_file(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _sync(path: Path) -> None:

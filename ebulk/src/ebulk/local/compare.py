@@ -11,7 +11,9 @@ from enum import Enum
 from operator import attrgetter
 from typing import TypeVar
 
-from ebulk.local.index import PAGE_LENGTH, Index, Known, Staged, Stamps
+from ebulk.local.digest import measure
+from ebulk.local.index import PAGE_LENGTH, Index, Known, Staged, Stamps, is_settled, known_from
+from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, look_folder
 from ebulk.model import FOLDER
 
@@ -187,6 +189,14 @@ def is_changed(found: Found | None, known: Known | None) -> bool:
     if found is None or known is None or classify(found, known) is not Kind.SUSPECT:
         return classify(found, known) is not Kind.UNCHANGED
     return known.ctime_ns != 0 or (found.mtime_ns, found.inode) != (known.disk_mtime_ns, known.inode)
+
+
+def refreshed(root: str, found: Found, known: Known, lock: Lock) -> Known | None:
+    """The row of a file that is SUSPECT and was only touched, with its stamps as they are; None if it has changed."""
+    measured = measure(root, found)
+    if measured.digest != known.digest:
+        return None
+    return known_from(measured.found, known.digest, known.mtime_ns, is_settled(measured.found, lock.clock()))
 
 
 def classify(found: Found | None, known: Known | None) -> Kind:

@@ -95,10 +95,10 @@ def _measure_file(path: str, found: Found, stop: threading.Event | None, head: i
             return _measure_small(descriptor, before)
         digest = hashlib.sha256()
         head = head if head < before.size else 0
-        _hash(descriptor, digest, head, stop)
+        hash_next(descriptor, digest, head, stop)
         beginning = digest.digest() if head else None
         # One byte more than there are: a file that grows meanwhile is noticed.
-        _hash(descriptor, digest, before.size - head + 1, stop)
+        hash_next(descriptor, digest, before.size - head + 1, stop)
         after = found_from(found.path, found.disk, os.fstat(descriptor))
     finally:
         os.close(descriptor)
@@ -115,8 +115,8 @@ def _measure_small(descriptor: int, before: Found) -> Measured | None:
     return Measured(after, hashlib.sha256(content).digest(), content=content)
 
 
-def _hash(descriptor: int, digest: hashlib._Hash, length: int, stop: threading.Event | None) -> None:
-    """Hash the next `length` bytes of a file, or fewer if it ends before."""
+def hash_next(descriptor: int, digest: hashlib._Hash, length: int, stop: threading.Event | None = None) -> None:
+    """Hash the next `length` bytes of a file, or fewer if it ends before. StoppedError: `stop` was set."""
     # Python asks for memory of the size given, also for a file of a few bytes.
     while length and (chunk := os.read(descriptor, min(CHUNK_SIZE, length))):
         digest.update(chunk)

@@ -32,7 +32,9 @@ from types import TracebackType
 from typing import NamedTuple, cast
 
 from ebulk.errors import DiskFullError, EbulkError
+from ebulk.local.digest import to_raw, to_text
 from ebulk.local.scan import Found
+from ebulk.model import FileEntry
 
 FORMAT = 2
 
@@ -127,6 +129,11 @@ class Known(NamedTuple):
     ctime_ns: int
     inode: int
 
+    @property
+    def entry(self) -> FileEntry:
+        """What the lake's manifest said of it."""
+        return FileEntry(self.path, self.size, to_text(self.digest), self.mtime_ns, self.mode)
+
 
 Stamps = tuple[str, str, int, int, int, int, str]
 
@@ -183,6 +190,11 @@ def known_from(found: Found, digest: bytes, mtime_ns: int, settled: bool) -> Kno
     """The row of a file that is in the lake with this digest and modification time, and here as `found`."""
     ctime_ns = found.ctime_ns if settled else 0
     return Known(found.path, found.size, digest, mtime_ns, found.mode, found.mtime_ns, ctime_ns, found.inode)
+
+
+def known_written(found: Found, entry: FileEntry) -> Known:
+    """The row of a file of the lake that was written here just now, as `found`: its ctime is the clock."""
+    return known_from(found, to_raw(entry.digest), entry.mtime_ns, is_settled(found, found.ctime_ns))
 
 
 class Index:

@@ -121,6 +121,13 @@ class Lake:
         for page in self._pages(f"{data_set_path(reference)}/versions", {}):
             yield from map(documents.version, documents.items(page))
 
+    def entry(self, reference: str, version: int, path: str) -> FileEntry | None:
+        """What a version has for a path; None for nothing."""
+        query = {"version": str(version), "prefix": path, "limit": "1"}  # what begins with a path comes behind it
+        page = self._get(_with_query(f"{data_set_path(reference)}/manifest", query))
+        entry = next(map(documents.entry, documents.items(page)), None)
+        return entry if entry is not None and entry.path == path else None
+
     def manifest(self, reference: str, version: int | None = None, prefix: str = "") -> tuple[int, Iterator[FileEntry]]:
         """A version's number (the newest unless named) and its files by path, asked for page by page.
 

@@ -14,10 +14,10 @@ from ebulk.errors import DiskFullError
 from ebulk.local.append import append
 from ebulk.local.batch import Batch
 from ebulk.local.compare import Kind, classify
-from ebulk.local.digest import to_raw, to_text
+from ebulk.local.digest import to_text
 from ebulk.local.folder import Folder
 from ebulk.local.incoming import Arriving, Incoming
-from ebulk.local.index import Index, Known, is_settled, known_from
+from ebulk.local.index import Index, known_written
 from ebulk.local.scan import Found
 from ebulk.local.tree import Tree
 from ebulk.model import FOLDER, SYMLINK, FileEntry, LocalFile
@@ -184,7 +184,7 @@ class Arrival:
             return None
         if found.mode == SYMLINK or self._tree.look(found.path, found.disk) != found:
             return None
-        return LocalFile(_entry_of(known), f"{self._root}/{found.disk}")
+        return LocalFile(known.entry, f"{self._root}/{found.disk}")
 
     def can_append(self, entry: FileEntry, where: Arriving) -> bool:
         """Whether the file that a large one replaces may grow instead; from any thread."""
@@ -201,9 +201,4 @@ class Arrival:
             self._note(found, arrived.entry)
 
     def _note(self, found: Found, entry: FileEntry) -> None:
-        settled = is_settled(found, found.ctime_ns)  # just written: its ctime is the clock
-        self._batch.add(known_from(found, to_raw(entry.digest), entry.mtime_ns, settled))
-
-
-def _entry_of(known: Known) -> FileEntry:
-    return FileEntry(known.path, known.size, to_text(known.digest), known.mtime_ns, known.mode)
+        self._batch.add(known_written(found, entry))

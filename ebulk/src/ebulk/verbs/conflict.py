@@ -103,8 +103,4 @@ def _by(version: VersionInfo) -> str:
 
 def _entry(lake: Lake, reference: str, number: int, path: str) -> FileEntry | None:
     """What a version has for a path."""
-    if not number:
-        return None
-    _, entries = lake.manifest(reference, number, path)
-    entry = next(entries, None)
-    return entry if entry is not None and entry.path == path else None
+    return lake.entry(reference, number, path) if number else None

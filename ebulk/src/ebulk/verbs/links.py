@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from ebulk.local.names import shown
+from ebulk.verbs.problems import some
 
 NAMED = 3
 
@@ -45,6 +46,4 @@ def leads_out_of(root: str, path: str, disk: str) -> str | None:
 
 def named(links: Sequence[Link]) -> str:
     """Some of the links as they can stand in a message, and how many more there are."""
-    names = ", ".join(f"{shown(path)} (to {shown(target)})" for path, target in links[:NAMED])
-    more = len(links) - NAMED
-    return f"{names} and {more:,} more" if more > 0 else names
+    return some(links, NAMED, lambda link: f"{shown(link[0])} (to {shown(link[1])})")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ebulk.errors import EbulkError
 from ebulk.local.names import shown
 from ebulk.local.scan import Problem
+
+Item = TypeVar("Item")
 
 NAMED = 5
 """How many files a message names."""
@@ -16,9 +19,14 @@ AGAIN = {"pushed": "push", "staged": "add", "removed": "remove", "compared": "co
 
 def listed(paths: Sequence[str]) -> str:
     """Some of the paths as they can stand in a message, and how many more there are."""
-    names = ", ".join(shown(path) for path in paths[:NAMED])
-    more = len(paths) - NAMED
-    return f"{names} and {more:,} more" if more > 0 else names
+    return some(paths, NAMED, shown)
+
+
+def some(items: Sequence[Item], most: int, text_of: Callable[[Item], str]) -> str:
+    """The texts of at most so many of the items, and how many more there are."""
+    texts = ", ".join(map(text_of, items[:most]))
+    more = len(items) - most
+    return f"{texts} and {more:,} more" if more > 0 else texts
 
 
 def refuse(problems: Sequence[Problem], done: str = "pushed") -> None:

@@ -251,7 +251,7 @@ class _Push:
                     yield _local_file(self._root, measured, base_of(row, measured))
                     continue
                 if row.planned and row.known is not None:
-                    self._restored.append(_entry_of(row.known))
+                    self._restored.append(row.known.entry)
                 self._counts.unchanged += 1
                 self._observer.skip(row.path, row.size)
 
@@ -283,9 +283,15 @@ class _Push:
     def _missing(self, ingestion: Ingestion, files: Iterable[LocalFile]) -> Iterator[LocalFile]:
         """Those of the files whose content the lake has not."""
         for batch in _batches(files, _size_of_file):
-            missing = self._lake.plan(ingestion, [file.entry for file in batch if not self._is_missing(file)], (), ())
+            asked = []
             for file in batch:
-                if file.entry.path in missing or self._is_missing(file):
+                if self._is_missing(file):
+                    yield file
+                else:
+                    asked.append(file)
+            missing = self._lake.plan(ingestion, [file.entry for file in asked], (), ())
+            for file in asked:
+                if file.entry.path in missing:
                     yield file
                 else:
                     self._counts.present_files += 1
@@ -302,7 +308,7 @@ class _Push:
         removed = []
         for row in self._index.pending(Kind.REMOVED.value, STALE):
             if row.kind == STALE and row.known is not None:
-                self._restored.append(_entry_of(row.known))
+                self._restored.append(row.known.entry)
             else:
                 removed.append(row.path)
         if removed:
@@ -340,9 +346,7 @@ class _Push:
 
     def _is_here(self, path: str, version: int) -> bool:
         """Whether the lake's file of this path is the one that this folder's changes are made to."""
-        _, entries = self._lake.manifest(self._folder.reference, version, path)
-        entry = next((entry for entry in entries if entry.path == path), None)
-        return _is_same(entry, self._index.find(path))
+        return _is_same(self._lake.entry(self._folder.reference, version, path), self._index.find(path))
 
     def _conflicts(self, version: int) -> Iterator[str]:
         """The changed paths for which the lake has neither what the changes are made to, nor what they make of it."""
@@ -422,10 +426,6 @@ def _local_file(root: str, measured: Measured, base: Base | None) -> LocalFile:
     found = measured.found
     entry = FileEntry(found.path, found.size, to_text(measured.digest), found.mtime_ns, found.mode)
     return LocalFile(entry, f"{root}/{found.disk}", base, measured.content)
-
-
-def _entry_of(known: Known) -> FileEntry:
-    return FileEntry(known.path, known.size, to_text(known.digest), known.mtime_ns, known.mode)
 
 
 def _size_of_hashed(hashed: Hashed) -> int:

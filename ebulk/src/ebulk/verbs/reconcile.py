@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 from ebulk.errors import ConflictError, DiskFullError, EbulkError
 from ebulk.local.batch import Batch
-from ebulk.local.compare import Kind, classify, compare, outer_join
+from ebulk.local.compare import Kind, classify, compare, outer_join, refreshed
 from ebulk.local.digest import measure, to_raw, to_text
 from ebulk.local.filter import Filter, takes
 from ebulk.local.folder import Folder
 from ebulk.local.incoming import Arriving, Incoming
-from ebulk.local.index import Index, Known, is_settled, known_from
+from ebulk.local.index import Index, Known
 from ebulk.local.lock import Lock
 from ebulk.local.names import Capacity, shown
 from ebulk.local.scan import Found, Scan, look_folder
@@ -223,12 +223,10 @@ class Reconciler:
         kind = classify(found, known)
         if kind is not Kind.SUSPECT:
             return kind is Kind.UNCHANGED
-        measured = measure(self._root, found)
-        if measured.digest != known.digest:
-            return False
-        settled = is_settled(measured.found, self._lock.clock())
-        self._batch.add(known_from(measured.found, known.digest, known.mtime_ns, settled))
-        return True
+        row = refreshed(self._root, found, known, self._lock)
+        if row is not None:
+            self._batch.add(row)
+        return row is not None
 
     def _has_content(self, found: Found, entry: FileEntry) -> bool:
         if found.size != entry.size or _kind(found.mode) != _kind(entry.mode):

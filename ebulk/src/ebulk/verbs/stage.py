@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ebulk.errors import ConflictError, EbulkError, UsageError
-from ebulk.local.compare import Kind, beside, classify, compare
-from ebulk.local.digest import measure
+from ebulk.local.compare import Kind, beside, classify, compare, refreshed
 from ebulk.local.folder import Folder
 from ebulk.local.ignore import is_ignored
-from ebulk.local.index import Index, Known, Staged, is_settled, known_from
+from ebulk.local.index import Index, Known, Staged
 from ebulk.local.lock import Lock
 from ebulk.local.scan import Found, Problem, Scan, look, look_folder, unreadable
 from ebulk.local.selection import Selection
@@ -203,12 +202,10 @@ class _Staging:
         kind = classify(found, known)
         if known is None or kind is not Kind.SUSPECT:
             return kind is not Kind.UNCHANGED
-        measured = measure(self._root, found)
-        if measured.digest != known.digest:
-            return True
-        settled = is_settled(measured.found, self._lock.clock())
-        self._index.update([known_from(measured.found, known.digest, known.mtime_ns, settled)])
-        return False
+        row = refreshed(self._root, found, known, self._lock)
+        if row is not None:
+            self._index.update([row])
+        return row is None
 
     # reset
 
