@@ -17,7 +17,7 @@ from support.folders import read_files, write_files
 from support.lake import PASSWORD, ServedLake, served_lake
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("pyproject.toml", "README.rst", "COPYING", "Products", "product", "ebulk")
+SOURCES = ("pyproject.toml", "README.rst", "COPYING", "Products", "product", "bt5", "ebulk")
 NOT_SOURCES = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 """Those that ebulk is for; the server is for the first."""
@@ -95,11 +95,10 @@ def metadata(wheel: Path, file: str) -> str:
 
 
 def sources(folder: Path) -> set[str]:
-    """The files below `folder`, as they are named there."""
+    """The files below `folder`, as they are named there; links lead on."""
+    files = (Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
     return {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not {"__pycache__", "ebulk.egg-info"} & set(path.parts)
+        path.relative_to(folder).as_posix() for path in files if not {"__pycache__", "ebulk.egg-info"} & set(path.parts)
     }
 
 
@@ -115,6 +114,7 @@ def test_a_wheel_holds_all_sources_and_nothing_else(
     assert held == {prefix + name for name in sources(ROOT / folder)}
     expected = {
         "erp5_wendelin": {
+            "Products/ERP5Wendelin/bt5/erp5_wendelin_data_lake_ui/bt/title",
             "Products/ERP5Wendelin/configure.zcml",
             "Products/ERP5Wendelin/portal/component.xml",
             "Products/ERP5Wendelin/storage/component.xml",
