@@ -47,13 +47,16 @@ class IByteStream(Interface):
 
 
 class IDataBucket(Interface):
-    """An ordered mapping from text keys to byte strings; persistent. Each value is a record of its own."""
+    """An ordered mapping from keys to byte strings; persistent. Each value is a record of its own.
+
+    The keys of a bucket are all text, all bytes, all numbers or all aware datetimes.
+    """
 
     def get(key, default=None):
         """The bytes of a key, or `default`."""
 
     def set(key, data):
-        """Store bytes under a key. TooLarge beyond SLICE_SIZE; BadInput when the key isn't text."""
+        """Store bytes under a key. TooLarge beyond SLICE_SIZE; BadInput for a key of another kind than the others."""
 
     def delete(key):
         """Remove a key. NotFound when it isn't there."""
