@@ -3,6 +3,8 @@ import pytest
 from ebulk.local import folder as folders
 from ebulk.remote.credentials import Basic
 from ebulk.remote.lake import Lake
+from ebulk.verbs.pull import pull
+from ebulk.verbs.push import push
 from support.folders import write_files
 from support.lake import PASSWORD, served_lake
 
@@ -33,5 +35,18 @@ def make_folder(tmp_path, request):
         folder = folders.create(tmp_path / name, reference)
         write_files(folder.root, files or {})
         return folder
+
+    return make
+
+
+@pytest.fixture
+def up_to_date(lake, make_folder):
+    """Makes two folders of one data set with some files: pushed from one, pulled into the other."""
+
+    def make(files):
+        mine, yours = make_folder("mine", files), make_folder("yours")
+        push(mine, lake)
+        pull(yours, lake)
+        return mine, yours
 
     return make

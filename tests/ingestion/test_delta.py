@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -23,7 +21,7 @@ from Products.ERP5Wendelin.storage import stream
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.digest import RunningDigests
 from Products.ERP5Wendelin.storage.stream import ByteStream
-from Products.ERP5Wendelin.storage.transaction import separate_connection
+from support.held import Held, in_thread
 from support.pattern import pattern
 from support.pushes import content_of, plan, push, send_large, start, stop
 
@@ -377,44 +375,14 @@ def test_pieces_before_the_last_bring_the_digest_nearer(with_old: Any, monkeypat
 # at the same time
 
 
-class Held(io.BytesIO):
-    """Gives its bytes only when told to, and tells when it is asked for them."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self.asked = threading.Event()
-        self.go_on = threading.Event()
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.asked.set()
-        assert self.go_on.wait(60)
-        return super().read(size)
-
-
-def in_thread(lake: Any, made: Any, offset: int, source: io.BytesIO, length: int) -> Future[int]:
-    """Send a piece, as a request on another connection would."""
-    oid = made._p_oid
-    sent: Future[int] = Future()
-
-    def run() -> None:
-        try:
-            with separate_connection(lake.db) as connection:
-                sent.set_result(upload.receive(lake.db, connection.get(oid), offset, source, length))
-        except BaseException as error:
-            sent.set_exception(error)
-
-    threading.Thread(target=run).start()
-    return sent
-
-
 def test_a_piece_behind_what_is_reused_may_be_sent_before_the_one_in_front_is_stored(lake: Any, with_old: Any) -> None:
     new = EDITED + b"more"
     made = create(start(with_old), new, base_of(OLD, ((B, 2 * B),)))
     assert receive(made, 0, b"") == B
     held = Held(new[B : 2 * B])
-    first = in_thread(lake, made, B, held, B)
+    first = in_thread(lake, made._p_oid, B, held, B)
     assert held.asked.wait(60)
-    second = in_thread(lake, made, len(OLD), io.BytesIO(b"more"), 4)
+    second = in_thread(lake, made._p_oid, len(OLD), io.BytesIO(b"more"), 4)
     held.go_on.set()
     assert (first.result(60), second.result(60)) == (len(OLD), len(new))
     transaction.begin()
@@ -431,7 +399,7 @@ def test_who_moves_on_after_another_process_did_is_told_the_right_offset(
 
     def after_another(self: ByteStream, other: ByteStream, stop: int) -> int:
         if next(turns, None):
-            assert in_thread(lake, made, 0, io.BytesIO(), 0).result(60) == len(OLD)
+            assert in_thread(lake, made._p_oid, 0, io.BytesIO(), 0).result(60) == len(OLD)
         return take_over(self, other, stop)
 
     monkeypatch.setattr(ByteStream, "take_over", after_another)

@@ -8,7 +8,6 @@ import io
 import threading
 import zlib
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -33,6 +32,7 @@ from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.protocol import MIB, UPLOAD_LIFETIME
 from Products.ERP5Wendelin.storage.digest import RunningDigests
 from Products.ERP5Wendelin.storage.transaction import separate_connection
+from support.held import Held, in_thread
 from support.pushes import MTIME_NS, contents_of, plan, planned, send_large, start, stop
 from support.site import Lake
 
@@ -379,37 +379,6 @@ def test_of_two_pieces_at_the_same_time_one_is_stored(lake, data_set, monkeypatc
     assert caught.value.extra == {"offset": 500}
     assert receive(made, 500, CONTENT[500:]) == len(CONTENT)
     assert ingestion.staged["a"][3] == digest_of(CONTENT)
-
-
-class Held(io.BytesIO):
-    """Gives its first bytes only when told to, and tells when it is asked for them."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self.asked = threading.Event()
-        self.go_on = threading.Event()
-
-    def read(self, size: int | None = -1) -> bytes:
-        self.asked.set()
-        assert self.go_on.wait(60)
-        return super().read(size)
-
-
-def in_thread(
-    lake: Lake, oid: bytes, offset: int, source: io.BytesIO, length: int, checksum: upload.Checksum | None = None
-) -> Future[int]:
-    """Send a piece, as a request on another connection would."""
-    sent: Future[int] = Future()
-
-    def send() -> None:
-        try:
-            with separate_connection(lake.db) as connection:
-                sent.set_result(upload.receive(lake.db, connection.get(oid), offset, source, length, checksum))
-        except Exception as error:
-            sent.set_exception(error)
-
-    threading.Thread(target=send, daemon=True).start()
-    return sent
 
 
 def test_a_piece_that_is_here_before_the_one_before_it_is_committed_waits_for_it(lake, data_set):

@@ -18,18 +18,10 @@ BTRFS_SIZE = 256 * 1024 * 1024
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     """A disk of so many bytes, mounted at `folder`, which is made. Skips the test where none can be mounted."""
-    folder.mkdir()
     if os.getuid():
         pytest.skip("Only root can mount a small disk to be filled up.")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"No small disk can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with _mounted(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @contextmanager
@@ -37,16 +29,22 @@ def sharing_disk(folder: Path) -> Iterator[Path]:
     """A disk whose files can share blocks, Btrfs, mounted at `folder`, which is made. Skips where there is none."""
     if os.getuid() or not shutil.which("mkfs.btrfs"):
         pytest.skip("Only root can mount a disk with Btrfs, made by mkfs.btrfs (Debian: btrfs-progs).")
-    folder.mkdir()
     image = folder.with_suffix(".image")
     with image.open("wb") as file:
         file.truncate(BTRFS_SIZE)
     subprocess.run(["mkfs.btrfs", "--quiet", image], check=True, capture_output=True)
-    mounted = subprocess.run(["mount", "-o", "loop", image, folder], check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"No disk with Btrfs can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with _mounted(folder, "-o", "loop", image):
         yield folder
+
+
+@contextmanager
+def _mounted(folder: Path, *what: str | Path) -> Iterator[None]:
+    folder.mkdir()
+    mounted = subprocess.run(["mount", *what, folder], check=False, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"No disk of this kind can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield
     finally:
         subprocess.run(["umount", folder], check=True)
 

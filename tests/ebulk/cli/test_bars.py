@@ -6,6 +6,7 @@ from rich.console import Console
 
 from ebulk.cli.bars import BAR_FROM, Bars, shortened
 from ebulk.cli.meter import Meter
+from support.clock import Clock
 
 MIB = 1 << 20
 NAMES = [
@@ -13,13 +14,6 @@ NAMES = [
     "データ/脳のスキャン画像その一/非常に長い名前のファイル.nii",
     "a.bin",
 ]
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

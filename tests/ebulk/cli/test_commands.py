@@ -156,9 +156,7 @@ def test_bars_are_drawn_on_a_terminal(ada):
     write_files(ada.home / "set", {"larger": os.urandom(9_000_000)})
     controller, terminal = pty.openpty()
     # At full speed the push may end before the bars are first drawn.
-    process = ada.start(
-        "push", "set", "--limit-rate", "5M", stdin=terminal, stdout=terminal, stderr=terminal
-    )
+    process = ada.start("push", "set", "--limit-rate", "5M", stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     shown = b""
     while b"Pushed" not in shown:

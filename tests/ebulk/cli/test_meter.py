@@ -1,14 +1,7 @@
 import pytest
 
 from ebulk.cli.meter import SETTLED, WINDOW, Meter
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from support.clock import Clock
 
 
 @pytest.fixture

@@ -21,12 +21,9 @@ ONLY_RAW = Filter(include=["/raw/"])
 
 
 @pytest.fixture
-def pair(lake, make_folder):
+def pair(up_to_date):
     """Two folders of one data set with FILES, both up to date."""
-    mine, yours = make_folder("mine", FILES), make_folder("yours")
-    push(mine, lake)
-    pull(yours, lake)
-    return mine, yours
+    return up_to_date(FILES)
 
 
 @pytest.fixture

@@ -25,12 +25,9 @@ FILES = {"a.txt": "hello", "sub/large": LARGE, "sub/deep/er": "x", "link": "-> s
 
 
 @pytest.fixture
-def pair(lake, make_folder):
+def pair(up_to_date):
     """Two folders of one data set with FILES, both up to date."""
-    mine, yours = make_folder("mine", FILES), make_folder("yours")
-    push(mine, lake)
-    pull(yours, lake)
-    return mine, yours
+    return up_to_date(FILES)
 
 
 def test_bytes_names_times_and_modes_come_down(lake, make_folder):

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from ebulk.errors import UsageError
+from ebulk.transfer.crew import JOBS
 from ebulk.version import __version__
 
-JOBS = 4
 LOWEST_RATE = 1024
 """Bytes a second: below, a server takes a connection for one that stalls."""
 

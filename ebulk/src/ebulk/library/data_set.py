@@ -25,6 +25,7 @@ from ebulk.local.names import check_directory, check_reference
 from ebulk.local.selection import Selection
 from ebulk.model import ALL, STAGED, Scope, VersionInfo
 from ebulk.remote.lake import Lake as RemoteLake
+from ebulk.transfer.crew import JOBS
 from ebulk.user import User
 from ebulk.verbs import diff as diff_verb
 from ebulk.verbs import init as init_verb
@@ -39,8 +40,6 @@ from ebulk.verbs.pull import PullReport
 from ebulk.verbs.push import PushReport
 from ebulk.verbs.stage import StageReport
 from ebulk.verbs.status import StatusReport
-
-JOBS = 4
 
 AnyFolder: TypeAlias = Folder | str | os.PathLike[str] | None
 AnyLake: TypeAlias = Lake | str | None

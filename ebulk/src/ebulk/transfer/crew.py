@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+JOBS = 4
+"""Threads, unless a user says otherwise."""
+
 
 def work(tasks: Iterable[Callable[[], None]], jobs: int, stop: Callable[[], None]) -> None:
     """Run the tasks on `jobs` threads; they are taken from the iterable as threads become free.
