@@ -71,6 +71,29 @@ class RunningDigest:
         return self._hash.hexdigest()
 
 
+class RunningDigestWithMd5(RunningDigest):
+    """The sha-256 and the md5 of the first `offset` bytes of a stream; the original ebulk compares md5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def update(self, data: Buffer) -> None:
+        super().update(data)
+        self._md5.update(data)
+
+    def copy(self) -> RunningDigestWithMd5:
+        other = RunningDigestWithMd5()
+        other.offset = self.offset
+        other._hash = self._hash.copy()
+        other._md5 = self._md5.copy()
+        return other
+
+    def md5(self) -> bytes:
+        """The 16 bytes of the md5 of what it has seen."""
+        return self._md5.digest()
+
+
 class RunningDigests:
     """The running digests of this process, by (database name, object id); the least recently used ones are dropped.
 
