@@ -73,12 +73,20 @@ def read_metadata(files: Files, list_names: Iterable[str]) -> Metadata:
 
 def check_dependencies(template: Template, available: Iterable[Metadata]) -> None:
     """TemplateError if none of `available` is, or provides, what a template depends on."""
+    for dependency in unmet_dependencies(template.metadata, available):
+        raise TemplateError(
+            f"It needs {dependency}, which is not there. Install that first.", f"{template.name}/bt/dependency_list"
+        )
+
+
+def unmet_dependencies(template: Metadata, available: Iterable[Metadata]) -> list[Dependency]:
+    """What a template depends on, and none of `available` is or provides."""
     available = list(available)
-    for dependency in template.metadata.dependency_list:
-        if not any(_satisfies(metadata, dependency) for metadata in available):
-            raise TemplateError(
-                f"It needs {dependency}, which is not there. Install that first.", f"{template.name}/bt/dependency_list"
-            )
+    return [
+        dependency
+        for dependency in template.dependency_list
+        if not any(_satisfies(metadata, dependency) for metadata in available)
+    ]
 
 
 def depends_on(template: Metadata, other: Metadata) -> bool:
