@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from BTrees.IOBTree import IOBTree
 from BTrees.OOBTree import OOBTree
@@ -40,6 +43,8 @@ Digests come in no order, so that after a savepoint the buckets they go to are r
 UNKNOWN = object()
 
 NewContent = Callable[[bytes, int], None]
+
+Item = TypeVar("Item", bound=tuple[Any, ...])
 
 
 @implementer(IManifest)
@@ -105,6 +110,18 @@ class Manifest(Persistent):
         self._check(version)
         later = self._versions.values(min=version, excludemin=True)
         return ChangedPaths([Files(self, v.number) if v.replaced is None else v.replaced for v in later])
+
+    def histories(self, after: str = "") -> Iterator[tuple[str, list[tuple[int, Entry | None]]]]:
+        """Iterate over each path greater than `after` that any version has, with all it was, newest first.
+
+        That is (number, entry): what a version replaced (None: nothing) as its number, and what is there now, if
+        anything is, as 0. A version that found no files at all replaced nothing, and is not in the lists.
+        """
+        trees = [(0, self._entries), *((version.number, version.replaced) for version in self.versions())]
+        layers = [_numbered(rank, number, tree, after) for rank, (number, tree) in enumerate(trees) if tree is not None]
+        merged = self._collecting(merge(*layers, key=itemgetter(0, 1)))
+        for path, group in groupby(merged, key=itemgetter(0)):
+            yield path, [(number, value and Entry._make(value)) for _, _, number, value in group]
 
     def commit(
         self,
@@ -185,7 +202,7 @@ class Manifest(Persistent):
         if size and self._contents.insert(digest, (stream, offset, size)):
             new_content(digest, size)
 
-    def _collecting(self, items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    def _collecting(self, items: Iterable[Item]) -> Iterator[Item]:
         """The same items; now and then what was read is let go of."""
         for count, item in enumerate(items, 1):
             yield item
@@ -212,6 +229,10 @@ class Manifest(Persistent):
                 return trees, OOBTree()
             trees.append(later.replaced)
         return trees, self._entries
+
+
+def _numbered(rank: int, number: int, tree: OOBTree, after: str) -> Iterator[tuple[str, int, int, Any]]:
+    return ((path, rank, number, value) for path, value in items_from(tree, after=after))
 
 
 class Change:

@@ -1,0 +1,1 @@
+"""Data Transformations at work: Data Analyses are made of them, and run."""
