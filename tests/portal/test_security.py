@@ -22,7 +22,7 @@ from support.site import PASSWORD
 def classes():
     """All classes that our packages define and Zope can reach: those with acquisition."""
     for package in (Products.ERP5Wendelin.content, Products.ERP5Wendelin.portal):
-        for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(info.name)
             for value in vars(module).values():
                 if isinstance(value, type) and issubclass(value, ExtensionClass) and value.__module__ == info.name:
