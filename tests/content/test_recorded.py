@@ -60,12 +60,17 @@ def persistent_classes():
                     yield f"{value.__module__}.{value.__name__}"
 
 
-def test_every_persistent_class_is_recorded(data_fs):
-    storage = FileStorage(str(data_fs), read_only=True)
-    names = {name for change in storage.iterator() for record in change for name in globals_of(record.data)}
-    storage.close()
-    bases = {"Products.ERP5Wendelin.content.base.Base", "Products.ERP5Wendelin.content.module.Module"}
-    assert set(persistent_classes()) - bases <= names
+def test_every_persistent_class_is_recorded(tmp_path):
+    names = set()
+    for recorded in RECORDED:
+        path = tmp_path / recorded.name
+        path.write_bytes(gzip.decompress(recorded.read_bytes()))
+        storage = FileStorage(str(path), read_only=True)
+        names |= {name for change in storage.iterator() for record in change for name in globals_of(record.data)}
+        storage.close()
+    prefix = "Products.ERP5Wendelin.content."
+    bases = {prefix + name for name in ("base.Base", "folder.Folder", "movement.Movement", "tool.Tool")}
+    assert set(persistent_classes()) - bases <= names, "add them to support.recorded, and record the next release anew"
 
 
 def test_only_classes_meant_for_it_are_in_the_database(data_fs):

@@ -6,21 +6,22 @@ from Products.CMFCore.interfaces import ICatalogTool, ISiteRoot, IWorkflowTool
 from zope.component import getUtility
 from zope.component.hooks import getSite, setSite
 
-from Products.ERP5Wendelin.content.module import document_type_of
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.root import enter_site
-from Products.ERP5Wendelin.portal.setup import MODULES
+from Products.ERP5Wendelin.portal.setup import PORTAL_TYPES
 from support.site import as_user
 
 
-def test_site_has_a_module_for_each_portal_type(site):
-    for module_class in MODULES:
-        module = site[module_class.portal_type.lower().replace(" ", "_")]
-        assert module.portal_type == module_class.portal_type
-        document_type = document_type_of(module_class)
-        assert site.portal_types.getTypeInfo(module).allowType(document_type)
+@pytest.mark.parametrize("portal_type", [name for name in PORTAL_TYPES if name.endswith(" Module")])
+def test_site_has_a_module_for_each_portal_type(site, portal_type):
+    module = site[portal_type.lower().replace(" ", "_")]
+    assert module.getPortalType() == portal_type
+    info = site.portal_types.getTypeInfo(module)
+    assert info.allowed_content_types
+    for document_type in info.allowed_content_types:
         assert site.portal_types[document_type].title == document_type
+        assert site.getDefaultModule(document_type) == module
 
 
 def test_tools_are_found_as_utilities_of_the_current_site(site):

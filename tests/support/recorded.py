@@ -1,8 +1,8 @@
 """A database as a release writes it, kept in `tests/content/recorded/`: later releases prove that they can read it.
 
-Run once a release, from the repository's root:
+Run from the repository's root until the release is out, and never again for it:
 
-    .venv/bin/python tests/support/recorded.py tests/content/recorded/0.1.0.fs.gz
+    .venv/bin/python tests/support/recorded.py tests/content/recorded/0.2.0.fs.gz
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy
 import transaction
 from Acquisition import aq_base
+from DateTime import DateTime
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -24,7 +25,7 @@ from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.manifests import DATE, entry, files
-from support.site import Lake, make_data_fs, open_data_fs
+from support.site import Lake, as_user, make_data_fs, open_data_fs
 
 
 def populate(site: Any) -> None:
@@ -50,7 +51,19 @@ def populate(site: Any) -> None:
     ingestion.addUpload(upload)
     upload.stream.append(b"01234")
     upload.offset = 5
+    ingestion.newContent(id="1", reference="out_stream", quantity=1.0, resource="data_product_module/readings")
+    populate_configuration(site)
     site.acl_users.access_tokens.newToken("ada", "laptop")
+
+
+def populate_configuration(site: Any) -> None:
+    """Make a document of each portal type that says how data is taken in."""
+    with as_user(site, "boss"):
+        site.data_product_module.newContent(id="readings", aggregated_portal_type_list=["Data Stream"], use="big_data")
+        site.data_operation_module.newContent(id="append", script_id="DataIngestionLine_append", version="001")
+        supply = site.data_supply_module.newContent(id="sensors", effective_date=DateTime("2026/01/01 UTC"))
+        supply.newContent(id="1", int_index=1, resource_value=site.data_operation_module.append)
+        site.portal_ingestion_policies.newContent(id="sensors", script_id="IngestionPolicy_parse").validate()
 
 
 def main(target: str) -> None:

@@ -12,14 +12,14 @@ from AccessControl.SecurityInfo import ClassSecurityInfo
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
-from Products.ERP5Wendelin.content.state import change_state, state_of
+from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict
-from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
+from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.array import Array
 
 
 @declared
-class DataArray(Base):
+class DataArray(ValidationState, Base):
     """An array with a shape and a dtype, with ERP5's methods."""
 
     security = ClassSecurityInfo()
@@ -28,16 +28,6 @@ class DataArray(Base):
     portal_type = meta_type = "Data Array"
 
     array: Array | None = None
-
-    @security.protected(View)
-    def getValidationState(self) -> str:
-        """'draft', 'validated', 'published' or 'invalidated'."""
-        return state_of(self, "validation_state")
-
-    @security.protected(ModifyPortalContent)
-    def changeState(self, transition: str) -> None:
-        """'validate', 'publish' or 'invalidate' it. WrongState: not from its state. NotAuthorised: not by this user."""
-        change_state(self, "validation_state", transition)
 
     @security.protected(PushData)
     def initArray(self, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -12,4 +12,4 @@ class DataArrayModule(Module):
     """The folder of all Data Arrays."""
 
     portal_type = meta_type = "Data Array Module"
-    _document_class = DataArray
+    _document_classes = (DataArray,)

@@ -18,7 +18,7 @@ State (public format): that of `content.base`, and `data_set` (its reference), `
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_base
@@ -26,10 +26,12 @@ from BTrees.Length import Length
 from BTrees.OOBTree import OOBTree, OOTreeSet
 from zope.interface import implementer
 
-from Products.ERP5Wendelin.content.base import Base, now
+from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.state import change_state, state_of
+from Products.ERP5Wendelin.content.folder import Folder
+from Products.ERP5Wendelin.content.movement import PARTIES
+from Products.ERP5Wendelin.content.state import SimulationState, change_state
 from Products.ERP5Wendelin.content.upload import LIFETIME, Upload
 from Products.ERP5Wendelin.interfaces import IDataIngestion
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
@@ -41,18 +43,28 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 
 @declared
 @implementer(IDataIngestion)
-class DataIngestion(Base):
+class DataIngestion(SimulationState, Folder):
     """An arrival of data: 'started', then 'stopped' or 'cancelled'."""
 
     security = ClassSecurityInfo()
     security.declarePrivate("staged", "expected", "removed", "uploads", "contents", "file_count", "size", "result")
 
     portal_type = meta_type = "Data Ingestion"
+    properties: ClassVar[dict[str, str]] = {"start_date": "date", "stop_date": "date"}
+    base_categories = (*PARTIES, "specialise", "causality")
 
     result: dict[str, int] | None = None
 
-    def __init__(self, id: str, data_set: str = "", base_version: int = 0, message: str = "", author: str = "") -> None:
-        super().__init__(id)
+    def __init__(
+        self,
+        id: str,
+        data_set: str = "",
+        base_version: int = 0,
+        message: str = "",
+        author: str = "",
+        **properties: Any,
+    ) -> None:
+        super().__init__(id, **properties)
         self.data_set = data_set
         self.base_version = base_version
         self.message = message
@@ -60,11 +72,6 @@ class DataIngestion(Base):
         self.file_count = Length()
         self.size = Length()
         self._let_go()
-
-    @security.protected(View)
-    def getSimulationState(self) -> str:
-        """'started', 'stopped' or 'cancelled'."""
-        return state_of(self, "simulation_state")
 
     @security.protected(View)
     def getReceived(self) -> tuple[int, int]:

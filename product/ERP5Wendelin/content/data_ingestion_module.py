@@ -12,4 +12,4 @@ class DataIngestionModule(Module):
     """The folder of all Data Ingestions."""
 
     portal_type = meta_type = "Data Ingestion Module"
-    _document_class = DataIngestion
+    _document_classes = (DataIngestion,)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
@@ -18,16 +19,16 @@ from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.data_stream import DataStream, file_stream
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.manifest import Manifest
-from Products.ERP5Wendelin.content.state import change_state, state_of
+from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.content.version import Version
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.interfaces import IDataSet
-from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
+from Products.ERP5Wendelin.permissions import PushData, View
 
 
 @declared
 @implementer(IDataSet)
-class DataSet(Base):
+class DataSet(ValidationState, Base):
     """A data set; `manifest` has its files."""
 
     security = ClassSecurityInfo()
@@ -35,14 +36,11 @@ class DataSet(Base):
 
     portal_type = meta_type = "Data Set"
 
-    def __init__(self, id: str, reference: str = "", title: str = "", description: str = "") -> None:
-        super().__init__(id, reference, title, description)
-        self.manifest = Manifest()
+    fixed = ("reference",)
 
-    @security.protected(View)
-    def getValidationState(self) -> str:
-        """'draft', 'validated', 'published' or 'invalidated'."""
-        return state_of(self, "validation_state")
+    def __init__(self, id: str, **properties: Any) -> None:
+        super().__init__(id, **properties)
+        self.manifest = Manifest()
 
     @security.protected(View)
     def getVersion(self) -> int:
@@ -69,11 +67,6 @@ class DataSet(Base):
         if entry is None:
             raise NotFound(f"{self.reference} has no file {path!r}.")
         return file_stream(path, entry).__of__(self)
-
-    @security.protected(ModifyPortalContent)
-    def changeState(self, transition: str) -> None:
-        """'validate', 'publish' or 'invalidate' it. WrongState: not from its state. NotAuthorised: not by this user."""
-        change_state(self, "validation_state", transition)
 
     @security.protected(PushData)
     def commit(

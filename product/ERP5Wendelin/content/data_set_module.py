@@ -40,7 +40,7 @@ class DataSetModule(Module):
     security = ClassSecurityInfo()
 
     portal_type = meta_type = "Data Set Module"
-    _document_class = DataSet
+    _document_classes = (DataSet,)
 
     def __init__(self, id: str, title: str = "") -> None:
         super().__init__(id, title)

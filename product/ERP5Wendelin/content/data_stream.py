@@ -19,14 +19,14 @@ from Acquisition import aq_inner, aq_parent
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.state import change_state, state_of
+from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.stream import ByteStream
 
 
 @declared
-class DataStream(Base):
+class DataStream(ValidationState, Base):
     """A document over a range of bytes, with ERP5's methods."""
 
     security = ClassSecurityInfo()
@@ -44,14 +44,14 @@ class DataStream(Base):
         """Its state: its own, or that of the data set it is a file of."""
         if self.length is not None:
             return aq_parent(aq_inner(self)).getValidationState()
-        return state_of(self, "validation_state")
+        return super().getValidationState()
 
     @security.protected(ModifyPortalContent)
     def changeState(self, transition: str) -> None:
         """'validate', 'publish' or 'invalidate' it; a file's state is its data set's, and changes there."""
         if self.length is not None:
             raise Conflict(f"{self.reference!r} is a file of a data set: change the state of the data set.")
-        change_state(self, "validation_state", transition)
+        super().changeState(transition)
 
     @security.protected(View)
     def getSize(self) -> int:

@@ -12,4 +12,4 @@ class DataStreamModule(Module):
     """The folder of all Data Streams that are stored."""
 
     portal_type = meta_type = "Data Stream Module"
-    _document_class = DataStream
+    _document_classes = (DataStream,)

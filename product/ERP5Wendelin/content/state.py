@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from AccessControl.SecurityInfo import ClassSecurityInfo
+from ExtensionClass import Base as ExtensionClass
 from Products.CMFCore.interfaces import IWorkflowTool
 from Products.CMFCore.WorkflowCore import WorkflowException
 from zope.component import getUtility
 
+from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.errors import NotAuthorised, WrongState
+from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
 
 
 def state_of(document: Any, variable: str) -> str:
@@ -43,3 +47,67 @@ def change_state(document: Any, variable: str, transition: str) -> None:
 def _transitions_from(tool: Any, document: Any, state: str) -> list[str]:
     definitions = (workflow.states.get(state) for workflow in tool.getWorkflowsFor(document))
     return sorted({transition for definition in definitions if definition for transition in definition.transitions})
+
+
+@declared
+class ValidationState(ExtensionClass):
+    """Mixed into documents that are drafts until somebody validates or publishes them."""
+
+    security = ClassSecurityInfo()
+
+    @security.protected(View)
+    def getValidationState(self) -> str:
+        """'draft', 'validated', 'published' or 'invalidated'."""
+        return state_of(self, "validation_state")
+
+    @security.protected(ModifyPortalContent)
+    def changeState(self, transition: str) -> None:
+        """'validate', 'publish' or 'invalidate' it. WrongState: not from its state. NotAuthorised: not by this user."""
+        change_state(self, "validation_state", transition)
+
+    @security.protected(ModifyPortalContent)
+    def validate(self) -> None:
+        """Show it to those who may read. WrongState, NotAuthorised: see `changeState`."""
+        self.changeState("validate")
+
+    @security.protected(ModifyPortalContent)
+    def publish(self) -> None:
+        """Show it to everybody. WrongState, NotAuthorised: see `changeState`."""
+        self.changeState("publish")
+
+    @security.protected(ModifyPortalContent)
+    def invalidate(self) -> None:
+        """Hide it from all but managers. WrongState, NotAuthorised: see `changeState`."""
+        self.changeState("invalidate")
+
+
+@declared
+class SimulationState(ExtensionClass):
+    """Mixed into documents of something that happens: it starts, and then ends in one way or another."""
+
+    security = ClassSecurityInfo()
+
+    @security.protected(View)
+    def getSimulationState(self) -> str:
+        """How far it is, as in 'started' or 'stopped'."""
+        return state_of(self, "simulation_state")
+
+    @security.protected(ModifyPortalContent)
+    def start(self) -> None:
+        """Begin it. WrongState: not from its state. NotAuthorised: not by this user."""
+        change_state(self, "simulation_state", "start")
+
+    @security.protected(ModifyPortalContent)
+    def stop(self) -> None:
+        """End it. WrongState, NotAuthorised: see `start`."""
+        change_state(self, "simulation_state", "stop")
+
+    @security.protected(ModifyPortalContent)
+    def deliver(self) -> None:
+        """Close it, once what follows from it is done. WrongState, NotAuthorised: see `start`."""
+        change_state(self, "simulation_state", "deliver")
+
+    @security.protected(ModifyPortalContent)
+    def cancel(self) -> None:
+        """Give it up. WrongState, NotAuthorised: see `start`."""
+        change_state(self, "simulation_state", "cancel")

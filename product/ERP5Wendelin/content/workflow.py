@@ -11,8 +11,9 @@ data_set_workflow (variable `validation_state`) is that of all documents that ho
     published    everybody             Contributor         also its owner
     invalidated  Manager               Manager
 
-data_ingestion_workflow (variable `simulation_state`): started, then stopped (committed) or cancelled. Its owner sees
-it, and may change it as long as it is started. A Manager may everything.
+data_ingestion_workflow (variable `simulation_state`): started, then stopped (committed) or cancelled; what was stopped
+is delivered once nothing more is to be made of it. Its owner sees it, and may change it as long as it is started. A
+Manager may everything.
 """
 
 from __future__ import annotations
@@ -80,16 +81,21 @@ DATA_INGESTION_WORKFLOW = Workflow(
     initial="started",
     states={
         "started": State(_roles(OWNERS, OWNERS), ("stop", "cancel")),
-        "stopped": State(_roles(OWNERS, MANAGERS)),
+        "stopped": State(_roles(OWNERS, MANAGERS), ("deliver",)),
+        "delivered": State(_roles(OWNERS, MANAGERS)),
         "cancelled": State(_roles(OWNERS, MANAGERS)),
     },
-    transitions={"stop": "stopped", "cancel": "cancelled"},
+    transitions={"stop": "stopped", "cancel": "cancelled", "deliver": "delivered"},
 )
 
 CHAINS = {
     "Data Set": DATA_SET_WORKFLOW,
     "Data Stream": DATA_SET_WORKFLOW,
     "Data Array": DATA_SET_WORKFLOW,
+    "Data Operation": DATA_SET_WORKFLOW,
+    "Data Product": DATA_SET_WORKFLOW,
+    "Data Supply": DATA_SET_WORKFLOW,
+    "Ingestion Policy": DATA_SET_WORKFLOW,
     "Data Ingestion": DATA_INGESTION_WORKFLOW,
 }
 """Portal type -> its workflow."""

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.declaration import declared
-from Products.ERP5Wendelin.content.module import new_id
+from Products.ERP5Wendelin.content.folder import new_id
 from Products.ERP5Wendelin.errors import BadInput, NotFound
 from Products.ERP5Wendelin.interfaces import IAccessTokens
 

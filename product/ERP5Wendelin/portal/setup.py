@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from OFS.Folder import Folder
 from Products.CMFCore.ActionsTool import ActionsTool
 from Products.CMFCore.CatalogTool import CatalogTool
 from Products.CMFCore.interfaces import (
@@ -20,7 +21,7 @@ from Products.CMFCore.interfaces import (
 from Products.CMFCore.MemberDataTool import MemberDataTool
 from Products.CMFCore.MembershipTool import MembershipTool
 from Products.CMFCore.SkinsTool import SkinsTool
-from Products.CMFCore.TypesTool import FactoryTypeInformation, TypesTool
+from Products.CMFCore.TypesTool import TypesTool
 from Products.CMFCore.URLTool import URLTool
 from Products.CMFCore.WorkflowTool import WorkflowTool
 from Products.PluggableAuthService.interfaces.plugins import (
@@ -37,11 +38,10 @@ from Products.PluggableAuthService.plugins.ZODBRoleManager import ZODBRoleManage
 from zope.component.hooks import setSite
 
 from Products.ERP5Wendelin.content import catalogue, workflow
-from Products.ERP5Wendelin.content.data_array_module import DataArrayModule
-from Products.ERP5Wendelin.content.data_ingestion_module import DataIngestionModule
-from Products.ERP5Wendelin.content.data_set_module import DataSetModule
-from Products.ERP5Wendelin.content.data_stream_module import DataStreamModule
-from Products.ERP5Wendelin.content.module import Module, document_type_of
+from Products.ERP5Wendelin.content.base_type import BaseType
+from Products.ERP5Wendelin.content.category import BaseCategory, Category
+from Products.ERP5Wendelin.content.folder import add_document
+from Products.ERP5Wendelin.content.movement import PARTIES
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.access_tokens import AccessTokens
 from Products.ERP5Wendelin.portal.root import ERP5Site
@@ -59,7 +59,39 @@ TOOLS = (
 )
 """CMFCore looks its tools up as utilities of the site."""
 
-MODULES: tuple[type[Module], ...] = (DataSetModule, DataStreamModule, DataIngestionModule, DataArrayModule)
+PORTAL_TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Base Category": ("BaseCategory", ("Category",)),
+    "Category": ("Category", ("Category",)),
+    "Category Tool": ("CategoryTool", ("Base Category",)),
+    "Data Array": ("DataArray", ()),
+    "Data Array Module": ("DataArrayModule", ("Data Array",)),
+    "Data Ingestion": ("DataIngestion", ("Data Ingestion Line",)),
+    "Data Ingestion Line": ("DataIngestionLine", ()),
+    "Data Ingestion Module": ("DataIngestionModule", ("Data Ingestion",)),
+    "Data Operation": ("DataOperation", ()),
+    "Data Operation Module": ("Module", ("Data Operation",)),
+    "Data Product": ("DataProduct", ()),
+    "Data Product Module": ("Module", ("Data Product",)),
+    "Data Set": ("DataSet", ()),
+    "Data Set Module": ("DataSetModule", ("Data Set",)),
+    "Data Stream": ("DataStream", ()),
+    "Data Stream Module": ("DataStreamModule", ("Data Stream",)),
+    "Data Supply": ("DataSupply", ("Data Supply Line",)),
+    "Data Supply Line": ("DataSupplyLine", ()),
+    "Data Supply Module": ("Module", ("Data Supply",)),
+    "Ingestion Policy": ("IngestionPolicy", ()),
+    "Ingestion Policy Tool": ("IngestionPolicyTool", ("Ingestion Policy",)),
+}
+"""Portal type -> the name of its class, and the portal types of what it may contain."""
+
+DOCUMENT_TOOLS = {"portal_categories": "Category Tool", "portal_ingestion_policies": "Ingestion Policy Tool"}
+"""Tools that hold documents: id -> portal type."""
+
+CATEGORIES: dict[str, Any] = {
+    **dict.fromkeys(("aggregate", "causality", "quantity_unit", "resource", "specialise", *PARTIES), ()),
+    "use": ("big_data", "big_data/analysis", "big_data/ingestion", "big_data/ingestion/stream"),
+}
+"""Base category -> the categories below it, outer ones first."""
 
 
 def make_site(app: Any, id: str = "erp5") -> ERP5Site:
@@ -72,9 +104,10 @@ def make_site(app: Any, id: str = "erp5") -> ERP5Site:
     for permission, roles in DEFAULT_ROLES.items():
         site.manage_permission(permission, roles)
     catalogue.install(site.portal_catalog)
-    for module_class in MODULES:
-        _add_module(site, module_class)
+    _add_portal_types(site)
     workflow.install(site.portal_workflow)
+    _add_modules(site)
+    _add_categories(site)
     return site
 
 
@@ -85,7 +118,9 @@ def _add_tools(site: ERP5Site) -> None:
         tool = tool_class()
         site._setObject(tool.getId(), tool)
         components.registerUtility(site._getOb(tool.getId()), interface)
-    site.portal_skins.addSkinSelection("View", "", make_default=True)
+    site._setObject(CALLABLES, Folder(CALLABLES))
+    site.portal_skins._setObject(CUSTOM, Folder(CUSTOM))
+    site.portal_skins.addSkinSelection(SELECTION, CUSTOM, make_default=True)
 
 
 def _add_users(site: ERP5Site) -> None:
@@ -102,23 +137,27 @@ def _add_users(site: ERP5Site) -> None:
             activate(interface, plugin.getId())
 
 
-def _add_module(site: ERP5Site, module_class: type[Module]) -> None:
-    id = module_class.portal_type.lower().replace(" ", "_")
-    document_type = document_type_of(module_class)
-    site._setObject(id, module_class(id, f"{document_type}s"))
+def _add_portal_types(site: ERP5Site) -> None:
     types = site.portal_types
-    types._setObject(
-        module_class.portal_type,
-        FactoryTypeInformation(
-            module_class.portal_type,
-            title=module_class.portal_type,
-            content_meta_type=module_class.meta_type,
-            global_allow=False,
-            filter_content_types=True,
-            allowed_content_types=(document_type,),
-        ),
-    )
-    types._setObject(
-        document_type,
-        FactoryTypeInformation(document_type, title=document_type, content_meta_type=document_type, global_allow=False),
-    )
+    for name, (type_class, contents) in PORTAL_TYPES.items():
+        types._setObject(name, BaseType(name, type_class, allowed_content_types=contents))
+
+
+def _add_modules(site: ERP5Site) -> None:
+    types = site.portal_types
+    for name in PORTAL_TYPES:
+        if name.endswith(" Module"):
+            id = name.lower().replace(" ", "_")
+            title = f"{name.removesuffix(' Module')}s"
+            add_document(site, types[name].documentClass(), name, id, {"title": title})
+    for id, name in DOCUMENT_TOOLS.items():
+        add_document(site, types[name].documentClass(), name, id, {"title": name})
+
+
+def _add_categories(site: ERP5Site) -> None:
+    tool = site.portal_categories
+    for base, paths in CATEGORIES.items():
+        add_document(tool, BaseCategory, "Base Category", base, {"title": base})
+        for path in paths:
+            parent, _, id = f"{base}/{path}".rpartition("/")
+            add_document(tool.unrestrictedTraverse(parent), Category, "Category", id, {"title": id})

@@ -76,6 +76,6 @@ def describe(data_set: Any) -> dict[str, Any]:
         "version": manifest.version,
         "size": manifest.size,
         "file_count": manifest.file_count,
-        "created": format_date(data_set.getCreationDate()),
-        "modified": format_date(data_set.getModificationDate()),
+        "created": format_date(data_set.created),
+        "modified": format_date(data_set.modified),
     }

@@ -1,0 +1,120 @@
+"""Containers of documents: what can be made in them, and the documents that contain documents.
+
+Which portal types a container takes is what the tool `portal_types` says of its own portal type: a business template
+brings both. A Folder keeps what it contains as its attributes, in order: it is for lines, of which there are a few.
+
+State of Folder (public format): that of `content.base`, `_objects` (OFS.ObjectManager's), its contents by their ids.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from AccessControl.SecurityInfo import ClassSecurityInfo
+from AccessControl.SecurityManagement import getSecurityManager
+from OFS.ObjectManager import ObjectManager
+from Products.CMFCore.interfaces import ITypesTool
+from zExceptions import BadRequest
+from zope.component import getUtility
+from zope.event import notify
+from zope.lifecycleevent import ObjectCreatedEvent
+
+from Products.ERP5Wendelin.content.accessors import of_type
+from Products.ERP5Wendelin.content.base import Base
+from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.located import Located
+from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.permissions import AccessContentsInformation, ModifyPortalContent, View
+
+
+def new_id() -> str:
+    """An id that nobody else has: 64 random bits, in hexadecimal."""
+    return secrets.token_hex(8)
+
+
+def add_document(container: Any, cls: type, portal_type: str, id: str, properties: dict[str, Any]) -> Any:
+    """Make a document of a class, put it into a container and return it, wrapped; see `Container.newContent`."""
+    if container._getOb(id, None) is not None:
+        raise Conflict(f"There is a {id!r} in {container.getRelativeUrl()} already.")
+    document = cls(id, **properties)
+    if document.portal_type != portal_type:
+        document.portal_type = portal_type
+    notify(ObjectCreatedEvent(document))
+    try:
+        container._setObject(id, document)
+    except BadRequest as error:
+        raise BadInput(f"{id!r} can't be an id: {error}") from None
+    return container._getOb(id)
+
+
+@declared
+class Container(Located):
+    """Mixed into what contains documents and finds them by `_getOb`."""
+
+    security = ClassSecurityInfo()
+
+    @security.protected(ModifyPortalContent)
+    def newContent(self, portal_type: str | None = None, id: str | None = None, **properties: Any) -> Any:
+        """Make a document in it and return it, wrapped.
+
+        The portal type may be left out where there is but one. BadInput: a portal type that it does not take, a bad
+        id, or what `edit` would not take either. Conflict: there is something of that id.
+        """
+        info = getUtility(ITypesTool).getTypeInfo(self._content_type(portal_type))
+        return add_document(self, self._class_of(info), info.getId(), id or self._new_id(), properties)
+
+    def _class_of(self, info: Any) -> type:
+        return info.documentClass()  # type: ignore[no-any-return]
+
+    def _new_id(self) -> str:
+        return new_id()
+
+    def _content_type(self, portal_type: str | None) -> str:
+        """The portal type of a new document; BadInput says what is possible."""
+        types = getUtility(ITypesTool)
+        info = types.getTypeInfo(self.getPortalType())
+        allowed = [name for name in (info.allowed_content_types if info else ()) if types.getTypeInfo(name)]
+        if portal_type is None and len(allowed) == 1:
+            return str(allowed[0])
+        if portal_type in allowed:
+            return str(portal_type)
+        where = self.getRelativeUrl()
+        if not allowed:
+            raise BadInput(f"{where} holds no documents: the business template that says which is not installed.")
+        if portal_type is None:
+            raise BadInput(f"Which portal type? {where} holds {' and '.join(allowed)} documents.")
+        raise BadInput(f"{where} holds {' and '.join(allowed)} documents, not {portal_type!r}.")
+
+    @security.protected(View)
+    def contentValues(self, portal_type: str | Iterable[str] | None = None) -> list[Any]:
+        """The documents in it that the current user may view, of all portal types, of one or of several."""
+        may = getSecurityManager().checkPermission
+        return [document for document in of_type(self.objectValues(), portal_type) if may(View, document)]
+
+
+@declared
+class Folder(Container, ObjectManager, Base):
+    """A document that contains documents, such as lines."""
+
+    security = ClassSecurityInfo()
+
+    _objects: tuple[dict[str, str], ...] = ()
+
+    def _new_id(self) -> str:
+        """ERP5 numbers lines."""
+        taken = [int(id) for id in self.objectIds() if id.isdecimal()]
+        return str(max(taken, default=0) + 1)
+
+    @security.protected(AccessContentsInformation)
+    def objectValues(self, spec: Any = None, portal_type: str | Iterable[str] | None = None) -> list[Any]:
+        """What it contains, in the order in which it was made; of a portal type, or of several, if that is given."""
+        return list(of_type(super().objectValues(spec), portal_type))
+
+    @security.protected(ModifyPortalContent)
+    def reindexObjectSecurity(self, skip_self: bool = False) -> None:
+        """Tell the catalogue who may view it and what it contains, now that its state is another."""
+        super().reindexObjectSecurity(skip_self)
+        for document in self.objectValues():
+            document.reindexObject(idxs=[*self._cmf_security_indexes, "validation_state", "simulation_state"])
