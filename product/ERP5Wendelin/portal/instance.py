@@ -6,6 +6,7 @@
     DIR/etc/admin-password    the first administrator's, where `init` had to make one up
     DIR/var/Data.fs           the database, unless --storage says otherwise
     DIR/var/storage.socket    while `serve` runs: other commands come in here (see `shared_storage`)
+    DIR/var/shell-history     what was typed at the prompt of `wendelin shell`
     DIR/var/tmp/              request bodies on their way in
     DIR/log/                  wendelin.log, access.log
 
@@ -18,7 +19,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -120,6 +122,10 @@ class Instance:
         return self.etc / "admin-password"
 
     @property
+    def shell_history(self) -> Path:
+        return self.var / "shell-history"
+
+    @property
     def storage_socket(self) -> Path:
         return self.var / "storage.socket"
 
@@ -209,20 +215,31 @@ def start_zope(instance: Instance, zope_conf: Path | None = None) -> Callable[..
     return make_wsgi_app({}, str(zope_conf or instance.zope_conf))
 
 
-def perform(instance: Instance, function: Callable[[Any], Result], zope_conf: Path | None = None) -> Result:
-    """Call `function(app)` with all rights in one transaction, repeated when it meets another's; close the database."""
+@contextmanager
+def opened(instance: Instance, zope_conf: Path | None = None) -> Iterator[Any]:
+    """The Zope application of an instance, with all rights, on a connection of this thread; in the end closed.
+
+    Like `start_zope`, it can be done once a process. What was not committed is lost.
+    """
     start_zope(instance, zope_conf)
     try:
         app = makerequest(Zope2.app())
         newSecurityManager(None, system)
         try:
-            for attempt in transaction.manager.attempts(CONFLICT_RETRIES):
-                with attempt:
-                    result = function(app)
-            return result
+            yield app
         finally:
             setSite()
             noSecurityManager()
+            transaction.abort()
             app._p_jar.close()
     finally:
         Zope2.DB.close()
+
+
+def perform(instance: Instance, function: Callable[[Any], Result], zope_conf: Path | None = None) -> Result:
+    """Call `function(app)` with all rights in one transaction, repeated when it meets another's; close the database."""
+    with opened(instance, zope_conf) as app:
+        for attempt in transaction.manager.attempts(CONFLICT_RETRIES):
+            with attempt:
+                result = function(app)
+        return result

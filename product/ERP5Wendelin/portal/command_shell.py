@@ -1,0 +1,245 @@
+"""`wendelin shell`: Python with the site at hand, at a prompt or for a script.
+
+The prompt is Python's own, so that nothing about it has to be learnt, in one transaction after the other: what was
+changed is kept by `commit()` alone. Python is not restricted here: whoever may read the instance's directory may do
+anything with it anyway. `--user` therefore limits nothing but what the site itself asks of a user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import code
+import contextlib
+import inspect
+import linecache
+import rlcompleter
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import transaction
+from AccessControl.SecurityManagement import newSecurityManager
+from ZODB.POSException import ConflictError
+
+from Products.ERP5Wendelin.errors import Conflict, NotFound, WendelinError
+from Products.ERP5Wendelin.portal.instance import Instance, find, opened
+from Products.ERP5Wendelin.portal.root import enter_site
+
+try:
+    import readline
+except ImportError:  # not every Python has it
+    readline = None  # type: ignore[assignment]
+
+DESCRIPTION = """\
+Run Python with the site of DIR at hand: a prompt at a terminal, else COMMAND,
+FILE, or what comes on standard input. Bound are:
+
+  app               the Zope application
+  portal, context   the site
+  transaction       Python's module of that name
+  commit()          keep what was changed; see what others have committed
+  abort()           drop what was changed; see what others have committed
+
+Nothing is kept without commit(). While the instance is not being served, no
+other command can use it until this one ends.
+"""
+
+BANNER = """\
+Python {version} with the lake {directory}, as {user}.
+  app                  the Zope application
+  portal, context      the site
+  transaction          transactions; commit() keeps what you change, abort() drops it
+Nothing is kept until transaction.commit() or commit(). Ctrl-D leaves."""
+
+LOST = "wendelin: what was changed since the last commit() is not kept."
+
+PROMPT, STDIN, COMMAND = "<console>", "<stdin>", "<command>"
+"""File names, in tracebacks, of code that is in no file."""
+
+HISTORY_LENGTH = 1000
+"""Lines of the prompt's history that are kept."""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "shell",
+        help="run Python with the site at hand",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", dest="command", metavar="COMMAND", help="run this")
+    parser.add_argument(
+        "--user", metavar="NAME", help="act as this user where the site asks who it is (default: one who may all)"
+    )
+    parser.add_argument("directory", metavar="DIR", help="the instance")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="run this; - is standard input")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    instance = find(arguments.directory)
+    script = script_of(arguments.command, arguments.file)
+    with opened(instance) as app:
+        shell = Shell(app, arguments.debug)
+        if arguments.user is not None:
+            shell.act_as(arguments.user)
+        try:
+            if script is None:
+                shell.interact(instance, arguments.user or "system, who may do anything")
+            elif not shell.run(*script):
+                sys.exit(1)
+        finally:
+            if shell.has_changes():
+                print(LOST, file=sys.stderr)
+            shell.close()
+
+
+def script_of(command: str | None, file: str | None) -> tuple[bytes, str] | None:
+    """Source and name of what is to be run; None for a prompt."""
+    if command is not None:
+        return command.encode(), COMMAND
+    if file is not None and file != "-":
+        return Path(file).read_bytes(), file
+    return None if file is None and sys.stdin.isatty() else (sys.stdin.buffer.read(), STDIN)
+
+
+class Shell:
+    """The site of an application, and the names that are bound for its user."""
+
+    def __init__(self, app: Any, debug: bool) -> None:
+        self.connection = app._p_jar
+        self.debug = debug
+        transaction.begin()
+        self.site = enter_site(app)
+        self.names = {
+            "__name__": "__main__",
+            "app": app,
+            "portal": self.site,
+            "context": self.site,
+            "transaction": transaction,
+            "commit": commit,
+            "abort": abort,
+        }
+        self.refresh_skin()
+
+    def refresh_skin(self) -> None:
+        """Find scripts in `portal_skins` as they are now: CMF remembers what it found for one request, as it is."""
+        self.site.changeSkin(None)
+
+    def close(self) -> None:
+        """Let this thread forget the site's skin."""
+        self.site.clearCurrentSkin()
+
+    def act_as(self, name: str) -> None:
+        """Be a user of the site. NotFound if there is none of this name."""
+        user = self.site.acl_users.getUserById(name)
+        if user is None:
+            raise NotFound(f"There is no user {name!r}. `wendelin user list DIR` names them.")
+        newSecurityManager(None, user.__of__(self.site.acl_users))
+        transaction.abort()  # the first to ask for a user makes PluginRegistry note which plugins there are not
+
+    def has_changes(self) -> bool:
+        """Whether anything was changed since the transaction began: the connection joins it with the first change."""
+        return not self.connection._needs_to_join
+
+    def run(self, source: bytes, name: str) -> bool:
+        """Run a script; print the traceback of an error, and return whether there was none."""
+        if name in (STDIN, COMMAND):
+            lines = source.decode("utf-8", "replace").splitlines(keepends=True)
+            linecache.cache[name] = len(source), None, lines, name
+        try:
+            exec(compile(source, name, "exec"), self.names)  # noqa: S102
+        except Exception as error:
+            print(self.traceback_of(error, name), end="", file=sys.stderr)
+            return False
+        return True
+
+    def interact(self, instance: Instance, user: str) -> None:
+        """Read and run what is typed, until the end of input or `exit()`."""
+        version = sys.version.partition(" ")[0]
+        with editing(self.names, instance.shell_history):
+            Prompt(self).interact(BANNER.format(version=version, directory=instance.directory, user=user), "")
+
+    def traceback_of(self, error: BaseException, name: str) -> str:
+        """What Python shows of an error, without what called the user's code, which `name` is the file name of.
+
+        Nor, of an error whose message says everything, what that code called.
+        """
+        if self.debug:
+            return "".join(traceback.format_exception(error))
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename != name:
+            frames = frames.tb_next
+        if not isinstance(error, WendelinError):
+            return "".join(traceback.format_exception(error.with_traceback(frames)))
+        own = [frame for frame in traceback.extract_tb(frames) if frame.filename == name]
+        heading = "Traceback (most recent call last):\n"
+        return "".join([heading, *traceback.format_list(own), *traceback.format_exception_only(error)])
+
+
+class Prompt(code.InteractiveConsole):
+    """Python's prompt, in a shell."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell.names, PROMPT)
+        self.shell = shell
+
+    def runcode(self, code: CodeType) -> None:
+        self.shell.refresh_skin()
+        super().runcode(code)
+
+    def showtraceback(self) -> None:
+        error = sys.exc_info()[1]
+        if error is not None:
+            self.write(self.shell.traceback_of(error, PROMPT))
+
+
+class Completer(rlcompleter.Completer):
+    """Python's completion of names, which would take Zope's folders and documents for functions."""
+
+    def _callable_postfix(self, val: Any, word: str) -> str:
+        return super()._callable_postfix(val, word) if inspect.isroutine(val) else word
+
+
+def commit() -> None:
+    """Keep what was changed, and begin a new transaction, which sees what others have committed.
+
+    Conflict if others have changed the same in the meantime; whatever fails, the changes are dropped.
+    """
+    try:
+        transaction.commit()
+    except ConflictError as error:
+        transaction.abort()
+        raise Conflict(
+            "Somebody else has changed the same in the meantime, so what you changed is dropped. "
+            "Look at it, and change it again."
+        ) from error
+    except BaseException:
+        transaction.abort()
+        raise
+
+
+def abort() -> None:
+    """Drop what was changed, and begin a new transaction, which sees what others have committed."""
+    transaction.abort()
+
+
+@contextlib.contextmanager
+def editing(names: dict[str, Any], history: Path) -> Iterator[None]:
+    """Complete names by the tabulator key, and remember the lines from one prompt to the next; where Python can."""
+    if readline is None:
+        yield
+        return
+    readline.set_completer(Completer(names).complete)
+    readline.parse_and_bind("bind ^I rl_complete" if "libedit" in (readline.__doc__ or "") else "tab: complete")
+    with contextlib.suppress(OSError):  # there is none yet
+        readline.read_history_file(history)
+    readline.set_history_length(HISTORY_LENGTH)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the disk is full: nothing that matters
+            readline.write_history_file(history)
