@@ -18,6 +18,7 @@
     ├── TooLarge            over a limit, which `detail` names                                  413
     ├── PreconditionFailed  If-Match names other content                                        412
     ├── RangeNotSatisfiable                                                                     416
+    ├── ScriptError         a script of the site failed; the text names its line                500
     ├── StorageFull         the disk has no room                                                507
     └── NotReady            it takes longer than a request may; repeating it goes on            503
 
@@ -81,6 +82,9 @@ class PreconditionFailed(WendelinError): ...
 
 
 class RangeNotSatisfiable(WendelinError): ...
+
+
+class ScriptError(WendelinError): ...
 
 
 class StorageFull(WendelinError): ...

@@ -196,6 +196,10 @@ class IDataIngestion(Interface):
         """(files, bytes) that have been received or taken over; when it has ended, that were."""
 
 
+class IScript(Interface):
+    """A Python script of the site; see `content.python_script`."""
+
+
 # ingestion: functions in `ingestion.session`, `ingestion.bundle`, `ingestion.upload`, listed here for who calls them
 #
 #   session.start(data_set, author, message="", base_version=None) -> ingestion

@@ -9,6 +9,7 @@ View = "View"
 AccessContentsInformation = "Access contents information"
 ModifyPortalContent = "Modify portal content"
 ViewManagementScreens = "View management screens"
+ChangePythonScripts = "Change Python Scripts"
 
 AddDataSet = "Wendelin: Add Data Set"
 PushData = "Wendelin: Push Data"

@@ -42,6 +42,7 @@ from Products.ERP5Wendelin.content.base_type import BaseType
 from Products.ERP5Wendelin.content.category import BaseCategory, Category
 from Products.ERP5Wendelin.content.folder import add_document
 from Products.ERP5Wendelin.content.movement import PARTIES
+from Products.ERP5Wendelin.content.scripts import CALLABLES, CUSTOM, SELECTION
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.access_tokens import AccessTokens
 from Products.ERP5Wendelin.portal.root import ERP5Site

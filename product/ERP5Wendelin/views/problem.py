@@ -152,11 +152,15 @@ def headers_of(error: BaseException, status: int) -> dict[str, str]:
 
 
 def unexpected(error: BaseException) -> Problem:
-    """A defect of ours: logged with a traceback under an id, of which alone the user is told."""
+    """A defect of ours: logged with a traceback under an id, of which alone the user is told.
+
+    Of a defect of the site's scripts, which its own administrators repair, the user is told where it is.
+    """
     error_id = uuid.uuid4().hex
     logger.error("unexpected error %s", error_id, exc_info=error)
-    detail = f"The server met an error it did not expect. Its log has it as {error_id}; tell its administrator."
-    return Problem(int(HTTPStatus.INTERNAL_SERVER_ERROR), detail, {"error_id": error_id})
+    what = str(error) if isinstance(error, errors.ScriptError) else "The server met an error it did not expect."
+    detail = f"{what} Its log has it as {error_id}; tell its administrator."
+    return Problem(int(HTTPStatus.INTERNAL_SERVER_ERROR), detail, {**getattr(error, "extra", {}), "error_id": error_id})
 
 
 class ProblemView(BrowserView):
