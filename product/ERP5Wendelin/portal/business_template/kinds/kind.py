@@ -44,6 +44,10 @@ IGNORED = frozenset(
 """Properties that any exported object may have and that mean nothing here, or are said elsewhere in the file."""
 
 
+UNSET = (None, "", (), [])
+"""Values of properties that were never set."""
+
+
 class Kind(Protocol):
     """A kind of item: how its files are read, and how its objects are found, made, changed and removed on a site.
 
@@ -147,7 +151,7 @@ def take(record: Record, known: Mapping[str, Check], ignored: frozenset[str] = f
                     taken[name] = check(value)
                 except ValueError as error:
                     raise record.error(f"{name} must be {error}.", name) from None
-        elif not (name in ignored or name in IGNORED or is_permission(name)):
+        elif not (value in UNSET or name in ignored or name in IGNORED or is_permission(name)):
             raise record.error(f"A {record.kind.name} has no property {name!r} here.", name)
     return taken
 
@@ -157,10 +161,10 @@ def is_permission(name: str) -> bool:
     return name.startswith("_") and name.endswith("_Permission")
 
 
-def check_id(record: Record, id: str) -> None:
-    """TemplateError if an object's id is not what its file is called."""
-    if record.properties.get("id") != id:
-        raise record.error(f"Its id is {record.properties.get('id')!r}, but its file is that of {id!r}.", "id")
+def check_id(record: Record, id: str, name: str = "id") -> None:
+    """TemplateError if an object's id, the property `name`, is not what its file is called."""
+    if record.properties.get(name) != id:
+        raise record.error(f"Its id is {record.properties.get(name)!r}, but its file is that of {id!r}.", name)
 
 
 def portal_type_of(record: Record, *allowed: str) -> str:
