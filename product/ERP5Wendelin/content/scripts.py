@@ -13,11 +13,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from AccessControl.unauthorized import Unauthorized
 from Acquisition import aq_base
 from Products.PythonScripts.PythonScript import PythonScript as ZopeScript
 from transaction.interfaces import TransientError
-from zExceptions import BadRequest, Forbidden, HTTPRedirection, NotFound
+from zExceptions import BadRequest, Forbidden, HTTPRedirection, NotFound, Unauthorized
 
 from Products.ERP5Wendelin import errors
 from Products.ERP5Wendelin.content.python_script import PythonScript
