@@ -1,6 +1,6 @@
 """Data Set: files under a reference, in versions, with a state that says who may see them.
 
-State (public format): that of `content.base`, and `manifest` (`content.manifest.Manifest`).
+State (public format): that of `content.base` and `content.ebulk_records`, and `manifest` (`content.manifest.Manifest`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from zope.interface import implementer
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.data_stream import DataStream, file_stream
 from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.ebulk_records import EbulkRecords
+from Products.ERP5Wendelin.content.file_id import format_id
 from Products.ERP5Wendelin.content.manifest import Manifest
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.content.version import Version
@@ -28,7 +30,7 @@ from Products.ERP5Wendelin.permissions import PushData, View
 
 @declared
 @implementer(IDataSet)
-class DataSet(ValidationState, Base):
+class DataSet(EbulkRecords, ValidationState, Base):
     """A data set; `manifest` has its files."""
 
     security = ClassSecurityInfo()
@@ -66,7 +68,8 @@ class DataSet(ValidationState, Base):
         entry = self.manifest.get(path, version)
         if entry is None:
             raise NotFound(f"{self.reference} has no file {path!r}.")
-        return file_stream(path, entry).__of__(self)
+        id = format_id(self.id, self.manifest.version if version is None else version, path)
+        return file_stream(id, path, entry).__of__(self)
 
     @security.protected(PushData)
     def commit(

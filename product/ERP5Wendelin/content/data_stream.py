@@ -53,6 +53,11 @@ class DataStream(ValidationState, Base):
             raise Conflict(f"{self.reference!r} is a file of a data set: change the state of the data set.")
         super().changeState(transition)
 
+    @security.public
+    def getRelativeUrl(self) -> str:
+        """Where it is found: that of a file is not where it is kept."""
+        return super().getRelativeUrl() if self.length is None else f"data_stream_module/{self.getId()}"
+
     @security.protected(View)
     def getSize(self) -> int:
         """How many bytes it has."""
@@ -85,9 +90,9 @@ class DataStream(ValidationState, Base):
         return b"".join(self.iterate(start, stop))
 
 
-def file_stream(path: str, entry: Entry) -> DataStream:
+def file_stream(id: str, path: str, entry: Entry) -> DataStream:
     """The Data Stream of a data set's file; to be wrapped in the data set, and not to be stored."""
-    document = DataStream(path.rpartition("/")[2], reference=path)
+    document = DataStream(id, reference=path, title=path.rpartition("/")[2])
     document.stream, document.offset, document.length = entry.stream, entry.offset, entry.size
     document.sha256 = entry.digest
     return document

@@ -88,7 +88,7 @@ class Decoded:
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self.size = 0
         digest = sha256()
-        self.file = SpooledTemporaryFile(IN_MEMORY)
+        self.file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
             for piece in pieces:
                 digest.update(piece)

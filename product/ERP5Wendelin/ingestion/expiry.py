@@ -19,7 +19,7 @@ def cancel_expired(reference: str) -> None:
     found = getUtility(ICatalogTool).unrestrictedSearchResults(
         portal_type="Data Ingestion", data_set=reference, simulation_state="started"
     )
-    with _as_system():
+    with as_system():
         for brain in found:
             ingestion = brain._unrestrictedGetObject()
             if ingestion.expires < time:
@@ -27,7 +27,7 @@ def cancel_expired(reference: str) -> None:
 
 
 @contextmanager
-def _as_system() -> Iterator[None]:
+def as_system() -> Iterator[None]:
     """Act as the system user: only who started an ingestion may change it otherwise."""
     before = getSecurityManager()
     newSecurityManager(None, system)

@@ -1,0 +1,369 @@
+"""What the original ebulk sends: files, whole or in pieces, each a Data Ingestion and a version of its data set.
+
+A whole file of up to INLINE is stored and committed in one transaction. A larger one, and one that comes in pieces, is
+an `Arrival` of the data set until it is complete; then it is committed in one transaction, too. Until that is done
+nobody is told 204, and no reader sees anything.
+
+::
+
+    whole file     drops what has arrived of the file before
+    001            the same, if 001 is here already; otherwise it is one of the pieces
+    002 …  EOF     belong to what has arrived; the same piece again changes nothing, another one takes its place
+
+When a file is finished its pieces are still known: one that is sent again, because its answer was lost, changes
+nothing. A piece with a new number, of a client that announced no size, was overtaken by EOF: it is put in its place,
+and the file committed again.
+
+Functions here check the permissions of the current user themselves, so that scripts may call them.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import md5
+from typing import Any
+
+import transaction
+from AccessControl.SecurityManagement import getSecurityManager
+from BTrees.OOBTree import OOBTree
+
+from Products.ERP5Wendelin.content.arrival import FIRST, LAST, Arrival
+from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.ingestion_reference import IngestionReference
+from Products.ERP5Wendelin.errors import Conflict, NotAuthorised, NotFound
+from Products.ERP5Wendelin.ingestion import pieces
+from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Decoded
+from Products.ERP5Wendelin.ingestion.expiry import as_system
+from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
+from Products.ERP5Wendelin.permissions import AddDataSet, ModifyPortalContent, PushData, View
+from Products.ERP5Wendelin.storage.stream import ByteStream
+
+INLINE = IN_MEMORY
+"""The largest whole file that is stored in the transaction that commits it."""
+
+OUTPUT = "out_stream"
+"""Reference of the line of an ingestion that says where what it brought is."""
+
+SUPPLY = "default_ebulk"
+"""Id of the Data Supply whose lines each ingestion begins with."""
+
+
+def receive(site: Any, reference: IngestionReference, content: Decoded) -> None:
+    """Store what a request brings of a file; once that is all of it, the data set has the file.
+
+    An unknown data set is made and validated, an invalidated one validated again. NotAuthorised unless the current
+    user may push to it.
+    """
+    author = _author()
+    number = LAST if reference.is_whole or reference.is_last else reference.number
+    if not reference.is_whole:
+        arrival = _find_arrival(site, reference, number, content, author)
+        if arrival is None:
+            return
+    elif content.size <= INLINE:
+        _receive_at_once(site, reference, content, author)
+        return
+    else:
+        arrival = _begin(site, reference, author, full_size=content.size)
+    pieces.receive(arrival, number, content, author)
+    transaction.begin()
+    if arrival.complete:
+        _finish(site, reference.data_set, arrival, author)
+
+
+def is_known(site: Any, reference: IngestionReference) -> bool:
+    """Whether a client need not send a file, or piece: its data set has it, and it is not said to be modified.
+
+    So it is, too, while the pieces of a file are all here and it is being finished.
+    """
+    data_set = site.data_set_module.getDataSet(reference.data_set)
+    if data_set is None or not _may(View, data_set) or data_set.getValidationState() == "invalidated":
+        return False
+    arrival = data_set.getArrival(reference.path)
+    if arrival is not None and not arrival.finished and _is_alive(site, arrival):
+        return arrival.complete
+    return not reference.size and data_set.manifest.get(reference.path) is not None
+
+
+def remove(site: Any, data_set_reference: str, path: str) -> None:
+    """Let a file leave its data set, and drop what has arrived of it. What is not there need not leave."""
+    author = _author()
+    with serialised(CATALOGUE):
+        data_set = _data_set(site, data_set_reference, PushData)
+        _drop(site, data_set, path)
+        data_set.commit(OOBTree(), [path], author, f"remove {path}", now())
+
+
+def rename(site: Any, old: tuple[str, str], new: tuple[str, str], reference: str) -> None:
+    """Give a file another path, or data set; `reference` is its new ingestion reference.
+
+    NotFound: there is no such file or data set. Conflict: there is a file of the new name.
+    """
+    author = _author()
+    with serialised(CATALOGUE):
+        source, target = _data_set(site, old[0], PushData), _data_set(site, new[0], PushData)
+        entry = source.manifest.get(old[1])
+        if entry is None:
+            raise NotFound(f"{old[0]!r} has no file {old[1]!r} to rename.")
+        if target.manifest.get(new[1]) is not None:
+            raise Conflict(f"{new[0]!r} has a file {new[1]!r} already. Choose another name, or remove that first.")
+        _drop(site, source, old[1])
+        message = f"rename {old[1]} to {new[1]}"
+        staged = OOBTree({new[1]: tuple(entry)})
+        if old[0] == new[0]:
+            source.commit(staged, [old[1]], author, message, now())
+        else:
+            target.commit(staged, [], author, message, now())
+            source.commit(OOBTree(), [old[1]], author, message, now())
+        md5_digest = source.getMd5(entry.digest)
+        if md5_digest is not None:
+            target.noteMd5(entry.digest, md5_digest)
+        target.noteIngestionReference(new[1], reference)
+
+
+def increase_version(site: Any, reference: str) -> str:
+    """Count a data set's own version, such as 001, on; return it."""
+    with serialised(CATALOGUE):
+        version: str = _data_set(site, reference, ModifyPortalContent).increaseDatasetVersion()
+        return version
+
+
+def describe(site: Any, reference: str, description: str) -> None:
+    """Set the description of a data set."""
+    with serialised(CATALOGUE):
+        _data_set(site, reference, ModifyPortalContent).edit(description=description)
+
+
+def drop_expired(site: Any) -> int:
+    """Drop what has arrived of files that nobody continues, in transactions of their own; how many those are.
+
+    Files of which all has arrived, and that were not finished because the server was killed, are finished.
+    """
+    count = 0
+    for data_set in site.data_set_module.objectValues():
+        for arrival in data_set.arrivals():
+            if arrival.complete and not arrival.finished and _is_alive(site, arrival):
+                _finish(site, data_set.getReference(), arrival, _author_of(site, arrival))
+            elif arrival.expires < now() or not (arrival.finished or _is_alive(site, arrival)):
+                count += not arrival.finished
+                with serialised(CATALOGUE):
+                    if arrival.expires < now() or not (arrival.finished or _is_alive(site, arrival)):
+                        _drop(site, data_set, arrival.path)
+    return count
+
+
+# arrivals
+
+
+def _find_arrival(
+    site: Any, reference: IngestionReference, number: int, content: Decoded, author: str
+) -> Arrival | None:
+    """The arrival that a piece belongs to; None if it is a piece of a finished file that was sent again."""
+    data_set = site.data_set_module.getDataSet(reference.data_set)
+    arrival = None
+    if data_set is not None and data_set.getValidationState() != "invalidated":
+        _check(PushData, data_set)
+        arrival = data_set.getArrival(reference.path)
+    if arrival is None or not (arrival.finished or _is_alive(site, arrival)):
+        return _begin(site, reference, author)
+    here = arrival.find(number)
+    if number == FIRST and here is not None:
+        return _begin(site, reference, author)
+    if arrival.finished:
+        if reference.size or not _is_current(data_set, arrival):
+            return _begin(site, reference, author)
+        if here is not None:
+            return None if here.sha256 == content.sha256 else _begin(site, reference, author)
+    return _continue(site, reference, arrival, author)
+
+
+def _begin(site: Any, reference: IngestionReference, author: str, full_size: int | None = None) -> Arrival:
+    """Let a file arrive, from its beginning."""
+    with serialised(CATALOGUE):
+        data_set = _open_data_set(site, reference.data_set)
+        _drop(site, data_set, reference.path)
+        ingestion = _new_ingestion(site, data_set, reference.ingestion_reference, author)
+        arrival = Arrival(ingestion.getId(), reference.path, reference.ingestion_reference, full_size)
+        arrival.full_size = full_size if reference.is_whole else reference.full_size
+        data_set.addArrival(arrival)
+    return arrival
+
+
+def _continue(site: Any, reference: IngestionReference, arrival: Arrival, author: str) -> Arrival:
+    """Let more of a file arrive; what was finished is open again."""
+    announced = reference.full_size
+    if arrival.finished or (announced is not None and announced != arrival.full_size):
+        with serialised(CATALOGUE):
+            if announced is not None:
+                arrival.full_size = announced
+            if arrival.finished:
+                data_set = _open_data_set(site, reference.data_set)
+                arrival.ingestion = _new_ingestion(site, data_set, arrival.reference, author).getId()
+                arrival.finished = False
+            arrival.touch()
+    return arrival
+
+
+def _drop(site: Any, data_set: Any, path: str) -> None:
+    """Drop what has arrived of a file, and cancel its ingestion."""
+    arrival = data_set.getArrival(path)
+    if arrival is None:
+        return
+    ingestion = _ingestion(site, arrival)
+    data_set.dropArrival(path)
+    if ingestion is not None and ingestion.getSimulationState() == "started":
+        with as_system():
+            ingestion.cancel()
+
+
+def _is_alive(site: Any, arrival: Arrival) -> bool:
+    """Whether a file that is not finished may be continued: nobody has cancelled its ingestion, or let it expire."""
+    ingestion = _ingestion(site, arrival)
+    return ingestion is not None and ingestion.getSimulationState() == "started" and arrival.expires >= now()
+
+
+def _is_current(data_set: Any, arrival: Arrival) -> bool:
+    """Whether the data set still has the file as it arrived."""
+    entry = data_set.manifest.get(arrival.path)
+    return entry is not None and entry.digest == arrival.digest
+
+
+def _ingestion(site: Any, arrival: Arrival) -> Any:
+    return site.data_ingestion_module._getOb(arrival.ingestion, None)
+
+
+def _author_of(site: Any, arrival: Arrival) -> str:
+    return str(_ingestion(site, arrival).author)
+
+
+# committing
+
+
+def _receive_at_once(site: Any, reference: IngestionReference, content: Decoded, author: str) -> None:
+    """Store a small file, and commit it."""
+    data = content.file.read()
+    stream = ByteStream() if data else None
+    with serialised(CATALOGUE):
+        data_set = _open_data_set(site, reference.data_set)
+        _drop(site, data_set, reference.path)
+        if stream is not None:
+            stream.append(data, final=True)
+        ingestion = _new_ingestion(site, data_set, reference.ingestion_reference, author)
+        entry = _entry(stream, content.size, content.sha256)
+        _commit(ingestion, data_set, reference.path, entry, md5(data, usedforsecurity=False).digest())
+    if stream is not None:
+        stream.release()
+
+
+def _finish(site: Any, data_set_reference: str, arrival: Arrival, author: str) -> None:
+    """Commit a file that has arrived."""
+    sha256_digest, md5_digest = pieces.digests(arrival)
+    with serialised(CATALOGUE):
+        if not arrival.complete or arrival.finished or arrival.dropped:
+            return  # by another request
+        data_set = _open_data_set(site, data_set_reference)
+        entry = _entry(arrival.stream if arrival.end else None, arrival.end, sha256_digest)
+        _commit(_ingestion(site, arrival), data_set, arrival.path, entry, md5_digest)
+        arrival.finished = True
+        arrival.digest = sha256_digest
+        arrival.touch()
+
+
+def _entry(stream: ByteStream | None, size: int, digest: bytes) -> Entry:
+    """The entry of a file; its client does not say when it was modified."""
+    return Entry(stream, 0, size, digest, time.time_ns())
+
+
+def _commit(ingestion: Any, data_set: Any, path: str, entry: Entry, md5_digest: bytes) -> None:
+    """Let the data set have a file, and the ingestion be stopped."""
+    made = data_set.commit(OOBTree({path: tuple(entry)}), [], ingestion.author, ingestion.message, now())
+    data_set.noteMd5(entry.digest, md5_digest)
+    data_set.noteIngestionReference(path, ingestion.getReference())
+    _relate(ingestion, data_set, path)
+    ingestion.file_count.set(1)
+    ingestion.size.set(entry.size)
+    with as_system():  # who sends the last piece need not be who sent the first
+        ingestion.stop(
+            {"version": made.number, "added": made.added, "modified": made.modified, "removed": made.removed}
+        )
+
+
+def _relate(ingestion: Any, data_set: Any, path: str) -> None:
+    """Let the output line of an ingestion lead to what it has brought."""
+    stream = data_set.getDataStream(path)
+    for line in ingestion.objectValues(portal_type="Data Ingestion Line"):
+        if line.getReference() == OUTPUT:
+            line.edit(aggregate_list=[stream.getRelativeUrl(), data_set.getRelativeUrl()])
+
+
+def _new_ingestion(site: Any, data_set: Any, reference: str, author: str) -> Any:
+    """A Data Ingestion that has started, with lines as its Data Supply has them."""
+    ingestion = site.data_ingestion_module.newContent(
+        portal_type="Data Ingestion",
+        reference=reference,
+        title=reference.partition("/")[2],
+        data_set=data_set.getReference(),
+        base_version=data_set.manifest.version,
+        message=f"original ebulk: {reference}",
+        author=author,
+    )
+    supply = site.data_supply_module._getOb(SUPPLY, None)
+    if supply is not None:
+        ingestion.edit(specialise=supply.getRelativeUrl())
+        for line in supply.objectValues(portal_type="Data Supply Line"):
+            ingestion.newContent(
+                portal_type="Data Ingestion Line",
+                id=line.getId(),
+                reference=line.getReference(),
+                title=line.getTitle(),
+                resource_list=line.getResourceList(),
+                use_list=line.getUseList(),
+                quantity=line.getQuantity(),
+            )
+    return ingestion
+
+
+# data sets
+
+
+def _open_data_set(site: Any, reference: str) -> Any:
+    """The data set to push to, in a state in which its readers see it; made if there is none."""
+    data_set = site.data_set_module.getDataSet(reference)
+    if data_set is None:
+        _check(AddDataSet, site)
+        data_set = site.data_set_module.newDataSet(reference)
+        data_set.validate()
+    elif data_set.getValidationState() == "invalidated":
+        _check(PushData, site)
+        with as_system():
+            data_set.validate()
+    else:
+        _check(PushData, data_set)
+    return data_set
+
+
+def _data_set(site: Any, reference: str, permission: str) -> Any:
+    """The data set of a reference, as far as the current user may see it, and may do something with it."""
+    data_set = site.data_set_module.getDataSet(reference)
+    if data_set is None or not _may(View, data_set):
+        raise NotFound(f"There is no data set {reference!r} that you may see. Check the spelling.")
+    _check(permission, data_set)
+    return data_set
+
+
+def _may(permission: str, context: Any) -> bool:
+    return bool(getSecurityManager().checkPermission(permission, context))
+
+
+def _check(permission: str, context: Any) -> None:
+    if not _may(permission, context):
+        raise NotAuthorised("You may not push to this data lake, or not to this data set: ask its administrator.")
+
+
+def _author() -> str:
+    """The id of the current user; NotAuthorised for nobody."""
+    id = getSecurityManager().getUser().getId()
+    if id is None:
+        raise NotAuthorised("Log in first: to push to a data lake takes an account.")
+    return str(id)
