@@ -1,7 +1,7 @@
 """Accessors, made from what a class declares: `properties` (name -> kind) and `base_categories`.
 
 A property `script_id` of kind 'text' has `getScriptId`, `hasScriptId` and `setScriptId`, as ERP5 has them; one of kind
-'lines' has `…List` too. A base category `aggregate` has, `X` standing for `Aggregate`:
+'lines' or 'ints' has `…List` too. A base category `aggregate` has, `X` standing for `Aggregate`:
 
 * `getX`, `getXList` and `getXSet`: paths; `getXValue`, `getXValueList`: documents or categories that exist and that
   the user may view, of one or several portal types if `portal_type` is given; `getXTitle`, `getXReference`, `getXId`,
@@ -42,8 +42,19 @@ class Setter:
     """Stores that in a document, which is not necessarily in the site yet; nothing is reindexed."""
 
 
-DEFAULTS: dict[str, Any] = {"text": "", "int": None, "float": 0.0, "date": None, "lines": ()}
+DEFAULTS: dict[str, Any] = {
+    "text": "",
+    "boolean": False,
+    "int": None,
+    "float": 0.0,
+    "date": None,
+    "lines": (),
+    "ints": (),
+}
 """By kind, the value of a property that was never set."""
+
+SEVERAL = ("lines", "ints")
+"""The kinds of which a property has several values."""
 
 FIRST = {
     "Title": "getTitle",
@@ -80,7 +91,7 @@ def camel(name: str) -> str:
 
 
 def _property(cls: type, name: str, kind: str) -> dict[str, Setter]:
-    attribute = f"{name}_list" if kind == "lines" else name
+    attribute = f"{name}_list" if kind in SEVERAL else name
     if attribute not in vars(cls):
         setattr(cls, attribute, DEFAULTS[kind])
     setattr(cls, attribute + "__roles__", ())
@@ -94,7 +105,7 @@ def _property(cls: type, name: str, kind: str) -> dict[str, Setter]:
     setter = Setter(partial(checked, attribute, kind), lambda document, value: setattr(document, attribute, value))
     _add(cls, f"has{camel(name)}", has, View, f"Whether it has a {name}.")
     _add_setter(cls, name, f"Change its {name}.")
-    if kind != "lines":
+    if kind not in SEVERAL:
         _add(cls, f"get{camel(name)}", get, View, f"Its {name}.")
         return {name: setter}
 
@@ -114,6 +125,8 @@ def checked(name: str, kind: str, value: Any) -> Any:
     match kind, value:
         case "text", str():
             return value
+        case "boolean", bool() | 0 | 1:
+            return bool(value)
         case "int", int() if not isinstance(value, bool):
             return value
         case "float", int() | float() if not isinstance(value, bool):
@@ -126,15 +139,21 @@ def checked(name: str, kind: str, value: Any) -> Any:
             return (value,)
         case "lines", list() | tuple() | set() | frozenset() if all(isinstance(line, str) for line in value):
             return tuple(sorted(value)) if isinstance(value, (set, frozenset)) else tuple(value)
+        case "ints", int() if not isinstance(value, bool):
+            return (value,)
+        case "ints", list() | tuple() | set() | frozenset() if all(type(number) is int for number in value):
+            return tuple(sorted(value)) if isinstance(value, (set, frozenset)) else tuple(value)
     raise BadInput(f"{name} must be {_DESCRIPTIONS[kind]}.")
 
 
 _DESCRIPTIONS = {
     "text": "text",
+    "boolean": "True or False",
     "int": "a whole number",
     "float": "a number",
     "date": "a DateTime, or a datetime with a time zone",
     "lines": "a list of texts",
+    "ints": "a list of whole numbers",
 }
 
 
