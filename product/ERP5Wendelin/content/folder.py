@@ -59,8 +59,8 @@ class Container(Located):
     def newContent(self, portal_type: str | None = None, id: str | None = None, **properties: Any) -> Any:
         """Make a document in it and return it, wrapped.
 
-        The portal type may be left out where there is but one. BadInput: a portal type that it does not take, a bad
-        id, or what `edit` would not take either. Conflict: there is something of that id.
+        Without a portal type it is of the first one that the container takes. BadInput: a portal type that it does not
+        take, a bad id, or what `edit` would not take either. Conflict: there is something of that id.
         """
         info = getUtility(ITypesTool).getTypeInfo(self._content_type(portal_type))
         return add_document(self, self._class_of(info), info.getId(), id or self._new_id(), properties)
@@ -76,15 +76,13 @@ class Container(Located):
         types = getUtility(ITypesTool)
         info = types.getTypeInfo(self.getPortalType())
         allowed = [name for name in (info.allowed_content_types if info else ()) if types.getTypeInfo(name)]
-        if portal_type is None and len(allowed) == 1:
+        if portal_type is None and allowed:
             return str(allowed[0])
         if portal_type in allowed:
             return str(portal_type)
         where = self.getRelativeUrl()
         if not allowed:
             raise BadInput(f"{where} holds no documents: the business template that says which is not installed.")
-        if portal_type is None:
-            raise BadInput(f"Which portal type? {where} holds {' and '.join(allowed)} documents.")
         raise BadInput(f"{where} holds {' and '.join(allowed)} documents, not {portal_type!r}.")
 
     @security.protected(View)
