@@ -14,6 +14,7 @@ What each kind's files may hold is said in `kinds`. Every file must be that of a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from Products.ERP5Wendelin.portal.business_template.files import Files
@@ -55,21 +56,32 @@ def read_items(files: Files) -> tuple[Item, ...]:
     return tuple(items.values())
 
 
+def lines_of(kind: Kind, items: Iterable[Item]) -> dict[str, Item]:
+    """The lines of a kind's list that items need; `**` stands for the documents in a document."""
+    lines = {}
+    for item in items:
+        line = kind.listed(item.path)
+        lines[line] = item
+        if isinstance(item.data, dict) and item.data.get("documents"):
+            lines[f"{line}/**"] = item
+    return lines
+
+
 def _check_list(kind: Kind, items: list[Item], metadata: Metadata, name: str) -> None:
     """TemplateError for an item that its list does not name, and for a line that names none."""
-    lines = set(metadata.item_lists.get(kind.list_name, ()))
-    listed = {kind.listed(item.path): item for item in items}
-    for line, item in listed.items():
-        if line not in lines and not any(_matches(pattern, line) for pattern in lines):
-            raise TemplateError(f"It is not listed in bt/{kind.list_name}.", item.file)
-    for line in sorted(lines - listed.keys()):
-        if not any(_matches(line, name) for name in listed):
-            raise TemplateError(f"{line!r} is listed, but there is no file of it.", f"{name}/bt/{kind.list_name}")
+    listed = set(metadata.item_lists.get(kind.list_name, ()))
+    needed = lines_of(kind, items)
+    for line, item in needed.items():
+        if not any(_matches(pattern, line) for pattern in listed):
+            raise TemplateError(f"It is not listed in bt/{kind.list_name}: {line!r}.", item.file)
+    for pattern in sorted(listed):
+        if not any(_matches(pattern, line) for line in needed):
+            raise TemplateError(f"{pattern!r} is listed, but there is no file of it.", f"{name}/bt/{kind.list_name}")
 
 
 def _matches(pattern: str, path: str) -> bool:
     """Whether a line of ERP5's lists names a path: `*` stands for one name, `**` for all that is below."""
-    if "*" not in pattern:
+    if "*" not in pattern or pattern == path:
         return pattern == path
     expression = re.escape(pattern).replace(r"\*\*", ".+").replace(r"\*", "[^/]+")
     return re.fullmatch(expression, path) is not None

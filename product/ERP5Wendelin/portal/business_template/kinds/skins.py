@@ -140,4 +140,3 @@ def _set_layers(site: Any, change: Any) -> None:
     for name, path in skins.getSkinPaths():
         layers = [layer.strip() for layer in path.split(",") if layer.strip()]
         skins.addSkinSelection(name, ",".join(change(layers)))
-    site.clearCurrentSkin()

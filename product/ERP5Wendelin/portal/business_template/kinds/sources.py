@@ -186,7 +186,7 @@ def _change_template(template: Any, data: Data) -> None:
     template.pt_edit(data["source"], data["content_type"])
     template.title = data["title"]
     template.expand = int(data["expand"])
-    errors = template.pt_errors(template)
+    errors = template.pt_errors({})
     if errors:
         raise BadInput(f"The page template {template.getId()} can't be compiled: {' '.join(map(str, errors))}")
 
