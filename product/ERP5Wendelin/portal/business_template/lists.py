@@ -1,7 +1,7 @@
 """The lists that follow from a template's files, and the list of all templates; `tools/bt5` writes them.
 
-`bt/template_…_list` names a template's items, one kind a list. `bt5list`, in the folder of all templates, says in XML what
-each of them is, so that a program can tell without reading them.
+`bt/template_…_list` names a template's items, one kind a list. `bt5list`, in the folder of all templates, says in XML
+what each of them is, so that a program can tell without reading them.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from Products.ERP5Wendelin.content.folder import add_document
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import (
     Source,
@@ -59,16 +60,18 @@ class _ContainerKind:
     def install(self, site: Any, path: str, data: Data, old: Data | None) -> None:
         if old is not None and old["portal_type"] != data["portal_type"]:
             raise BadInput(f"{path} is a {old['portal_type']} already, and can't become a {data['portal_type']}.")
-        if site._getOb(path, None) is None:
-            site._setObject(path, self.make(site, path, data))
+        if old is None:
+            add_document(
+                site, self.document_class(site, path, data), data["portal_type"], path, {"title": data["title"]}
+            )
         site._getOb(path).title = data["title"]
 
-    def make(self, site: Any, path: str, data: Data) -> Any:
-        """A new container. BadInput: the site has no such portal type."""
+    def document_class(self, site: Any, path: str, data: Data) -> type:
+        """The class of a container. BadInput: the site has no such portal type."""
         portal_type = site.portal_types.getTypeInfo(data["portal_type"])
         if portal_type is None:
             raise BadInput(f"There is no portal type {data['portal_type']!r} for {path}.")
-        return portal_type.documentClass()(path, title=data["title"])
+        return portal_type.documentClass()
 
     def remove(self, site: Any, path: str, data: Data) -> None:
         if site._getOb(path, None) is not None:
