@@ -41,6 +41,9 @@ def populate(site: Any) -> None:
     site.data_set_module.newDataSet("hearts")
     log = site.data_stream_module.newContent(reference="log", title="A log")
     log.appendData(b"line one\n")
+    buckets = site.data_stream_module.newContent("Data Bucket Stream", reference="flights")
+    buckets.insertBucket("b", b"second")
+    buckets.insertBucket("a", b"first")
     array = site.data_array_module.newContent(reference="table")
     array.initArray((4, 2), numpy.float64)[1:3] = [[1, 2], [3, 4]]
     ingestion = site.data_ingestion_module.newContent(data_set="brain_mri", base_version=2, message="3rd", author="ada")

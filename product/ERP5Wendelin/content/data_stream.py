@@ -5,20 +5,27 @@ stream ends. The streams of a data set's files are not stored: its manifest has 
 `DataSet.getDataStream` makes the document when asked, within the data set, from which it acquires who may see it.
 
 State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`,
-`length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it).
+`length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it),
+`version` (text).
+
+Streams of their own can be linked, as ERP5 has it: a stream's successor continues what it holds. Readers go over a part
+of a stream at a time, in the memory of a block: what is beyond its end is not there yet, and no error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
 
 from Products.ERP5Wendelin.content.base import Base
+from Products.ERP5Wendelin.content.date_time import date_time
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.msgpack_records import records
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
@@ -33,6 +40,9 @@ class DataStream(ValidationState, Base):
     security.declarePrivate("stream")
 
     portal_type = meta_type = "Data Stream"
+
+    properties: ClassVar[dict[str, str]] = {"version": "text"}
+    base_categories: ClassVar[tuple[str, ...]] = ("predecessor", "successor")
 
     stream: Any = None
     offset = 0
@@ -75,19 +85,80 @@ class DataStream(ValidationState, Base):
         self.stream.append(data)
         return self.getSize()
 
-    @security.protected(View)
-    def iterate(self, start: int = 0, stop: int | None = None) -> Iterator[Any]:
-        """Iterate over its bytes from `start` up to `stop` as bytes-like objects of at most a block (2 MiB)."""
-        size = self.getSize()
-        stop = size if stop is None else stop
-        if not 0 <= start <= stop <= size:
-            raise RangeNotSatisfiable(f"Bytes {start} to {stop} are not within the {size} bytes of {self.reference!r}.")
-        return iter(()) if start == stop else self.stream.chunks(self.offset + start, self.offset + stop)
+    @security.protected(ModifyPortalContent)
+    def edit(self, **properties: Any) -> None:
+        """Set properties and relations: see `Base.edit`. Conflict: a data set's file."""
+        if self.length is not None:
+            raise Conflict(f"{self.reference!r} is a file of a data set: only a push changes it.")
+        super().edit(**properties)
 
     @security.protected(View)
-    def getData(self, start: int = 0, stop: int | None = None) -> bytes:
-        """Its bytes from `start` up to `stop`, in memory."""
-        return b"".join(self.iterate(start, stop))
+    def getData(self, start_offset: int = 0, end_offset: int | None = None) -> bytes:
+        """Its bytes from an offset up to another, in memory. RangeNotSatisfiable: it has no such bytes."""
+        size = self.getSize()
+        end_offset = size if end_offset is None else end_offset
+        if not 0 <= start_offset <= end_offset <= size:
+            raise RangeNotSatisfiable(
+                f"Bytes {start_offset} to {end_offset} are not within the {size} bytes of {self.reference!r}."
+            )
+        return b"".join(self.iterate(start_offset, end_offset))
+
+    @security.protected(View)
+    def iterate(self, start_offset: int = 0, end_offset: int | None = None) -> Iterator[bytes]:
+        """Iterate over its bytes from an offset up to another, or to its end, in pieces of at most a block (2 MiB)."""
+        size = self.getSize()
+        end_offset = size if end_offset is None else min(end_offset, size)
+        if start_offset < 0:
+            raise RangeNotSatisfiable(f"There is no byte {start_offset} in {self.reference!r}: bytes begin at 0.")
+        if start_offset >= end_offset:
+            return iter(())
+        chunks = self.stream.chunks(self.offset + start_offset, self.offset + end_offset)
+        return map(bytes, chunks)  # what are bytes already is not copied
+
+    @security.protected(View)
+    def readChunkList(self, start_offset: int = 0, end_offset: int | None = None) -> list[bytes]:
+        """The pieces that `iterate` gives, all in memory."""
+        return list(self.iterate(start_offset, end_offset))
+
+    @security.protected(View)
+    def readMsgpackChunkList(self, start_offset: int = 0, end_offset: int | None = None) -> tuple[list[Any], int]:
+        """The records of MessagePack from an offset up to another, and the offset where the last of them ends.
+
+        A record that is cut off at the end is read by the next call, from there on. BadInput: no MessagePack.
+        """
+        found, position = [], start_offset
+        for record, position in self.iterateMsgpack(start_offset, end_offset):  # noqa: B007
+            found.append(record)
+        return found, position
+
+    @security.protected(View)
+    def iterateMsgpack(self, start_offset: int = 0, end_offset: int | None = None) -> Iterator[tuple[Any, int]]:
+        """Iterate over the same records, each with the offset where it ends, in the memory of one of them."""
+        name = f"Data Stream {self.reference or self.id!r}"
+        return records(self.iterate(start_offset, end_offset), start_offset, name)
+
+    @security.protected(View)
+    def extractDateTime(self, date_time_holder: Any) -> numpy.datetime64:
+        """The time of a record, whatever an agent has sent for it: see `content.date_time`."""
+        return date_time(date_time_holder)
+
+    @security.protected(View)
+    def getRecursiveSuccessorValueList(self) -> list[DataStream]:
+        """Its successor, the successor of that, and so on; a cycle ends where it would begin again."""
+        return self._linked("getSuccessorValue")
+
+    @security.protected(View)
+    def getRecursivePredecessorValueList(self) -> list[DataStream]:
+        """Its predecessor, the predecessor of that, and so on; a cycle ends where it would begin again."""
+        return self._linked("getPredecessorValue")
+
+    def _linked(self, accessor: str) -> list[DataStream]:
+        found: dict[str, DataStream] = {}
+        document = self
+        while document is not None and document.getRelativeUrl() not in found:
+            found[document.getRelativeUrl()] = document
+            document = getattr(document, accessor)(portal_type=self.portal_type)
+        return list(found.values())[1:]
 
 
 def file_stream(id: str, path: str, entry: Entry) -> DataStream:

@@ -91,6 +91,7 @@ DATA_INGESTION_WORKFLOW = Workflow(
 CHAINS = {
     "Data Set": DATA_SET_WORKFLOW,
     "Data Stream": DATA_SET_WORKFLOW,
+    "Data Bucket Stream": DATA_SET_WORKFLOW,
     "Data Array": DATA_SET_WORKFLOW,
     "Data Operation": DATA_SET_WORKFLOW,
     "Data Product": DATA_SET_WORKFLOW,

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import itertools
+import struct
+
+import msgpack
+import numpy
+import pytest
+import transaction
+
+from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.errors import BadInput, Conflict, RangeNotSatisfiable
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.stream import ByteStream
+from support.manifests import DATE, files
+
+EVENT = msgpack.ExtType(0, struct.pack(">II", 1_700_000_000, 5))
+RECORDS = [["sensor", EVENT, {"value": index}] for index in range(5)]
+PACKED = [msgpack.packb(record) for record in RECORDS]
+
+
+@pytest.fixture
+def stream(site):
+    return site.data_stream_module.newContent("Data Stream", reference="sensor")
+
+
+@pytest.fixture
+def file_stream(site):
+    data_set = site.data_set_module.newDataSet("brain_mri")
+    content = ByteStream()
+    content.append(b"hello world")
+    data_set.commit(files({"a": Entry(content, 0, 5, b"d" * 32, 0)}), [], "ada", "", DATE)
+    return data_set.getDataStream("a")
+
+
+def test_what_is_appended_is_read_in_pieces_up_to_the_end(stream):
+    assert (stream.getSize(), stream.getData(), stream.readChunkList()) == (0, b"", [])
+    assert stream.appendData(b"hello ") == 6
+    assert stream.appendData(bytearray(b"world")) == 11
+    assert stream.getData() == b"hello world"
+    assert stream.getData(start_offset=2, end_offset=5) == b"llo"
+    assert stream.readChunkList(2, 5) == [b"llo"]
+    assert list(stream.iterate(start_offset=6, end_offset=8)) == [b"wo"]
+
+
+def test_pieces_are_bytes_of_at_most_a_block(stream):
+    stream.appendData(bytes(range(256)) * (2 * BLOCK_SIZE // 256 + 1))
+    pieces = stream.readChunkList(BLOCK_SIZE - 10)
+    assert [(type(piece), len(piece)) for piece in pieces] == [(bytes, 10), (bytes, BLOCK_SIZE), (bytes, 256)]
+
+
+@pytest.mark.parametrize(("start", "end", "expected"), [(3, 1000, [b"lo"]), (5, 6, []), (99, None, []), (4, 2, [])])
+def test_what_is_beyond_the_end_is_not_there_yet_and_no_error(stream, start, end, expected):
+    stream.appendData(b"hello")
+    assert list(stream.iterate(start, end)) == stream.readChunkList(start, end) == expected
+
+
+def test_a_negative_offset_is_refused(stream):
+    stream.appendData(b"hello")
+    for call in (stream.iterate, stream.readChunkList, stream.readMsgpackChunkList):
+        with pytest.raises(RangeNotSatisfiable, match=r"^There is no byte -1 in 'sensor': bytes begin at 0\.$"):
+            call(-1, 2)
+
+
+def test_data_that_are_not_there_are_refused(stream):
+    stream.appendData(b"hello")
+    with pytest.raises(RangeNotSatisfiable, match=r"^Bytes 1 to 6 are not within the 5 bytes of 'sensor'\.$"):
+        stream.getData(1, 6)
+
+
+def test_records_of_msgpack_are_read_from_where_the_last_call_ended(stream):
+    whole = b"".join(PACKED)
+    stream.appendData(whole[:-3])
+    first, position = stream.readMsgpackChunkList(0, stream.getSize())
+    assert (first, position) == (RECORDS[:-1], len(whole) - len(PACKED[-1]))
+    assert stream.readMsgpackChunkList(position, stream.getSize()) == ([], position)
+    stream.appendData(whole[-3:] + PACKED[0])
+    assert stream.readMsgpackChunkList(position, len(whole)) == ([RECORDS[-1]], len(whole))
+    assert stream.readMsgpackChunkList(position, 10**9) == ([RECORDS[-1], RECORDS[0]], len(whole) + len(PACKED[0]))
+
+
+def test_records_are_iterated_with_the_offsets_where_they_end(stream):
+    stream.appendData(b"".join(PACKED))
+    found = list(stream.iterateMsgpack(start_offset=len(PACKED[0]), end_offset=len(PACKED[0]) * 3))
+    assert found == [(RECORDS[1], 2 * len(PACKED[0])), (RECORDS[2], 3 * len(PACKED[0]))]
+
+
+def test_malformed_msgpack_names_the_stream_and_the_offset(stream):
+    stream.appendData(PACKED[0] + b"\xc1")
+    with pytest.raises(BadInput) as caught:
+        stream.readMsgpackChunkList(0, stream.getSize())
+    offset = len(PACKED[0])
+    assert str(caught.value) == (
+        f"What begins at byte {offset} of Data Stream 'sensor' is not MessagePack: no value begins like that. "
+        "What is before it can be read by itself."
+    )
+    assert stream.readMsgpackChunkList(0, caught.value.extra["offset"]) == ([RECORDS[0]], offset)
+
+
+def test_the_time_of_a_record_is_extracted(stream):
+    stream.appendData(PACKED[0])
+    [record], _ = stream.readMsgpackChunkList(0, 1000)
+    assert stream.extractDateTime(record[1]) == numpy.datetime64("2023-11-14T22:13:20.000000005")
+    assert stream.extractDateTime(0) == numpy.datetime64(0, "s")
+
+
+def chain(site, *references):
+    streams = [site.data_stream_module.newContent("Data Stream", reference=reference) for reference in references]
+    for one, next_one in itertools.pairwise(streams):
+        one.setSuccessorValue(next_one)
+        next_one.setPredecessorValue(one)
+    return streams
+
+
+def references(streams):
+    return [stream.getReference() for stream in streams]
+
+
+def test_streams_are_linked_in_both_directions(site):
+    streams = chain(site, "1", "2", "3", "4")
+    assert references(streams[1].getRecursiveSuccessorValueList()) == ["3", "4"]
+    assert references(streams[3].getRecursivePredecessorValueList()) == ["3", "2", "1"]
+    assert streams[0].getRecursivePredecessorValueList() == streams[3].getRecursiveSuccessorValueList() == []
+    assert streams[2].getSuccessorValue() == streams[3]
+
+
+def test_a_stream_that_is_gone_ends_the_links(site):
+    streams = chain(site, "1", "2", "3")
+    site.data_stream_module._delObject(streams[1].getId())
+    assert streams[0].getRecursiveSuccessorValueList() == []
+
+
+def test_a_cycle_of_links_ends_where_it_would_begin_again(site):
+    streams = chain(site, "1", "2", "3")
+    streams[2].setSuccessorValue(streams[1])
+    assert references(streams[0].getRecursiveSuccessorValueList()) == ["2", "3"]
+    assert references(streams[1].getRecursiveSuccessorValueList()) == ["3"]
+    streams[0].setPredecessorValue(streams[0])
+    assert streams[0].getRecursivePredecessorValueList() == []
+
+
+def test_a_stream_has_a_version(stream):
+    assert (stream.getVersion(), stream.hasVersion()) == ("", False)
+    stream.setVersion("001")
+    transaction.commit()
+    assert (stream.getVersion(), stream.hasVersion()) == ("001", True)
+
+
+def test_a_file_of_a_data_set_is_not_edited(file_stream):
+    for change in (
+        lambda: file_stream.setVersion("1"),
+        lambda: file_stream.edit(title="t"),
+        lambda: file_stream.appendData(b"x"),
+    ):
+        with pytest.raises(Conflict, match=r"^'a' is a file of a data set: only a push changes it\.$"):
+            change()
+    assert file_stream.readChunkList() == [b"hello"]
+    assert file_stream.getRecursiveSuccessorValueList() == []
