@@ -17,9 +17,9 @@ from Products.CMFCore.PortalContent import PortalContent
 
 from Products.ERP5Wendelin.content import relation
 from Products.ERP5Wendelin.content.accessors import Setter, camel, shown_date
-from Products.ERP5Wendelin.content.catalogue import words_of
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import Located
+from Products.ERP5Wendelin.content.query import words_of
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
 

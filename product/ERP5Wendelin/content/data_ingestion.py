@@ -33,6 +33,7 @@ from Products.ERP5Wendelin.content.folder import Folder
 from Products.ERP5Wendelin.content.movement import PARTIES
 from Products.ERP5Wendelin.content.state import SimulationState, change_state
 from Products.ERP5Wendelin.content.upload import LIFETIME, Upload
+from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.interfaces import IDataIngestion
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
@@ -145,8 +146,16 @@ class DataIngestion(SimulationState, Folder):
             del self.expected[path]
 
     @security.protected(ModifyPortalContent)
-    def stop(self, result: dict[str, int]) -> None:
-        """Be stopped, with what the commit changed; the manifest has its content now."""
+    def stop(self, result: dict[str, int] | None = None) -> None:
+        """Be stopped; where files came, with what their commit changed: the manifest has their content now.
+
+        WrongState unless it is started. Conflict: files came, and nobody says that they are committed.
+        """
+        if result is None and any((self.staged, self.expected, self.removed, self.uploads)):
+            raise Conflict(
+                f"The Data Ingestion {self.getId()!r} has files for the data set {self.data_set!r}, which would be lost: "
+                "a push stops when its client asks for it."
+            )
         self.result = result
         self._end("stop")
 

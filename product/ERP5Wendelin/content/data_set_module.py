@@ -15,7 +15,7 @@ from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 from zope.interface import implementer
 
-from Products.ERP5Wendelin.content.catalogue import prefixes
+from Products.ERP5Wendelin.content.query import prefixes
 from Products.ERP5Wendelin.content.data_set import DataSet
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
