@@ -27,8 +27,8 @@ PLACES = (
     "erp5/portal_membership",
 )
 REFUSED = {401, 404}
-OPEN = re.compile(r"(/.*)?/erp5/?(@@front)?")
-"""The front page, which what is beside the site acquires."""
+OPEN = re.compile(r"(/.*)?/erp5/?(@@front(\.css)?)?")
+"""The front page and its style, which what is beside the site acquires."""
 
 
 def ask(server: Server, paths: list[str], user: str | None, method: str = "GET") -> Iterator[tuple[str, int]]:
@@ -77,16 +77,6 @@ def test_nothing_but_the_front_page_is_published_to_who_is_no_manager(server, dr
 def test_webdav_is_for_managers(server, draft, method, user):
     for path, status in ask(server, [draft, "/erp5/data_set_module", "/erp5/new", "/new"], user, method):
         assert status in REFUSED | {405}, path
-
-
-def test_front_page_says_what_this_is_and_how_to_get_at_it(server):
-    answer = server.request("GET", server.portal, user=None)
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer.body.decode() == (
-        "This is a data lake.\n\n"
-        f"To push and pull data sets:  ebulk login {server.portal}\n"
-        f"For programs:                {server.portal}/api/v1/\n"
-    )
 
 
 def test_manager_can_use_the_management_screens(server):

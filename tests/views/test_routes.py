@@ -90,6 +90,7 @@ def test_requests_come_in_through_one_view(server):
     assert [(registration.name, registration.required[1]) for registration in ours] == [
         ("api", IApiRequest),
         ("front", IDefaultBrowserLayer),
+        ("front.css", IDefaultBrowserLayer),
         ("index.html", IApiRequest),
     ]
 

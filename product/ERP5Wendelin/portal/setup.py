@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from OFS.Folder import Folder
@@ -45,6 +46,8 @@ from Products.ERP5Wendelin.content.movement import PARTIES
 from Products.ERP5Wendelin.content.scripts import CALLABLES, CUSTOM, SELECTION
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.access_tokens import AccessTokens
+from Products.ERP5Wendelin.portal.business_template.install import install
+from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPLATES, shipped
 from Products.ERP5Wendelin.portal.root import ERP5Site
 from Products.ERP5Wendelin.portal.user_manager import UserManager
 
@@ -95,8 +98,11 @@ CATEGORIES: dict[str, Any] = {
 """Base category -> the categories below it, outer ones first."""
 
 
-def make_site(app: Any, id: str = "erp5") -> ERP5Site:
-    """Add a site to a Zope application, in the current transaction, and make it the current site of this thread."""
+def make_site(app: Any, id: str = "erp5", templates: Sequence[str] = DEFAULT_TEMPLATES) -> ERP5Site:
+    """Add a site to a Zope application, in the current transaction, and make it the current site of this thread.
+
+    What it can do is up to the business templates, those of the lake by their names.
+    """
     app._setObject(id, ERP5Site(id, "Data lake"))
     site = app._getOb(id)
     setSite(site)
@@ -109,6 +115,7 @@ def make_site(app: Any, id: str = "erp5") -> ERP5Site:
     workflow.install(site.portal_workflow)
     _add_modules(site)
     _add_categories(site)
+    install(site, [shipped(name) for name in templates])
     return site
 
 
