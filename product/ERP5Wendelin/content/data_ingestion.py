@@ -153,8 +153,8 @@ class DataIngestion(SimulationState, Folder):
         """
         if result is None and any((self.staged, self.expected, self.removed, self.uploads)):
             raise Conflict(
-                f"The Data Ingestion {self.getId()!r} has files for the data set {self.data_set!r}, which would be lost: "
-                "a push stops when its client asks for it."
+                f"The Data Ingestion {self.getId()!r} has files for the data set {self.data_set!r}, which would be "
+                "lost: a push stops when its client asks for it."
             )
         self.result = result
         self._end("stop")

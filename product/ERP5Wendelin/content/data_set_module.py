@@ -15,12 +15,12 @@ from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 from zope.interface import implementer
 
-from Products.ERP5Wendelin.content.query import prefixes
 from Products.ERP5Wendelin.content.data_set import DataSet
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.module import Module
 from Products.ERP5Wendelin.content.path import check_reference
+from Products.ERP5Wendelin.content.query import prefixes
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.interfaces import IDataSetModule
 from Products.ERP5Wendelin.permissions import AccessContentsInformation, AddDataSet
