@@ -27,7 +27,11 @@ def test_site_has_a_module_for_each_portal_type(site, portal_type):
 def test_tools_are_found_as_utilities_of_the_current_site(site):
     assert getUtility(ISiteRoot).getPhysicalPath() == ("", "erp5")
     assert getUtility(ICatalogTool).getPhysicalPath() == ("", "erp5", "portal_catalog")
-    assert getUtility(IWorkflowTool).objectIds() == ["data_set_workflow", "data_ingestion_workflow"]
+    assert getUtility(IWorkflowTool).objectIds() == [
+        "data_set_workflow",
+        "data_ingestion_workflow",
+        "data_analysis_workflow",
+    ]
 
 
 def test_default_roles_are_those_of_permissions(site):

@@ -5,10 +5,15 @@ Which portal types a site has is up to its business templates; what there is to 
 
 from __future__ import annotations
 
+from Products.ERP5Wendelin.content.alarm import Alarm
+from Products.ERP5Wendelin.content.alarm_tool import AlarmTool
 from Products.ERP5Wendelin.content.category import BaseCategory, Category
 from Products.ERP5Wendelin.content.category_tool import CategoryTool
+from Products.ERP5Wendelin.content.data_analysis import DataAnalysis
+from Products.ERP5Wendelin.content.data_analysis_line import DataAnalysisLine
 from Products.ERP5Wendelin.content.data_array import DataArray
 from Products.ERP5Wendelin.content.data_array_module import DataArrayModule
+from Products.ERP5Wendelin.content.data_bucket_stream import DataBucketStream
 from Products.ERP5Wendelin.content.data_ingestion import DataIngestion
 from Products.ERP5Wendelin.content.data_ingestion_line import DataIngestionLine
 from Products.ERP5Wendelin.content.data_ingestion_module import DataIngestionModule
@@ -20,6 +25,8 @@ from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.data_stream_module import DataStreamModule
 from Products.ERP5Wendelin.content.data_supply import DataSupply
 from Products.ERP5Wendelin.content.data_supply_line import DataSupplyLine
+from Products.ERP5Wendelin.content.data_transformation import DataTransformation
+from Products.ERP5Wendelin.content.data_transformation_line import DataTransformationLine
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.content.ingestion_policy_tool import IngestionPolicyTool
 from Products.ERP5Wendelin.content.module import Module
@@ -27,11 +34,16 @@ from Products.ERP5Wendelin.content.module import Module
 DOCUMENT_CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
+        Alarm,
+        AlarmTool,
         BaseCategory,
         Category,
         CategoryTool,
+        DataAnalysis,
+        DataAnalysisLine,
         DataArray,
         DataArrayModule,
+        DataBucketStream,
         DataIngestion,
         DataIngestionLine,
         DataIngestionModule,
@@ -43,6 +55,8 @@ DOCUMENT_CLASSES: dict[str, type] = {
         DataStreamModule,
         DataSupply,
         DataSupplyLine,
+        DataTransformation,
+        DataTransformationLine,
         IngestionPolicy,
         IngestionPolicyTool,
         Module,

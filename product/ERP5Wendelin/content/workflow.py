@@ -14,6 +14,9 @@ data_set_workflow (variable `validation_state`) is that of all documents that ho
 data_ingestion_workflow (variable `simulation_state`): started, then stopped (committed) or cancelled; what was stopped
 is delivered once nothing more is to be made of it. Its owner sees it, and may change it as long as it is started. A
 Manager may everything.
+
+data_analysis_workflow (variable `simulation_state`): see `content.data_analysis`. Its owner, who is that of the
+transformation, sees it, and may change it until it is delivered or cancelled.
 """
 
 from __future__ import annotations
@@ -88,6 +91,29 @@ DATA_INGESTION_WORKFLOW = Workflow(
     transitions={"stop": "stopped", "cancel": "cancelled", "deliver": "delivered"},
 )
 
+DATA_ANALYSIS_WORKFLOW = Workflow(
+    id="data_analysis_workflow",
+    title="States of an analysis of data",
+    variable="simulation_state",
+    initial="planned",
+    states={
+        "planned": State(_roles(OWNERS, OWNERS), ("start", "cancel")),
+        "started": State(_roles(OWNERS, OWNERS), ("stop", "fail", "cancel")),
+        "stopped": State(_roles(OWNERS, OWNERS), ("plan", "deliver", "cancel")),
+        "failed": State(_roles(OWNERS, OWNERS), ("plan", "cancel")),
+        "delivered": State(_roles(OWNERS, MANAGERS)),
+        "cancelled": State(_roles(OWNERS, MANAGERS)),
+    },
+    transitions={
+        "plan": "planned",
+        "start": "started",
+        "stop": "stopped",
+        "fail": "failed",
+        "deliver": "delivered",
+        "cancel": "cancelled",
+    },
+)
+
 CHAINS = {
     "Data Set": DATA_SET_WORKFLOW,
     "Data Stream": DATA_SET_WORKFLOW,
@@ -98,13 +124,15 @@ CHAINS = {
     "Data Supply": DATA_SET_WORKFLOW,
     "Ingestion Policy": DATA_SET_WORKFLOW,
     "Data Ingestion": DATA_INGESTION_WORKFLOW,
+    "Data Transformation": DATA_SET_WORKFLOW,
+    "Data Analysis": DATA_ANALYSIS_WORKFLOW,
 }
 """Portal type -> its workflow."""
 
 
 def install(tool: Any) -> None:
     """Define the workflows in a workflow tool, and bind the portal types to them."""
-    for workflow in (DATA_SET_WORKFLOW, DATA_INGESTION_WORKFLOW):
+    for workflow in (DATA_SET_WORKFLOW, DATA_INGESTION_WORKFLOW, DATA_ANALYSIS_WORKFLOW):
         tool._setObject(workflow.id, _definition(workflow))
     tool.setDefaultChain("")
     for portal_type, workflow in CHAINS.items():

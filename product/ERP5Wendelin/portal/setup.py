@@ -7,7 +7,6 @@ from typing import Any
 
 from OFS.Folder import Folder
 from Products.CMFCore.ActionsTool import ActionsTool
-from Products.CMFCore.CatalogTool import CatalogTool
 from Products.CMFCore.interfaces import (
     IActionsTool,
     ICatalogTool,
@@ -40,6 +39,7 @@ from zope.component.hooks import setSite
 
 from Products.ERP5Wendelin.content import catalogue, workflow
 from Products.ERP5Wendelin.content.base_type import BaseType
+from Products.ERP5Wendelin.content.catalogue import CatalogTool
 from Products.ERP5Wendelin.content.category import BaseCategory, Category
 from Products.ERP5Wendelin.content.folder import add_document
 from Products.ERP5Wendelin.content.movement import PARTIES
@@ -64,9 +64,14 @@ TOOLS = (
 """CMFCore looks its tools up as utilities of the site."""
 
 PORTAL_TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Alarm": ("Alarm", ()),
+    "Alarm Tool": ("AlarmTool", ("Alarm",)),
     "Base Category": ("BaseCategory", ("Category",)),
     "Category": ("Category", ("Category",)),
     "Category Tool": ("CategoryTool", ("Base Category",)),
+    "Data Analysis": ("DataAnalysis", ("Data Analysis Line",)),
+    "Data Analysis Line": ("DataAnalysisLine", ()),
+    "Data Analysis Module": ("Module", ("Data Analysis",)),
     "Data Array": ("DataArray", ()),
     "Data Array Module": ("DataArrayModule", ("Data Array",)),
     "Data Ingestion": ("DataIngestion", ("Data Ingestion Line",)),
@@ -78,21 +83,34 @@ PORTAL_TYPES: dict[str, tuple[str, tuple[str, ...]]] = {
     "Data Product Module": ("Module", ("Data Product",)),
     "Data Set": ("DataSet", ()),
     "Data Set Module": ("DataSetModule", ("Data Set",)),
+    "Data Bucket Stream": ("DataBucketStream", ()),
     "Data Stream": ("DataStream", ()),
-    "Data Stream Module": ("DataStreamModule", ("Data Stream",)),
+    "Data Stream Module": ("DataStreamModule", ("Data Stream", "Data Bucket Stream")),
     "Data Supply": ("DataSupply", ("Data Supply Line",)),
     "Data Supply Line": ("DataSupplyLine", ()),
     "Data Supply Module": ("Module", ("Data Supply",)),
+    "Data Transformation": (
+        "DataTransformation",
+        ("Data Transformation Resource Line", "Data Transformation Operation Line"),
+    ),
+    "Data Transformation Module": ("Module", ("Data Transformation",)),
+    "Data Transformation Operation Line": ("DataTransformationLine", ()),
+    "Data Transformation Resource Line": ("DataTransformationLine", ()),
     "Ingestion Policy": ("IngestionPolicy", ()),
     "Ingestion Policy Tool": ("IngestionPolicyTool", ("Ingestion Policy",)),
 }
 """Portal type -> the name of its class, and the portal types of what it may contain."""
 
-DOCUMENT_TOOLS = {"portal_categories": "Category Tool", "portal_ingestion_policies": "Ingestion Policy Tool"}
+DOCUMENT_TOOLS = {
+    "portal_alarms": "Alarm Tool",
+    "portal_categories": "Category Tool",
+    "portal_ingestion_policies": "Ingestion Policy Tool",
+}
 """Tools that hold documents: id -> portal type."""
 
 CATEGORIES: dict[str, Any] = {
     **dict.fromkeys(("aggregate", "causality", "quantity_unit", "resource", "specialise", *PARTIES), ()),
+    **dict.fromkeys(("predecessor", "successor"), ()),
     "use": ("big_data", "big_data/analysis", "big_data/ingestion", "big_data/ingestion/stream"),
 }
 """Base category -> the categories below it, outer ones first."""
