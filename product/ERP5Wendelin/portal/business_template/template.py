@@ -15,7 +15,7 @@ class TemplateError(BadInput):
     """A template that can't be read or installed; the message names the file, and the line and element if it is XML."""
 
     def __init__(self, detail: str, file: str = "", line: int = 0, element: str = "") -> None:
-        place = ", ".join(filter(None, (file, line and f"line {line}", element and f"<{element}>")))
+        place = ", ".join(filter(None, (file, f"line {line}" if line else "", f"<{element}>" if element else "")))
         super().__init__(f"{place}: {detail}" if place else detail)
 
 

@@ -1,9 +1,9 @@
 """Reading XML safely: elements of list files, and ERP5's exports of objects, as plain data.
 
-Nothing is ever unpickled, imported or called by name. An export (`<ZopeData>`) has records: the first is the object, the
-others are parts of it, which `<persistent>` names. What each element may hold is a table here (`_VALUES`), and so are
-the few classes whose instances have a meaning as data (`_INSTANCES`, `_PARTS`); anything else is an error that names
-file, line and element. DOCTYPEs are refused; lxml is kept from entities, from the network and from huge trees.
+Nothing is ever unpickled, imported or called by name. An export (`<ZopeData>`) has records: the first is the object,
+the others are parts of it, which `<persistent>` names. What each element may hold is a table here (`_VALUES`), and so
+are the few classes whose instances have a meaning as data (`_INSTANCES`, `_PARTS`); anything else is an error that
+names file, line and element. DOCTYPEs are refused; lxml is kept from entities, from the network and from huge trees.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ def _within(data: Data, path: str, record: Record, document: Data) -> None:
 
 
 def _class_of(source: Source, portal_type: str) -> type | None:
-    by_portal_type = {cls.portal_type: cls for cls in DOCUMENT_CLASSES.values()}
+    by_portal_type = {getattr(cls, "portal_type", ""): cls for cls in DOCUMENT_CLASSES.values()}
     return DOCUMENT_CLASSES.get(source.type_classes.get(portal_type, ""), by_portal_type.get(portal_type))
 
 

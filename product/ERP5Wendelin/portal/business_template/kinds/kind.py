@@ -44,7 +44,7 @@ IGNORED = frozenset(
 """Properties that any exported object may have and that mean nothing here, or are said elsewhere in the file."""
 
 
-UNSET = (None, "", (), [])
+UNSET: tuple[Data, ...] = (None, "", (), [])
 """Values of properties that were never set."""
 
 

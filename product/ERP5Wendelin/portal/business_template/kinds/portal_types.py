@@ -100,7 +100,7 @@ class PortalTypeKind:
         elif not isinstance(_portal_type(site, path), BaseType):
             raise BadInput(f"The portal type {id!r} is there already, and is not a Base Type.")
         else:
-            meta_type = DOCUMENT_CLASSES[data["type_class"]].meta_type
+            meta_type = getattr(DOCUMENT_CLASSES[data["type_class"]], "meta_type", "")
             _portal_type(site, path).manage_changeProperties(**data, content_meta_type=meta_type)
 
     def remove(self, site: Any, path: str, data: Data) -> None:

@@ -99,7 +99,7 @@ def read_source(source: Source, path: str, record: Record) -> Data:
     )
     checks = {property: check for property, (_, check, _) in cls.properties.items()}
     taken = take(record, {**checks, cls.property: _content, "_bind_names": _bindings}, ignored | _UNUSED)
-    data = {"class": name}
+    data: dict[str, Data] = {"class": name}
     for property, (key, _, default) in cls.properties.items():
         data[key] = taken.get(property, default)
     content = _source_beside(source, base, cls, record, taken.get(cls.property))
