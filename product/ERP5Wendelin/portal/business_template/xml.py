@@ -162,7 +162,15 @@ class _Export:
             raise self._error("Nothing names this record.", left)
         return Record(kind, properties, lines, self.file, element.sourceline)
 
-    def value(self, element: Any, depth: int) -> Data:
+    def plain(self, element: Any, depth: int) -> Data:
+        """What an element stands for, where that is data."""
+        value = self.value(element, depth)
+        if isinstance(value, Global):
+            raise self._error("A class is no value.", element)
+        return value
+
+    def value(self, element: Any, depth: int) -> Data | Global:
+        """What an element stands for."""
         if depth > MAX_DEPTH:
             raise self._error(f"Values are nested more than {MAX_DEPTH} deep.", element)
         read = _VALUES.get(element.tag)
@@ -243,7 +251,7 @@ class _Export:
 
     def _sequence(self, element: Any, depth: int) -> Data:
         self._attributes(element)
-        values = [self.value(child, depth) for child in children(element, self.file, *_VALUES)]
+        values = [self.plain(child, depth) for child in children(element, self.file, *_VALUES)]
         return values if element.tag == "list" else tuple(values)
 
     def _dictionary(self, element: Any, depth: int) -> dict[Any, Data]:
@@ -260,13 +268,13 @@ class _Export:
                 raise self._error("Expected a <key> and a <value> in it.", item)
             for part in parts:
                 self._attributes(part)
-            key = self.value(self._only(parts[0]), depth)
+            key = self.plain(self._only(parts[0]), depth)
             if not isinstance(key, (str, int, float, bytes)):
                 raise self._error("A key is text or a number.", parts[0])
             if key in seen:
                 raise self._error(f"The key {key!r} is there twice.", parts[0])
             seen.add(key)
-            yield key, self.value(self._only(parts[1]), depth), item.sourceline
+            yield key, self.plain(self._only(parts[1]), depth), item.sourceline
 
     def _global(self, element: Any, depth: int) -> Global:
         name, module, _ = attribute(element, self.file, "name", "module", "id")
@@ -291,8 +299,8 @@ class _Export:
             raise self._error("Expected a <klass>, its arguments and a <state>.", element)
         self._attributes(parts[0])
         kind = self.value(self._only(parts[0]), depth)
-        arguments = self.value(parts[1], depth)
-        if kind == _RECONSTRUCTOR and arguments and isinstance(arguments[0], Global):
+        arguments = [self.value(child, depth) for child in children(parts[1], self.file, *_VALUES)]
+        if kind == _RECONSTRUCTOR and arguments:
             kind = arguments[0]
         read = _INSTANCES.get(kind) if isinstance(kind, Global) else None
         if read is None:
@@ -301,7 +309,7 @@ class _Export:
             raise self._error("Expected a <state> in it.", element)
         self._attributes(state[0])
         try:
-            return read(self.value(self._only(state[0]), depth))
+            return read(self.plain(self._only(state[0]), depth))
         except (TypeError, ValueError, KeyError, LookupError, OverflowError, AttributeError):
             raise self._error(f"This is not the state of a {kind}.", element) from None
 
@@ -317,7 +325,7 @@ class _Export:
         if read is None:
             raise self._error(f"Objects of the class {kind} are not read from templates.", record)
         try:
-            return read(self.value(state, depth))
+            return read(self.plain(state, depth))
         except (TypeError, ValueError, LookupError, AttributeError):
             raise self._error(f"This is not the state of a {kind}.", record) from None
 
