@@ -38,7 +38,7 @@ MEANINGS: tuple[tuple[type[Exception], type[errors.WendelinError]], ...] = (
 def find_script(site: Any, id: str) -> Any | None:
     """The script, or whatever else the skins have under a name, without acquisition; None if there is none."""
     skins = getattr(aq_base(site), SKINS, None)
-    folders = [] if skins is None else [getattr(skins, layer, None) for layer in layers(skins)]
+    folders = [] if skins is None else [aq_base(skins)._getOb(layer, None) for layer in layers(skins)]
     for folder in (*folders, getattr(aq_base(site), CALLABLES, None)):
         found = None if folder is None else aq_base(folder)._getOb(id, None)
         if found is not None:
