@@ -68,6 +68,7 @@ def test_columns_of_records_can_be_read_and_assigned(site):
         ("import math\nreturn math.hypot(3, 4)", 5.0),
         ("from DateTime import DateTime\nreturn (DateTime('2026/01/02') + 1).strftime('%Y%m%d')", "20260103"),
         ("from datetime import datetime, timedelta\nreturn (datetime(2026, 1, 2) + timedelta(1)).strftime('%d')", "03"),
+        ("return [a + b for a, b in ((x, 1) for x in [1, 2])]", [2, 3]),
         ("print('a', 1)\nprint('b')\nreturn printed", "a 1\nb\n"),
         (
             "class A:\n    pass\na = A()\na.x = 1\nsetattr(a, 'y', 2)\ndelattr(a, 'x')\nreturn a.y, hasattr(a, 'x')",
@@ -186,6 +187,8 @@ UNAUTHORISED = [
     "import numpy\nreturn numpy.str_('{0.__class__}').format(1)",
     "return getattr(1, '__class__')",
     "return (x for x in [1]).throw",
+    "return (x for x in [1]).close",
+    "return [x for x in (s for s in [context.acl_users.users.listUserIds])]",
     "def f():\n    pass\nreturn getattr(f, '__globals__')",
     "import numpy\nreturn getattr(numpy.sum, '__globals__')",
     "import numpy\nreturn getattr(numpy.sum, '__wrapped__')",

@@ -60,6 +60,21 @@ def records(chunks: Iterable[bytes], start: int, name: str) -> Iterator[tuple[An
             )
 
 
+def unpacked(data: bytes, use_list: bool = True) -> Iterator[Any]:
+    """Each record of bytes that are in memory. BadInput where they are no MessagePack, or end within a record."""
+    unpacker = msgpack.Unpacker(strict_map_key=False, unicode_errors="surrogateescape", use_list=use_list)
+    unpacker.feed(data)
+    end = 0
+    try:
+        for record in unpacker:
+            end = unpacker.tell()
+            yield record
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise BadInput(f"What begins at byte {end} is not MessagePack: {_reason(error)}.", offset=end) from error
+    if end < len(data):
+        raise BadInput(f"The record of MessagePack that begins at byte {end} is cut off.", offset=end)
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, msgpack.StackError):
         return "it is nested too deeply"

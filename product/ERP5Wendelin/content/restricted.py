@@ -26,6 +26,7 @@ import operator
 import re
 from datetime import date, datetime, time, timedelta, timezone
 from importlib import import_module
+from types import GeneratorType
 from typing import Any
 
 import msgpack
@@ -171,6 +172,9 @@ NUMBERS = (numpy.generic, numpy.number, numpy.integer, numpy.signedinteger, nump
 NUMBERS += (numpy.floating, numpy.complexfloating, numpy.character, numpy.flexible)
 """Classes that have no instances of their own."""
 
+ITERATORS = (GeneratorType, enumerate, filter, map, reversed, zip)
+"""What may be iterated over: each item is checked as it comes."""
+
 IN_PLACE = {
     "+=": operator.iadd,
     "-=": operator.isub,
@@ -199,7 +203,7 @@ def install() -> None:
         allow_type(listed, dict.fromkeys(names.split(), 1))
     for listed, names in ARRAYS.items():
         allow_type(listed, dict.fromkeys(names.split(), attribute_of_plain))
-    for listed in NUMBERS:
+    for listed in (*NUMBERS, *ITERATORS):
         allow_type(listed, {})
     ZopeGuards.safe_builtins.update(
         __import__=import_allowed, setattr=set_public_attribute, delattr=delete_public_attribute

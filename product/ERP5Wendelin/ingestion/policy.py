@@ -1,0 +1,350 @@
+"""Ingestion through a policy: what an agent sends under a tag goes where the site's documents and scripts say.
+
+::
+
+    Ingestion Policy   script_id                  what a tag says: a dict, the movement; nothing: a tag it won't take
+                       data_operation_script_id   from that, the Data Operation and the parameters of its script
+    Data Supply        reference, dates, lines    who supplies what, from when to when, and which operation takes it
+    Data Operation     script_id                  does something with the bytes, such as append them to a stream
+    Data Product       aggregated_portal_type     in what such data is kept
+    Data Ingestion     a copy of the supply's lines for one tag, started; `out_stream` aggregates the stream of the tag
+
+The first chunk of a tag begins its Data Ingestion and makes its Data Stream, or takes the one that has the tag for its
+reference; all others find them without the catalogue, by two BTrees. Two first chunks at the same time write the same
+key of these, so that one of their transactions conflicts, is tried again, and finds what the other has made.
+
+A movement may have: `reference` (of the Data Ingestion; otherwise the tag), `specialise_reference` (of the Data Supply;
+where no supply has it, the policy's own reference), `resource_reference` (of the Data Product, where a supply has
+several), `bucket_reference` (handed on).
+
+These functions check the permissions of the current user themselves, so that scripts may call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from AccessControl.SecurityInfo import ModuleSecurityInfo
+from AccessControl.SecurityManagement import getSecurityManager
+from Acquisition import aq_base
+from DateTime import DateTime
+from Products.CMFCore.interfaces import ICatalogTool
+from zope.component import getUtility
+
+from Products.ERP5Wendelin.content import relation
+from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
+from Products.ERP5Wendelin.content.scripts import run, script_of
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound, TooLarge
+from Products.ERP5Wendelin.ingestion.chunk import Chunk
+from Products.ERP5Wendelin.ingestion.expiry import as_system
+from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData
+from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
+
+CHUNK_SIZE = SLICE_SIZE
+"""The most bytes that are taken at once: they are stored in one transaction."""
+
+TAG_LENGTH = 512
+"""The most characters of a tag."""
+
+PARSER = "IngestionPolicy_parseSimpleFluentdTag"
+OPERATION_FINDER = "IngestionPolicy_getIngestionOperationAndParameterDict"
+"""The script of policies that name none."""
+
+OPERATION = "ingestion_operation"
+OUTPUT = "out_stream"
+"""References of the lines of supplies and ingestions."""
+
+CATEGORY = "big_data/ingestion/stream"
+"""What the products and lines of streams are used for."""
+
+YEARS = 10
+"""How long a new supply is in effect."""
+
+IN_USE = ("validated", "published")
+
+security = ModuleSecurityInfo("Products.ERP5Wendelin.ingestion.policy")
+security.declarePublic("add_policy", "find_operation")
+
+
+class Ends(NamedTuple):
+    """What a supply, or an ingestion, does with what arrives: the lines of its operation and of its product."""
+
+    operation_line: Any
+    operation: Any
+    product_line: Any
+    product: Any
+
+
+def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
+    """Take in what has arrived under a tag, in the current transaction.
+
+    The operation's script gets the bytes as `data_chunk`, or, if it has a parameter `chunk`, what the request brings as
+    a stream. NotAuthorised: the current user may not push to the policy. BadInput: not a tag, or one that the policy
+    does not take. Conflict: the policy is not validated, or the supply is incomplete. NotFound: a script, or a supply
+    for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see `content.scripts.run`.
+    """
+    _check(policy)
+    movement = run(_script(policy, policy, "script_id"), _checked_tag(reference))
+    if not movement:
+        raise BadInput(
+            f"{_name(policy)} does not take the tag {reference!r}. "
+            f"Its script {policy.getScriptId()} says which tags it takes; send another, or to another policy."
+        )
+    finder = script_of(policy, policy.getDataOperationScriptId() or OPERATION_FINDER)
+    operation, parameters = run(finder, movement, reference)
+    if operation is None:
+        raise NotFound(f"{_name(policy)} has no Data Operation for the tag {reference!r}.")
+    script = _script(policy, operation, "script_id")
+    if "chunk" in script.__code__.co_varnames[: script.__code__.co_argcount]:
+        run(script, chunk=data_chunk, **parameters)
+    else:
+        run(script, data_chunk=_in_memory(data_chunk), **parameters)
+
+
+def find_operation(policy: Any, movement: dict[str, Any], reference: str) -> tuple[Any, dict[str, Any]]:
+    """The Data Operation for a tag and its script's parameters, by the Data Ingestion of the tag that is running.
+
+    If there is none it is begun. Parameters: by the reference of each line, its documents by their portal types, as in
+    {'out_stream': {'Data Stream': stream}}. Errors: see `ingest`.
+    """
+    _check(policy)
+    tag = _checked_tag(reference)
+    ingestion = _running(policy, tag)
+    ends = None if ingestion is None else _ends(ingestion, movement)
+    documents = {} if ends is None else _documents(ends.product_line)
+    if ends is None or not documents:
+        ends, documents = _begin(policy, movement, tag)
+    parameters = {ends.product_line.getReference(): documents}
+    if movement.get("bucket_reference") is not None:
+        parameters["bucket_reference"] = movement["bucket_reference"]
+    return ends.operation, parameters
+
+
+def add_policy(
+    tool: Any, reference: str, title: str = "", operation: str = "wendelin_ingest_data"
+) -> tuple[Any, Any, Any]:
+    """Make a policy with all that it takes, validated, and return it, its Data Supply and its Data Product.
+
+    `operation` is the id of the Data Operation. Conflict: there is a policy of this name; NotFound: no such operation.
+    """
+    if not getSecurityManager().checkPermission(ModifyPortalContent, tool):
+        raise NotAuthorised("You may not add ingestion policies: it takes the role of manager.")
+    site = tool.getPortalObject()
+    if relation.find(site, f"data_operation_module/{operation}") is None:
+        raise NotFound(f"There is no Data Operation {operation!r} in data_operation_module.")
+    policy = tool.newContent(
+        "Ingestion Policy", reference, reference=reference, title=title or reference, version="001", script_id=PARSER
+    )
+    product = site.data_product_module.newContent(
+        "Data Product",
+        reference=reference,
+        title="Append to Data Stream",
+        aggregated_portal_type_list=["Data Stream"],
+        use=CATEGORY,
+    )
+    begin = DateTime()
+    supply = site.data_supply_module.newContent(
+        "Data Supply",
+        reference=reference,
+        title=title or reference,
+        version="001",
+        effective_date=begin,
+        expiration_date=begin + 365 * YEARS,
+    )
+    for properties in (
+        {"reference": OPERATION, "title": "Ingest Data", "resource": f"data_operation_module/{operation}"},
+        {"reference": OUTPUT, "title": "Data Stream", "resource_value": product, "use": CATEGORY},
+    ):
+        supply.newContent("Data Supply Line", int_index=len(supply.objectIds()) + 1, quantity=1.0, **properties)
+    for document in (product, supply, policy):
+        document.validate()
+    return policy, supply, product
+
+
+def _check(policy: Any) -> None:
+    """Whether the current user may push through a policy, and whether it is in use."""
+    if not isinstance(aq_base(policy), IngestionPolicy):
+        raise BadInput("Data is taken in by an Ingestion Policy.")
+    if not getSecurityManager().checkPermission(PushData, policy):
+        raise NotAuthorised(f"You may not send data to {_name(policy)}: it takes the role of contributor.")
+    if policy.getValidationState() not in IN_USE:
+        raise Conflict(f"{_name(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
+
+
+def _checked_tag(reference: str) -> str:
+    if not isinstance(reference, str) or not reference:
+        raise BadInput("Name a tag: …/ingest?reference=TAG.")
+    if len(reference) > TAG_LENGTH or not reference.isprintable():
+        raise BadInput(f"A tag has at most {TAG_LENGTH} characters, and no control characters.")
+    return reference
+
+
+def _in_memory(data_chunk: bytes | Chunk) -> bytes:
+    if isinstance(data_chunk, Chunk):
+        return data_chunk.read(CHUNK_SIZE)
+    if len(data_chunk) > CHUNK_SIZE:
+        raise TooLarge(f"What is sent at once may have at most {CHUNK_SIZE // MIB} MiB. Send less at a time.")
+    return data_chunk
+
+
+def _script(policy: Any, document: Any, name: str) -> Any:
+    """The script that a property names, bound to the policy."""
+    id = document.getProperty(name)
+    if not id:
+        raise NotFound(f"{_name(document)} names no script: set its {name}.")
+    return script_of(policy, id)
+
+
+def _name(document: Any) -> str:
+    return f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
+
+
+# the ingestion of a tag
+
+
+def _running(policy: Any, tag: str) -> Any:
+    """The started Data Ingestion of a tag, if there is one, and its supply is in use."""
+    ingestion = policy.getPortalObject().data_ingestion_module.getRunning(policy.getId(), tag)
+    if ingestion is None or ingestion.getSimulationState() != "started":
+        return None
+    supply = _related(ingestion, "specialise")
+    return ingestion if supply is not None and _is_in_use(supply) else None
+
+
+def _begin(policy: Any, movement: dict[str, Any], tag: str) -> tuple[Ends, dict[str, Any]]:
+    """Begin the Data Ingestion of a tag, and stop the one before if it is started, for its supply or stream is not in
+    use any more."""
+    site = policy.getPortalObject()
+    module = site.data_ingestion_module
+    supply = _find_supply(policy, movement, tag)
+    before = module.getRunning(policy.getId(), tag)
+    if before is not None and before.getSimulationState() == "started":
+        with as_system():
+            before.stop({})
+    ingestion = module.newContent(
+        "Data Ingestion",
+        reference=movement.get("reference") or tag,
+        title=supply.getTitle(),
+        author=getSecurityManager().getUser().getId() or "",
+        start_date=now(),
+        specialise_value=supply,
+        **_categories(supply, without="specialise"),
+    )
+    for line in _lines(supply):
+        ingestion.newContent(
+            "Data Ingestion Line",
+            line.getId(),
+            reference=line.getReference(),
+            title=line.getTitle(),
+            int_index=line.getIntIndex(),
+            quantity=line.getQuantity(),
+            **_categories(line),
+        )
+    ends = _ends(ingestion, movement)
+    if ends is None:
+        raise Conflict(
+            f"{_name(supply)} is incomplete: it takes a line whose resource is a Data Operation, and one whose "
+            "resource is a Data Product."
+        )
+    documents = {sink.getPortalType(): sink for sink in _sinks(site, ends.product, tag)}
+    ends.product_line.setAggregateList(
+        [*ends.product_line.getAggregateList(), *(sink.getRelativeUrl() for sink in documents.values())]
+    )
+    module.noteRunning(policy.getId(), tag, ingestion)
+    return ends, documents
+
+
+def _find_supply(policy: Any, movement: dict[str, Any], tag: str) -> Any:
+    """The Data Supply of a tag: in use, and the one that came into effect last if there are several."""
+    references = list(dict.fromkeys(filter(None, (movement.get("specialise_reference"), policy.getReference()))))
+    search = getUtility(ICatalogTool).unrestrictedSearchResults
+    for reference in references:
+        found = [brain._unrestrictedGetObject() for brain in search(portal_type="Data Supply", reference=reference)]
+        supplies = [supply for supply in found if _is_in_use(supply)]
+        if supplies:
+            return max(supplies, key=lambda supply: (_date(supply, "effective_date", datetime.min), supply.getId()))
+    raise NotFound(
+        f"No Data Supply takes the tag {tag!r} of {_name(policy)}: none with the reference "
+        f"{' or '.join(map(repr, references)) or '…'} is validated and in effect. Add or validate one, or change dates."
+    )
+
+
+def _is_in_use(supply: Any) -> bool:
+    """Whether a supply is validated and today in effect."""
+    if supply.getValidationState() not in IN_USE:
+        return False
+    time = now().replace(tzinfo=None)
+    return _date(supply, "effective_date", datetime.min) <= time < _date(supply, "expiration_date", datetime.max)
+
+
+def _date(supply: Any, name: str, default: datetime) -> datetime:
+    """A date of a supply, without the zone, which is UTC."""
+    date = getattr(aq_base(supply), name)
+    return default if date is None else date.replace(tzinfo=None)
+
+
+def _ends(document: Any, movement: dict[str, Any]) -> Ends | None:
+    """The operation and the product of a supply's or an ingestion's lines; None if either is missing."""
+    operations, products = [], []
+    for line in _lines(document):
+        resource = _related(line, "resource")
+        if resource is not None:
+            kept = {"Data Operation": operations, "Data Product": products}.get(resource.getPortalType())
+            if kept is not None:
+                kept.append((line, resource))
+    operations.sort(key=lambda found: found[0].getReference() != OPERATION)
+    wanted = movement.get("resource_reference")
+    products.sort(key=lambda found: (found[1].getReference() != wanted, found[0].getReference() != OUTPUT))
+    return Ends(*operations[0], *products[0]) if operations and products else None
+
+
+def _lines(document: Any) -> list[Any]:
+    """The lines of a supply or an ingestion, in order."""
+    return sorted(document.objectValues(), key=lambda line: line.getIntIndex() or 0)
+
+
+def _documents(line: Any) -> dict[str, Any]:
+    """What an ingestion's line says that data goes to, by portal types; nothing if any of it is not in use any more."""
+    site = line.getPortalObject()
+    found = [relation.find(site, path) for path in relation.paths(line, "aggregate")]
+    sinks = [
+        document for document in found if document is not None and hasattr(aq_base(document), "getValidationState")
+    ]
+    if any(sink.getValidationState() not in IN_USE for sink in sinks):
+        return {}
+    return {sink.getPortalType(): sink for sink in sinks}
+
+
+def _sinks(site: Any, product: Any, tag: str) -> Iterator[Any]:
+    """What a product's data of a tag is kept in: the documents in use with the tag for their reference, or new ones."""
+    portal_types = product.getAggregatedPortalTypeList()
+    if not portal_types:
+        raise Conflict(f"{_name(product)} does not say in what its data is kept: set its aggregated_portal_type_list.")
+    search = getUtility(ICatalogTool).unrestrictedSearchResults
+    for portal_type in portal_types:
+        noted = site.data_ingestion_module.getSink(portal_type, tag)
+        if noted is not None and noted.getValidationState() in IN_USE:
+            yield noted
+            continue
+        brains = search(portal_type=portal_type, reference=tag, validation_state=IN_USE, limit=1)
+        sink = next((brain._unrestrictedGetObject() for brain in brains), None)
+        if sink is None:
+            sink = site.getDefaultModule(portal_type).newContent(portal_type, reference=tag, title=tag)
+            sink.validate()
+        site.data_ingestion_module.noteSink(tag, sink)
+        yield sink
+
+
+def _related(document: Any, base: str) -> Any:
+    """The first that a document is related to, whoever may view it; None if there is none."""
+    path = next(iter(relation.paths(document, base)), None)
+    return None if path is None else relation.find(document.getPortalObject(), path)
+
+
+def _categories(document: Any, without: str = "") -> dict[str, list[str]]:
+    """The relations of a document, as `newContent` takes them."""
+    bases = {text.partition("/")[0] for text in document.getCategoryList()} - {without}
+    return {f"{base}_list": relation.paths(document, base) for base in bases}
