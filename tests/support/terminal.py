@@ -33,6 +33,10 @@ class Terminal:
         """Type a line."""
         self._shell.sendline(line)
 
+    def press(self, keys: str) -> None:
+        """Press keys, such as the tabulator's ("\\t") or Ctrl-D ("\\x04")."""
+        self._shell.send(keys)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._shell.sendintr()

@@ -20,6 +20,7 @@ from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
+from AccessControl.users import UnrestrictedUser
 from Acquisition import aq_base, aq_inner, aq_parent
 from BTrees.IIBTree import IISet, IITreeSet, intersection, multiunion, union
 from Products.CMFCore.CatalogTool import CatalogTool as CMFCatalogTool
@@ -151,6 +152,11 @@ class CatalogTool(CMFCatalogTool):
         """Index a document; the catalogue's own machinery calls it."""
         ZCatalog.catalog_object(self, Indexable(obj, self), uid, idxs, update_metadata, pghandler)
 
+    def _listAllowedRolesAndUsers(self, user: Any) -> list[str]:
+        """Who may view what is found; whoever is above all rights finds what a Manager does."""
+        allowed = super()._listAllowedRolesAndUsers(user)
+        return [*allowed, "Manager"] if isinstance(aq_base(user), UnrestrictedUser) else allowed
+
     # finding
 
     def _find(self, kw: dict[str, Any], indexed: dict[str, Any]) -> Any:
@@ -174,6 +180,8 @@ class CatalogTool(CMFCatalogTool):
             if rows is not None:
                 found = intersection(found, rows)
             elif name == "SearchableText":
+                if not isinstance(value, str):
+                    raise BadInput("portal_catalog: SearchableText must be text.")
                 indexed["words"] = prefixes(value)
             elif name in self._catalog.indexes and not _has_none(value):
                 indexed[name] = self._checked(name, value)
@@ -190,8 +198,11 @@ class CatalogTool(CMFCatalogTool):
 
     def _indexed(self, name: str, query: dict[str, Any], within: Any) -> Any:
         index = self._catalog.getIndex(name)
-        record = IndexQuery(query, name, index.query_options, index.operators, index.useOperator)
-        return index.query_index(record, within) if record.keys else IISet()
+        try:
+            record = IndexQuery(query, name, index.query_options, index.operators, index.useOperator)
+            return index.query_index(record, within) if record.keys else IISet()
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"portal_catalog: {name} does not take {query[name]!r}: {error}") from error
 
     def _rows_of(self, name: str, value: Any) -> Any:
         """The record ids that a condition on relative URLs or on relations leaves, or None if it is none of these."""

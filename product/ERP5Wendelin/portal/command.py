@@ -20,6 +20,7 @@ Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
   wendelin serve /srv/lake      serve it on 127.0.0.1:8080, until Ctrl-C
   wendelin user add /srv/lake ada --role contributor
                                 let Ada push data sets
+  wendelin shell /srv/lake      look at it and change it in Python
 """
 
 EPILOG = """\

@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import code
 import contextlib
-import inspect
 import linecache
 import rlcompleter
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import transaction
@@ -197,11 +196,14 @@ class Prompt(code.InteractiveConsole):
             self.write(self.shell.traceback_of(error, PROMPT))
 
 
+ROUTINES = (FunctionType, MethodType, BuiltinFunctionType)
+
+
 class Completer(rlcompleter.Completer):
     """Python's completion of names, which would take Zope's folders and documents for functions."""
 
     def _callable_postfix(self, val: Any, word: str) -> str:
-        return super()._callable_postfix(val, word) if inspect.isroutine(val) else word
+        return super()._callable_postfix(val, word) if isinstance(val, ROUTINES) else word
 
 
 def commit() -> None:
