@@ -63,3 +63,9 @@ DOCUMENT_CLASSES: dict[str, type] = {
     )
 }
 """Name -> class. Modules that need no class of their own are of class Module."""
+
+PORTAL_TYPE_CLASSES: dict[str, type] = {
+    **{getattr(cls, "portal_type", name): cls for name, cls in DOCUMENT_CLASSES.items()},
+    "Data Transformation Operation Line": DataTransformationLine,
+}
+"""Portal type -> class, of those that the lake's own templates bring: what other templates' documents may be of."""

@@ -32,7 +32,7 @@ from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.accessors import checked
 from Products.ERP5Wendelin.content.folder import Folder
-from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES
+from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES, PORTAL_TYPE_CLASSES
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, portal_type_of, take, texts
 from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
@@ -218,8 +218,7 @@ def _within(data: Data, path: str, record: Record, document: Data) -> None:
 
 
 def _class_of(source: Source, portal_type: str) -> type | None:
-    by_portal_type = {getattr(cls, "portal_type", ""): cls for cls in DOCUMENT_CLASSES.values()}
-    return DOCUMENT_CLASSES.get(source.type_classes.get(portal_type, ""), by_portal_type.get(portal_type))
+    return DOCUMENT_CLASSES.get(source.type_classes.get(portal_type, ""), PORTAL_TYPE_CLASSES.get(portal_type))
 
 
 def declared_properties(cls: type) -> dict[str, str]:
