@@ -83,9 +83,8 @@ def date_condition(name: str, value: Any) -> Callable[[datetime], bool]:
     if range_ in RANGES:
         date, compare = _date(name, query), RANGES[range_]
         return lambda found: compare(found, date)
-    raise BadInput(
-        f"portal_catalog: {name} takes {{'query': date, 'range': …}}; ranges are {', '.join(RANGES)}, minmax."
-    )
+    ranges = ", ".join((*RANGES, "minmax"))
+    raise BadInput(f"portal_catalog: {name} takes a date, or {{'query': date, 'range': …}}; ranges are {ranges}.")
 
 
 def _date(name: str, value: Any) -> datetime:
