@@ -86,7 +86,7 @@ def test_deleting_what_is_not_there_is_not_found(bucket: DataBucket) -> None:
     ("keys", "ordered"),
     [
         ((b"b", b"\xff", b"a"), [b"a", b"b", b"\xff"]),
-        ((3, -1, 2.5, numpy.int64(7)), [-1, 2.5, 3, 7]),
+        ((3, -1, 2.5, numpy.int64(7), 10**400), [-1, 2.5, 3, 7, 10**400]),
         ((datetime(2026, 5, 1, 12, tzinfo=BERLIN), datetime(2026, 5, 1, 11, tzinfo=timezone.utc)), [TEN, ELEVEN]),
     ],
 )

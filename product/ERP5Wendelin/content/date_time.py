@@ -50,10 +50,11 @@ def date_time(value: Any) -> numpy.datetime64:
     if isinstance(value, datetime):
         utc = value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
         return numpy.datetime64(utc, "us")
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return _in_range(value, lambda: numpy.datetime64(int(value), "s"))
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        return _in_range(value, lambda: numpy.datetime64(round(float(value) * 1_000_000), "us"))
+    if isinstance(value, Real) and not isinstance(value, bool):
+        if isinstance(value, Integral):
+            return _in_range(value, lambda: numpy.datetime64(int(value), "s"))
+        if math.isfinite(value):
+            return _in_range(value, lambda: numpy.datetime64(round(float(value) * 1_000_000), "us"))
     raise _no_time(value)
 
 

@@ -15,6 +15,8 @@ import rlcompleter
 import sys
 import traceback
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
@@ -27,10 +29,7 @@ from Products.ERP5Wendelin.errors import Conflict, NotFound, WendelinError
 from Products.ERP5Wendelin.portal.instance import Instance, find, opened
 from Products.ERP5Wendelin.portal.root import enter_site
 
-try:
-    import readline
-except ImportError:  # not every Python has it
-    readline = None  # type: ignore[assignment]
+readline: Any = import_module("readline") if find_spec("readline") else None  # not every Python has it
 
 DESCRIPTION = """\
 Run Python with the site of DIR at hand: a prompt at a terminal, else COMMAND,
@@ -203,7 +202,7 @@ class Completer(rlcompleter.Completer):
     """Python's completion of names, which would take Zope's folders and documents for functions."""
 
     def _callable_postfix(self, val: Any, word: str) -> str:
-        return super()._callable_postfix(val, word) if isinstance(val, ROUTINES) else word
+        return super()._callable_postfix(val, word) if isinstance(val, ROUTINES) else word  # type: ignore[misc]
 
 
 def commit() -> None:

@@ -31,7 +31,7 @@ from .tree_sequence import TreeSequence
 
 Key = str | bytes | int | float | datetime
 
-KINDS = {"text": str, "bytes": bytes, "numbers": (int, float), "times": datetime}
+KINDS: dict[str, Any] = {"text": str, "bytes": bytes, "numbers": (int, float), "times": datetime}
 """What the keys of one bucket may be: their order is defined among their kind only."""
 
 
@@ -192,12 +192,13 @@ def stored_key(key: Any) -> Key:
         if key.tzinfo is None:
             raise errors.BadInput(f"The time {key} has no time zone, so it cannot be a key of a data bucket.")
         return key.astimezone(timezone.utc)
-    if isinstance(key, Integral) and not isinstance(key, bool):
-        return int(key)
-    if isinstance(key, Real) and not isinstance(key, bool) and not math.isnan(key):
-        return float(key)
     if isinstance(key, (str, bytes)):
         return key
+    if isinstance(key, Real) and not isinstance(key, bool):
+        if isinstance(key, Integral):
+            return int(key)
+        if not math.isnan(key):
+            return float(key)
     raise errors.BadInput(f"A key of a data bucket is text, bytes, a number or a time, not {type(key).__name__}.")
 
 
