@@ -1,0 +1,2 @@
+# Append what has arrived to the stream of its tag, unchanged.
+out_stream["Data Stream"].appendData(data_chunk)
