@@ -12,15 +12,15 @@ called again for what is new; it stops when its ingestion has. A script that fai
 later; then the analysis is failed, until somebody plans it again.
 
 State (public format): that of `content.folder` (its lines) and `content.base`, and `sizes` (dictionary relative URL of
-an input -> how many bytes it had when the script was last called), `complete` (whether nothing is left to do but to
-stop), `attempts` (how often it has failed in a row), `retry_date` (aware datetime in UTC, not to be called before; or
-None), `failure` (text: the traceback of the last time it failed; '' once it succeeds).
+an input -> how many bytes it had when the script was last called; None before the first time), `complete` (whether
+nothing is left to do but to stop), `attempts` (how often it has failed in a row), `retry_date` (aware datetime in UTC,
+not to be called before; or None), `failure` (text: the traceback of the last time it failed; '' once it succeeds).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from DateTime import DateTime
@@ -44,7 +44,7 @@ class DataAnalysis(SimulationState, Folder):
     properties: ClassVar[dict[str, str]] = {"start_date": "date", "stop_date": "date"}
     base_categories = (*PARTIES, "specialise", "causality")
 
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] | None = None
     complete = False
     attempts = 0
     retry_date: datetime | None = None
@@ -69,12 +69,12 @@ class DataAnalysis(SimulationState, Folder):
     def plan(self) -> None:
         """Do it again, from its beginning: one that has stopped or failed. WrongState, NotAuthorised: see `start`."""
         change_state(self, "simulation_state", "plan")
-        self.sizes = {}
+        self.sizes = None
         self.complete = False
         self._forget_failures()
 
     @security.private
-    def note_success(self, sizes: dict[str, int], complete: bool) -> None:
+    def note_success(self, sizes: dict[str, int] | None, complete: bool) -> None:
         """Note that its script has done what there was to do, when the inputs had these sizes."""
         self.sizes = sizes
         self.complete = complete

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from AccessControl.SecurityManagement import getSecurityManager, newSecurityManager, setSecurityManager
 from AccessControl.SpecialUsers import system
@@ -11,6 +12,7 @@ from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 
 
 def cancel_expired(reference: str) -> None:
@@ -24,6 +26,22 @@ def cancel_expired(reference: str) -> None:
             ingestion = brain._unrestrictedGetObject()
             if ingestion.expires < time:
                 ingestion.cancel()
+
+
+def cancel_all_expired(site: Any) -> int:
+    """Cancel the expired pushes of all data sets, each in a transaction of its own; how many they are.
+
+    What agents send arrives for as long as they run: their ingestions have no data set, and do not expire.
+    """
+    found = site.portal_catalog.unrestrictedSearchResults(portal_type="Data Ingestion", simulation_state="started")
+    count = 0
+    for id in [brain.id for brain in found if brain.data_set]:
+        with serialised(CATALOGUE), as_system():
+            ingestion = site.data_ingestion_module._getOb(id, None)
+            if ingestion is not None and ingestion.getSimulationState() == "started" and ingestion.expires < now():
+                ingestion.cancel()
+                count += 1
+    return count
 
 
 @contextmanager
