@@ -24,16 +24,18 @@ from hashlib import md5
 from typing import Any
 
 import transaction
+from AccessControl.SecurityInfo import ModuleSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
 from BTrees.OOBTree import OOBTree
 
+from Products.ERP5Wendelin.content import relation
 from Products.ERP5Wendelin.content.arrival import FIRST, LAST, Arrival
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.ingestion_reference import IngestionReference
-from Products.ERP5Wendelin.errors import Conflict, NotAuthorised, NotFound
+from Products.ERP5Wendelin.content.ingestion_reference import IngestionReference, parse
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound
 from Products.ERP5Wendelin.ingestion import pieces
-from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Decoded
+from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Chunk, Decoded
 from Products.ERP5Wendelin.ingestion.expiry import as_system
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 from Products.ERP5Wendelin.permissions import AddDataSet, ModifyPortalContent, PushData, View
@@ -47,6 +49,50 @@ OUTPUT = "out_stream"
 
 SUPPLY = "default_ebulk"
 """Id of the Data Supply whose lines each ingestion begins with."""
+
+
+security = ModuleSecurityInfo("Products.ERP5Wendelin.ingestion.ebulk")
+security.declarePublic("parse_tag", "find_operation", "write")
+
+
+def parse_tag(reference: str) -> dict[str, str]:
+    """What a reference says, by the names that ERP5 has for its parts. BadInput: it says nothing."""
+    parsed = parse(reference)
+    return {
+        "supplier": parsed.supplier,
+        "dataset_reference": parsed.data_set,
+        "filename": parsed.name,
+        "extension": parsed.extension,
+        "eof": parsed.eof,
+        "size": parsed.size,
+        "hash": parsed.hash,
+        "reference": parsed.ingestion_reference,
+        "specialise_reference": SUPPLY,
+    }
+
+
+def find_operation(policy: Any, reference: str) -> tuple[Any, dict[str, str]]:
+    """The Data Operation that takes files, and the parameters of its script. NotFound: the supply has none.
+
+    The Data Ingestion is made once the file is known to be well-formed: see `write`.
+    """
+    site = policy.getPortalObject()
+    supply = _supply(site)
+    for line in supply.objectValues(portal_type="Data Supply Line"):
+        operation = relation.find(site, line.getResource() or "")
+        if operation is not None and operation.getPortalType() == "Data Operation":
+            return operation, {"reference": reference}
+    raise NotFound(f"The Data Supply {SUPPLY} has no line with a Data Operation. Install its business template again.")
+
+
+def write(policy: Any, reference: str, chunk: Chunk) -> None:
+    """Take in what a request brings of a file; see `receive`. BadInput: its reference, or its form, is malformed."""
+    if not isinstance(chunk, Chunk):
+        raise BadInput("The bytes of a file are sent to the URL of an ingestion policy.")
+    parsed = parse(reference)
+    _author()
+    with chunk.decoded() as content:
+        receive(policy.getPortalObject(), parsed, content)
 
 
 def receive(site: Any, reference: IngestionReference, content: Decoded) -> None:
@@ -299,6 +345,7 @@ def _relate(ingestion: Any, data_set: Any, path: str) -> None:
 
 def _new_ingestion(site: Any, data_set: Any, reference: str, author: str) -> Any:
     """A Data Ingestion that has started, with lines as its Data Supply has them."""
+    supply = _supply(site)
     ingestion = site.data_ingestion_module.newContent(
         portal_type="Data Ingestion",
         reference=reference,
@@ -307,21 +354,31 @@ def _new_ingestion(site: Any, data_set: Any, reference: str, author: str) -> Any
         base_version=data_set.manifest.version,
         message=f"original ebulk: {reference}",
         author=author,
+        specialise=supply.getRelativeUrl(),
     )
-    supply = site.data_supply_module._getOb(SUPPLY, None)
-    if supply is not None:
-        ingestion.edit(specialise=supply.getRelativeUrl())
-        for line in supply.objectValues(portal_type="Data Supply Line"):
-            ingestion.newContent(
-                portal_type="Data Ingestion Line",
-                id=line.getId(),
-                reference=line.getReference(),
-                title=line.getTitle(),
-                resource_list=line.getResourceList(),
-                use_list=line.getUseList(),
-                quantity=line.getQuantity(),
-            )
+    for line in supply.objectValues(portal_type="Data Supply Line"):
+        ingestion.newContent(
+            portal_type="Data Ingestion Line",
+            id=line.getId(),
+            reference=line.getReference(),
+            title=line.getTitle(),
+            int_index=line.getIntIndex(),
+            quantity=line.getQuantity(),
+            resource_list=line.getResourceList(),
+            use_list=line.getUseList(),
+        )
     return ingestion
+
+
+def _supply(site: Any) -> Any:
+    """The Data Supply of all that the original ebulk sends."""
+    supply = site.data_supply_module._getOb(SUPPLY, None)
+    if supply is None or supply.getValidationState() not in ("validated", "published"):
+        raise NotFound(
+            f"There is no Data Supply {SUPPLY} in use. Validate it, or install the business template "
+            "erp5_wendelin_data_lake_ingestion."
+        )
+    return supply
 
 
 # data sets

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from Products.ERP5Wendelin.errors import NotAuthorised
-from Products.ERP5Wendelin.protocol import API_VERSION
+from Products.ERP5Wendelin.errors import NotAuthorised, TooLarge
+from Products.ERP5Wendelin.protocol import API_VERSION, MIB
 from Products.ERP5Wendelin.views.access import is_asked_by_another_site, user_id
 from Products.ERP5Wendelin.views.body import Body
 from Products.ERP5Wendelin.views.coding import decoded
 from Products.ERP5Wendelin.views.members import Members
 from Products.ERP5Wendelin.views.query import Query
 from Products.ERP5Wendelin.views.target import TARGET, Target
+
+FORM = "application/x-www-form-urlencoded"
+
+FORM_SIZE = MIB
+"""The largest form that is held in memory."""
 
 
 class Call:
@@ -23,6 +28,10 @@ class Call:
     """Of a path with {reference}, where the route is for a data set or an ingestion."""
     ingestion: Any
     """Of a path with {ingestion}."""
+    policy: Any
+    """Of a path with {policy}."""
+    data_stream: Any
+    """Of a path with the {id} of a stream."""
 
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site
@@ -32,6 +41,7 @@ class Call:
         self.has_credentials = target.authorization is not None
         self.method = target.method
         self.segments = target.segments
+        self.of_portal = target.of_portal
         self._query_string = target.query_string
         self.headers = target.headers
         self.names: dict[str, str] = {}
@@ -65,6 +75,12 @@ class Call:
         return is_asked_by_another_site(self._environ, self.site.absolute_url())
 
     @property
+    def is_linked_by_another_site(self) -> bool:
+        """Whether a link in a page of another site leads here."""
+        page = urlsplit(self.header("Referer") or "").netloc
+        return page not in ("", self._environ.get("HTTP_HOST"), urlsplit(self.site.absolute_url()).netloc)
+
+    @property
     def database(self) -> Any:
         """The ZODB.DB that the site is in, for who needs a connection that outlives the request's."""
         return self.site._p_jar.db()
@@ -81,6 +97,16 @@ class Call:
         if identity is None:
             raise NotAuthorised("Log in first: this is about a user, and you sent no credentials.")
         return identity
+
+    @cached_property
+    def form(self) -> Query:
+        """The fields of a small form that the body is, no form has none. TooLarge: it is not small."""
+        if self.media_type != FORM:
+            return Query("")
+        data = self.body.read(FORM_SIZE + 1)
+        if len(data) > FORM_SIZE:
+            raise TooLarge(f"A form may have at most {FORM_SIZE // MIB} MiB here.")
+        return Query(data.decode("latin-1"), "The form")
 
     def url(self, *segments: str) -> str:
         """Absolute URL of what has these segments in the API."""

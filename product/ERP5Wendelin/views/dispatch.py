@@ -17,7 +17,7 @@ from Products.ERP5Wendelin.views.answer import Answer, no_content, to_answer
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.coding import encoded_document
 from Products.ERP5Wendelin.views.problem import WrongCredentials, problem_of
-from Products.ERP5Wendelin.views.routing import Route, allow_header, allowed, choose, routes
+from Products.ERP5Wendelin.views.routing import Route, allow_header, allowed, choose, portal_routes, routes
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -37,11 +37,11 @@ def _answer(call: Call) -> Any:
     if call.header("Tus-Resumable") is not None:  # whoever speaks tus is answered in tus, errors too
         call.headers["Tus-Resumable"] = TUS_VERSION
     check_credentials(call)
-    methods = allowed(call.segments, routes())
+    methods = allowed(call.segments, portal_routes() if call.of_portal else routes())
     if call.method == "OPTIONS" and "OPTIONS" not in methods:
         return no_content({"Allow": allow_header(methods)})
     route, call.names = choose(methods, call.method)
-    check_origin(call)
+    check_origin(call, route)
     find_objects(call, route)
     check_permission(call, route)
     return route.handler(call)
@@ -53,15 +53,25 @@ def check_credentials(call: Call) -> None:
         raise WrongCredentials("The user name and password, or the token, are wrong. Check them and try again.")
 
 
-def check_origin(call: Call) -> None:
-    """Refuse a change that another site's page asks for."""
-    if call.method not in SAFE and call.is_asked_by_another_site:
+def check_origin(call: Call, route: Route) -> None:
+    """Refuse a change that another site's page asks for, and one by GET from nobody, as a link in a page could be."""
+    if (call.method not in SAFE or route.changes) and call.is_asked_by_another_site:
         raise NotAuthorised("The page of another site asked for this change. Pages may change only their own site.")
+    if route.changes and not call.has_credentials:
+        raise NotAuthorised("This changes something: send user name and password, in the header Authorization.")
+    if route.changes and call.method in SAFE and call.is_linked_by_another_site:
+        raise NotAuthorised("A link of another site asked for this change. Only pages of this site may.")
 
 
 def find_objects(call: Call, route: Route) -> None:
-    """Find the data set and the ingestion that the path names, as far as the caller may see them."""
+    """Find what the path names, as far as the caller may see it."""
     if route.context == "site":
+        return
+    if route.context == "policy":
+        call.policy = locate.policy(call.site, call.names["policy"])
+        return
+    if route.context == "data_stream":
+        call.data_stream = locate.data_stream(call.site, call.names["id"])
         return
     call.data_set = locate.data_set(call.site, call.names["reference"])
     if route.context == "ingestion":
@@ -70,9 +80,16 @@ def find_objects(call: Call, route: Route) -> None:
         call.ingestion = locate.ingestion(call.site, call.data_set, call.names["ingestion"])
 
 
+def context_of(call: Call, route: Route) -> Any:
+    """What the permission is checked on: pushing is a matter of the site, or of the data set that is pushed to."""
+    if route.context == "data_stream":
+        return call.data_stream
+    return call.site if route.context in ("site", "policy") else call.data_set
+
+
 def check_permission(call: Call, route: Route) -> None:
     """Refuse who may see what the path names, and lacks the permission for this method."""
-    context = call.site if route.context == "site" else call.data_set
+    context = context_of(call, route)
     if may(route.permission, context):
         return
     if not is_known():

@@ -4,7 +4,8 @@ The publisher drops empty segments and `.`, follows `..`, answers 404 to segment
 and DELETE to WebDAV, and reads a body that is or could be a form before anything else. A file in a data set may be
 named `aq_self` or `PUT`, and a body may be 64 MiB of tar that curl calls a form. So `claim` takes everything behind
 `/api/v1` out of the request as soon as it has begun; what is left is a GET of the view `api` of the site. Traversal,
-authentication, transaction and retries stay the publisher's.
+authentication, transaction and retries stay the publisher's. The addresses that the original ebulk and agents know
+begin at the portal, and are claimed in the same way.
 
 Cookies are not looked at: credentials that a browser sends by itself let other sites' pages act for who visits them.
 """
@@ -27,7 +28,7 @@ from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.dispatch import answer
 from Products.ERP5Wendelin.views.guard import Page
 from Products.ERP5Wendelin.views.interfaces import IApiRequest
-from Products.ERP5Wendelin.views.routing import split
+from Products.ERP5Wendelin.views.routing import find_portal, split
 from Products.ERP5Wendelin.views.target import TARGET, Target
 
 BASE = re.compile(f"/api/{API_VERSION}(?=/|$)")
@@ -40,17 +41,24 @@ def claim(event: Any) -> None:
     request = event.request
     environ = request.environ
     path = environ.get("PATH_INFO", "")
-    base = BASE.search(path)
-    if base is None:
-        if "/++skin++" in path:  # the publisher would fail on it
-            raise NotFound("There is nothing at this address.")
+    if "/++skin++" in path and not BASE.search(path):  # the publisher would fail on it
+        raise NotFound("There is nothing at this address.")
+    found = _place(path)
+    if found is None:
         return
-    target = Target(_method(environ), split(path[base.end() :]), environ.get("QUERY_STRING", ""), request._auth)
+    start, end = found
+    target = Target(
+        _method(environ),
+        split(path[end:]),
+        environ.get("QUERY_STRING", ""),
+        request._auth,
+        of_portal=start == end,
+    )
     if not _is_readable(request._auth):
         request._auth = None
     request.set(TARGET, target)
     alsoProvides(request, IApiRequest)
-    environ["PATH_INFO"] = f"{path[: base.start()]}/@@api"
+    environ["PATH_INFO"] = f"{path[:start]}/@@api"
     environ["REQUEST_METHOD"] = "GET"
     environ["QUERY_STRING"] = ""
     environ.pop("HTTP_SOAPACTION", None)
@@ -73,6 +81,15 @@ def pause_before(retry_count: int) -> float:
     The publisher's own rule, 2**retry_count, reaches minutes.
     """
     return float(min(0.05 * 2**retry_count, 1))
+
+
+def _place(path: str) -> tuple[int, int] | None:
+    """Where the portal's path ends, and where that of a route begins; None if nothing of ours is asked for."""
+    base = BASE.search(path)
+    if base is not None:
+        return base.span()
+    start = find_portal(path)
+    return None if start is None else (start, start)
 
 
 def _method(environ: dict[str, Any]) -> str:

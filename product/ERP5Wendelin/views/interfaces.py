@@ -17,6 +17,11 @@ class IRoute(Interface):
     path = Attribute(
         "Template below `/api/v1`: `/data-sets/{reference}`; a last `{path*}` takes all segments that are left."
     )
-    context = Attribute("What the permission is checked on: 'site', 'data_set' or 'ingestion'.")
+    context = Attribute("What the permission is checked on, one of `routing.CONTEXTS`.")
     permission = Attribute("Name of the permission, or 'zope.Public'.")
     handler = Attribute("Function of a `call.Call` that returns plain data or an `answer.Answer`.")
+    changes = Attribute("Whether it changes something though it is a GET.")
+
+
+class IPortalRoute(IRoute):
+    """A route whose path begins at the portal and not at `/api/v1`: an address that ERP5's clients know."""

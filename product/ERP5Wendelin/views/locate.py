@@ -18,6 +18,24 @@ def data_set(site: Any, reference: str) -> Any:
     raise NotAuthorised(f"There is no public data set {reference!r}. Log in if you have an account.")
 
 
+def policy(site: Any, id: str) -> Any:
+    """An ingestion policy that is in use."""
+    found = site.portal_ingestion_policies._getOb(id, None)
+    if found is None or found.getValidationState() not in ("validated", "published"):
+        raise NotFound(f"There is no ingestion policy {id!r} in use. Check the spelling, or validate the policy.")
+    return found
+
+
+def data_stream(site: Any, id: str) -> Any:
+    """A stream of an agent, or of a data set's file."""
+    found = site.data_stream_module._getOb(id, None)
+    if found is not None and may_view(found):
+        return found
+    if is_known():
+        raise NotFound(f"There is no data stream {id!r} that you may see. Ask for the list again.")
+    raise NotAuthorised(f"There is no public data stream {id!r}. Log in if you have an account.")
+
+
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
     """An ingestion of a data set, of the caller's own unless they are a manager."""
     found = site.data_ingestion_module._getOb(identity, None)

@@ -12,22 +12,25 @@ DIGITS_MAX = 18
 
 
 class Query:
-    """The parameters of one request."""
+    """The parameters of one request, or the fields of a form."""
 
-    def __init__(self, query_string: str) -> None:
-        """BadInput when it is not UTF-8, has a parameter twice, or hundreds of them."""
+    def __init__(self, query_string: str, place: str = "The query of the URL") -> None:
+        """BadInput, which names the place, when it is not UTF-8, has a parameter twice, or hundreds of them."""
         try:
             # The gateway hands over bytes as latin-1 characters (PEP 3333).
             text = query_string.encode("latin-1").decode("utf-8")
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX)
         except ValueError as error:
             limits = f"it must be UTF-8, percent-encoded, at most {FIELDS_MAX} parameters"
-            raise BadInput(f"The query of the URL cannot be read: {limits}.") from error
+            raise BadInput(f"{place} cannot be read: {limits}.") from error
         self._values: dict[str, str] = {}
         for name, value in pairs:
             if name in self._values:
-                raise BadInput(f"The query of the URL has {name!r} more than once.")
+                raise BadInput(f"{place} has {name!r} more than once.")
             self._values[name] = value
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
 
     def text(self, name: str, default: str = "") -> str:
         """A parameter as it is."""

@@ -14,10 +14,10 @@ from zope.component import getGlobalSiteManager
 from zope.interface import implementer
 
 from Products.ERP5Wendelin.errors import NotFound
-from Products.ERP5Wendelin.views.interfaces import IRoute
+from Products.ERP5Wendelin.views.interfaces import IPortalRoute, IRoute
 from Products.ERP5Wendelin.views.problem import MethodNotAllowed
 
-CONTEXTS = ("site", "data_set", "ingestion")
+CONTEXTS = ("site", "data_set", "ingestion", "policy", "data_stream")
 """What a route's permission can be checked on; `dispatch` finds each."""
 
 
@@ -31,6 +31,9 @@ class Route:
     context: str
     permission: str
     handler: Callable[[Any], Any]
+    changes: bool = False
+    head: bool = True
+    """Whether HEAD is answered where GET is: a script may change something, whatever it says."""
     segments: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,21 +69,37 @@ def split(path: str) -> tuple[str, ...]:
 
 
 def routes() -> list[Route]:
-    """All that are registered."""
+    """All of the API."""
     return [route for _, route in getGlobalSiteManager().getUtilitiesFor(IRoute)]
+
+
+def portal_routes() -> list[Route]:
+    """All that begin at the portal."""
+    return [route for _, route in getGlobalSiteManager().getUtilitiesFor(IPortalRoute)]
+
+
+def find_portal(path: str) -> int | None:
+    """Where in the path of a URL a route of the portal begins; None if it does not end with one."""
+    parts = path.split("/")
+    for length in {len(route.segments) for route in portal_routes()}:
+        tail = tuple(parts[-length:])
+        if length < len(parts) and any(route.match(tail) is not None for route in portal_routes()):
+            return len(path) - len("/".join(tail)) - 1
+    return None
 
 
 def allowed(segments: tuple[str, ...], among: Iterable[Route]) -> dict[str, tuple[Route, dict[str, str]]]:
     """The methods of a path: method -> (route, placeholders); NotFound if it has none.
 
-    HEAD is answered wherever GET is, and OPTIONS everywhere (by `dispatch`, where no route of their own does).
+    HEAD is answered wherever GET is, but for scripts, and OPTIONS everywhere (by `dispatch`, where no route of their
+    own does).
     """
     fitting = [(route, names) for route in among if (names := route.match(segments)) is not None]
     if not fitting:
         raise NotFound(f"There is nothing at /{'/'.join(segments)} in this API. docs/protocol.rst lists what there is.")
     best = min(route.weight for route, _ in fitting)
     methods = {route.method: (route, names) for route, names in fitting if route.weight == best}
-    if "GET" in methods:
+    if "GET" in methods and methods["GET"][0].head:
         methods.setdefault("HEAD", methods["GET"])
     return methods
 

@@ -14,8 +14,10 @@ class Target:
 
     method: str
     segments: tuple[str, ...]
-    """What follows `/api/v1`, percent-decoded."""
+    """What follows `/api/v1`, or the portal where it is one of the portal's own routes; percent-decoded."""
     query_string: str
     authorization: str | None
     """The header, as it was sent."""
     headers: dict[str, str] = field(default_factory=dict)
+    of_portal: bool = False
+    """Whether it is one of the portal's own routes."""
