@@ -50,7 +50,7 @@ def date_time(value: Any) -> numpy.datetime64:
     if isinstance(value, datetime):
         utc = value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
         return numpy.datetime64(utc, "us")
-    if isinstance(value, Real) and type(value) is not bool:
+    if not isinstance(value, bool) and isinstance(value, Real):
         if isinstance(value, Integral):
             return _in_range(value, lambda: numpy.datetime64(int(value), "s"))
         if math.isfinite(value):

@@ -194,7 +194,7 @@ def stored_key(key: Any) -> Key:
         return key.astimezone(timezone.utc)
     if isinstance(key, (str, bytes)):
         return key
-    if isinstance(key, Real) and type(key) is not bool:
+    if not isinstance(key, bool) and isinstance(key, Real):
         if isinstance(key, Integral):
             return int(key)
         if not math.isnan(key):
