@@ -6,8 +6,10 @@ import argparse
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import transaction
 
 from Products.ERP5Wendelin.portal.business_template import install
 from Products.ERP5Wendelin.portal.business_template.apply import Result
@@ -107,9 +109,9 @@ def run_install(arguments: argparse.Namespace) -> None:
 
     def put(app: Any) -> list[Result]:
         templates = [load(name) for name in names]
-        return install.install(enter_site(app), templates, theirs=arguments.theirs, dry_run=arguments.dry_run)
+        return install.install(enter_site(app), templates, theirs=arguments.theirs)
 
-    _report(perform(find(arguments.directory), put), arguments.dry_run)
+    _change(arguments, put)
 
 
 def run_upgrade(arguments: argparse.Namespace) -> None:
@@ -123,17 +125,16 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
             theirs=arguments.theirs,
             reinstall=arguments.reinstall,
             downgrade=arguments.downgrade,
-            dry_run=arguments.dry_run,
         )
 
-    _report(perform(find(arguments.directory), upgrade), arguments.dry_run)
+    _change(arguments, upgrade)
 
 
 def run_remove(arguments: argparse.Namespace) -> None:
     def remove(app: Any) -> list[Result]:
-        return install.remove(enter_site(app), arguments.templates, force=arguments.force, dry_run=arguments.dry_run)
+        return install.remove(enter_site(app), arguments.templates, force=arguments.force)
 
-    _report(perform(find(arguments.directory), remove), arguments.dry_run)
+    _change(arguments, remove)
 
 
 def template_lines(site: Any) -> Iterator[str]:
@@ -179,8 +180,17 @@ def _counts(changes: Sequence[Change]) -> str:
     return ", ".join(f"{counted[action]} {words[action]}" for action in Action if counted[action])
 
 
-def _report(results: Sequence[Result], dry_run: bool) -> None:
-    if dry_run:
+def _change(arguments: argparse.Namespace, function: Callable[[Any], list[Result]]) -> None:
+    """Do it, or only see what it would do, and print what was done."""
+
+    def do(app: Any) -> list[Result]:
+        results = function(app)
+        if arguments.dry_run:
+            transaction.abort()
+        return results
+
+    results = perform(find(arguments.directory), do)
+    if arguments.dry_run:
         print("Nothing was changed. This is what would be:")
     for result in results:
         print("\n".join(result_lines(result)))

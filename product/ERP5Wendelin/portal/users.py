@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from Products.ERP5Wendelin.content.path import check_reference
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
+from Products.ERP5Wendelin.portal.business_template.shipped import shipped, shipped_names
 
 ROLES = {"contributor": "Contributor", "downloader": "Downloader", "manager": "Manager"}
 """What the command line calls a role -> its name in Zope."""
@@ -27,13 +28,19 @@ class User(NamedTuple):
 
 
 def add_user(site: Any, name: str, role: str, password: str) -> User:
-    """Add a user. BadInput for a name, role or password that will not do; Conflict if there is a user of this name."""
+    """Add a user.
+
+    BadInput for a name, role or password that will not do; Conflict if there is a user of this name, or if the site
+    lacks the business template that brings the role.
+    """
     _check_name(name)
     _check_password(password)
     if role not in ROLES:
         raise BadInput(f"There is no role {role!r}. Roles are: {', '.join(ROLES)}.")
     if name in _users(site).listUserIds():
         raise Conflict(f"There is a user {name!r} already. Remove it first, or choose another name.")
+    if ROLES[role] not in site.acl_users.roles.listRoleIds():
+        raise Conflict(f"The site has no {role}s. {_how_to_get(ROLES[role])}")
     _users(site).addUser(name, name, password)
     site.acl_users.roles.assignRoleToPrincipal(ROLES[role], name)
     return User(name, role)
@@ -52,6 +59,14 @@ def remove_user(site: Any, name: str) -> None:
         site.acl_users.roles.removeRoleFromPrincipal(role, name)
     _users(site).removeUser(name)
     site.acl_users.access_tokens.removeUser(name)
+
+
+def _how_to_get(role: str) -> str:
+    item = ("RoleTemplateItem", role)
+    for name in shipped_names():
+        if any((found.kind, found.path) == item for found in shipped(name).items):
+            return f"The business template {name} brings them: wendelin bt5 install DIR {name}"
+    return f"Install a business template that brings the role {role}."
 
 
 def _users(site: Any) -> Any:

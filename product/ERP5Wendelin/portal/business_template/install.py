@@ -2,7 +2,8 @@
 
 A template's objects follow the template as long as nobody else changes them; see `change` for what happens to the
 others. An object that two templates have, both the same, goes with the last of them. One that was there before any
-template stays when its template goes. Whatever raises leaves the site as it was.
+template stays when its template goes. What fails in the middle dooms the transaction: it can only be aborted, which
+leaves the site as it was.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ from Products.ERP5Wendelin.portal.business_template.tool import BusinessTemplate
 Kinds = Mapping[str, Kind]
 
 
-def install(
-    site: Any, templates: Sequence[Template], *, theirs: bool = False, dry_run: bool = False, kinds: Kinds = KINDS
-) -> list[Result]:
+def install(site: Any, templates: Sequence[Template], *, theirs: bool = False, kinds: Kinds = KINDS) -> list[Result]:
     """Install templates, those that others need first. What is installed already stays as it is.
 
     Where an object is there already, and different, it is kept and reported as a conflict; `theirs` takes the
@@ -41,7 +40,7 @@ def install(
                 f"{template.name} {documents[template.name].getVersion()} is installed, and is not the same as"
                 f" {template.metadata.version}. To change to that: wendelin bt5 upgrade DIR {template.name}"
             )
-    with _all_or_nothing(dry_run):
+    with _all_or_nothing():
         return apply(site, templates, (), lambda change: theirs and change.action is Action.CONFLICT, kinds)
 
 
@@ -52,7 +51,6 @@ def upgrade(
     theirs: bool = False,
     reinstall: Collection[str] = (),
     downgrade: bool = False,
-    dry_run: bool = False,
     kinds: Kinds = KINDS,
 ) -> list[Result]:
     """Bring installed templates to other versions.
@@ -79,19 +77,17 @@ def upgrade(
         named = any(_is_within(change.key.path, path) for path in reinstall)
         return named or (theirs and change.action is not Action.KEPT)
 
-    with _all_or_nothing(dry_run):
+    with _all_or_nothing():
         return apply(site, templates, (), takes, kinds)
 
 
-def remove(
-    site: Any, names: Sequence[str], *, force: bool = False, dry_run: bool = False, kinds: Kinds = KINDS
-) -> list[Result]:
+def remove(site: Any, names: Sequence[str], *, force: bool = False, kinds: Kinds = KINDS) -> list[Result]:
     """Take away what templates brought, but for what an administrator has changed, unless `force`.
 
     NotFound: one is not installed. Conflict, with all reasons: another template needs it, or users' data would be lost.
     """
     _check_installed(installed_templates(site), names)
-    with _all_or_nothing(dry_run):
+    with _all_or_nothing():
         return apply(site, (), names, lambda change: force, kinds)
 
 
@@ -135,13 +131,14 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 @contextmanager
-def _all_or_nothing(dry_run: bool) -> Iterator[None]:
-    """Undo what was done in here if it fails, or if it was only to see what it would do."""
-    savepoint = transaction.savepoint(optimistic=True)
+def _all_or_nothing() -> Iterator[None]:
+    """What fails in here may have done half of it, which nobody may commit.
+
+    A savepoint would do, but for the catalogue: when a transaction is finished it loads objects again that a
+    savepoint has put aside, and those which are new can't be loaded just then.
+    """
     try:
         yield
     except BaseException:
-        savepoint.rollback()
+        transaction.doom()
         raise
-    if dry_run:
-        savepoint.rollback()
