@@ -13,7 +13,7 @@ import transaction
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal import command_shell
-from Products.ERP5Wendelin.portal.command import main
+from Products.ERP5Wendelin.portal.command import main, make_parser
 from Products.ERP5Wendelin.portal.command_shell import COMMAND, LOST, Shell
 from support.lake import COMMANDS, ServedLake, wendelin
 from support.shell import DEADLINE
@@ -151,6 +151,17 @@ def test_what_is_no_file_and_no_instance_is_named(tmp_path: Path, capsys: pytest
 
 
 # as a process
+
+
+@pytest.mark.parametrize(
+    "words", ["DIR", "DIR FILE", "--user ada DIR FILE", "DIR --user ada FILE", "DIR FILE --user ada", "DIR -c 1"]
+)
+def test_options_may_stand_anywhere(words: str) -> None:
+    arguments = make_parser().parse_args(["shell", *words.split()])
+    assert arguments.directory == "DIR"
+    assert arguments.file == ("FILE" if "FILE" in words else None)
+    assert arguments.user == ("ada" if "ada" in words else None)
+    assert arguments.command == ("1" if "-c" in words else None)
 
 
 @pytest.fixture(scope="module")

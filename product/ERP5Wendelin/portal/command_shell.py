@@ -64,6 +64,7 @@ HISTORY_LENGTH = 1000
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "shell",
+        usage="%(prog)s [-h] [-c COMMAND] [--user NAME] DIR [FILE]",
         help="run Python with the site at hand",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -73,7 +74,8 @@ def add_parser(subparsers: Any) -> None:
         "--user", metavar="NAME", help="act as this user where the site asks who it is (default: one who may all)"
     )
     parser.add_argument("directory", metavar="DIR", help="the instance")
-    parser.add_argument("file", metavar="FILE", nargs="?", help="run this; - is standard input")
+    file = parser.add_argument("file", metavar="FILE", help="run this; - is standard input")
+    file.required = False  # nargs="?" would do, but for `DIR --user NAME FILE`, where argparse gives it up too early
     parser.set_defaults(run=run)
 
 
