@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgpack
 from AccessControl.SecurityInfo import ModuleSecurityInfo
 
 from Products.ERP5Wendelin.content.msgpack_records import unpacked
@@ -13,8 +14,8 @@ from Products.ERP5Wendelin.errors import BadInput
 security = ModuleSecurityInfo("Products.ERP5Wendelin.ingestion.fluentd")
 security.declarePublic("contents")
 
-PAIR = 2
-"""A record is [time, content]."""
+TIMES = (int, float, msgpack.ExtType, msgpack.Timestamp)
+"""What times come as."""
 
 
 def contents(data_chunk: bytes) -> bytes:
@@ -26,9 +27,14 @@ def contents(data_chunk: bytes) -> bytes:
         records = list(unpacked(data_chunk))
     except BadInput:
         return data_chunk
-    if not all(isinstance(record, list) and len(record) == PAIR for record in records):
+    if not all(map(_is_record, records)):
         return data_chunk
     return b"".join(_encoded(content) for _, content in records)
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value is [time, content]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], TIMES)
 
 
 def _encoded(content: Any) -> bytes:
