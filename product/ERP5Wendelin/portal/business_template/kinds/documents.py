@@ -30,7 +30,7 @@ from DateTime import DateTime
 from Products.CMFCore.interfaces import ITypesTool, IWorkflowTool
 from zope.component import getUtility
 
-from Products.ERP5Wendelin.content.accessors import checked
+from Products.ERP5Wendelin.content.accessors import SEVERAL, checked
 from Products.ERP5Wendelin.content.folder import Folder
 from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES, PORTAL_TYPE_CLASSES
 from Products.ERP5Wendelin.errors import BadInput
@@ -61,6 +61,7 @@ IGNORED = frozenset(
         "acquisition_object_id",
         "acquisition_portal_type",
         "acquisition_sync_value",
+        "automatic_solve",
         "category_type",
         "codification",
         "comment",
@@ -226,13 +227,13 @@ def declared_properties(cls: type) -> dict[str, str]:
     declared: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         declared.update(vars(base).get("properties", {}))
-    return {f"{name}_list" if kind == "lines" else name: kind for name, kind in declared.items()}
+    return {f"{name}_list" if kind in SEVERAL else name: kind for name, kind in declared.items()}
 
 
 def _attribute(name: str, kinds: dict[str, str]) -> str:
     """Where a property is stored that ERP5 has under another name, as a rule."""
     name = RENAMED.get(name, name)
-    return f"{name}_list" if kinds.get(f"{name}_list") == "lines" else name
+    return f"{name}_list" if kinds.get(f"{name}_list") in SEVERAL else name
 
 
 def _checked(record: Record, name: str, attribute: str, kind: str) -> Data:
