@@ -1,8 +1,8 @@
-"""Permission names and their default roles.
+"""Permission names, and the roles that have them in a site without business templates.
 
-Roles: Manager administers; Contributor pushes, and reads what is not invalidated; Downloader reads what is
-validated or published; Anonymous reads what is published. Which roles hold `View` on a data set follows from
-its state (see `content.workflow`).
+Roles: Manager administers; Anonymous reads what is published. The template of the security model brings Contributor,
+who pushes, and reads what is not invalidated, and Downloader, who reads what is validated or published. Which roles hold
+`View` on a data set follows from its state: workflows come with business templates, too.
 """
 
 View = "View"
@@ -16,8 +16,8 @@ PushData = "Wendelin: Push Data"
 UseOwnAccount = "Wendelin: Use Own Account"
 
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
-    AddDataSet: ("Contributor", "Manager"),
-    PushData: ("Contributor", "Manager"),
+    AddDataSet: ("Manager",),
+    PushData: ("Manager",),
     ViewManagementScreens: ("Manager",),
     UseOwnAccount: ("Authenticated",),
 }

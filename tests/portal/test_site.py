@@ -9,14 +9,17 @@ from zope.component.hooks import getSite, setSite
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.root import enter_site
-from Products.ERP5Wendelin.portal.setup import PORTAL_TYPES
+from Products.ERP5Wendelin.portal.business_template.shipped import shipped
 from support.site import as_user
 
 
-@pytest.mark.parametrize("portal_type", [name for name in PORTAL_TYPES if name.endswith(" Module")])
-def test_site_has_a_module_for_each_portal_type(site, portal_type):
-    module = site[portal_type.lower().replace(" ", "_")]
-    assert module.getPortalType() == portal_type
+MODULES = [item for item in shipped("erp5_wendelin").items if item.kind == "ModuleTemplateItem"]
+
+
+@pytest.mark.parametrize("item", MODULES, ids=lambda item: item.path)
+def test_site_has_a_module_for_each_portal_type(site, item):
+    module = site[item.path]
+    assert module.getPortalType() == item.data["portal_type"]
     info = site.portal_types.getTypeInfo(module)
     assert info.allowed_content_types
     for document_type in info.allowed_content_types:
@@ -24,27 +27,34 @@ def test_site_has_a_module_for_each_portal_type(site, portal_type):
         assert site.getDefaultModule(document_type) == module
 
 
+def test_there_are_modules_to_look_at():
+    assert {"data_set_module", "data_stream_module", "data_analysis_module"} <= {item.path for item in MODULES}
+
+
 def test_tools_are_found_as_utilities_of_the_current_site(site):
     assert getUtility(ISiteRoot).getPhysicalPath() == ("", "erp5")
     assert getUtility(ICatalogTool).getPhysicalPath() == ("", "erp5", "portal_catalog")
-    assert getUtility(IWorkflowTool).objectIds() == [
-        "data_set_workflow",
-        "data_ingestion_workflow",
+    assert sorted(getUtility(IWorkflowTool).objectIds()) == [
         "data_analysis_workflow",
+        "data_ingestion_workflow",
+        "data_set_workflow",
     ]
 
 
-def test_default_roles_are_those_of_permissions(site):
+CONTRIBUTORS_MAY = {"Wendelin: Add Data Set", "Wendelin: Push Data"}
+
+
+def test_roles_are_those_of_permissions_and_of_the_security_model(site):
     for permission, roles in DEFAULT_ROLES.items():
         granted = {role["name"] for role in site.rolesOfPermission(permission) if role["selected"]}
-        assert granted == set(roles)
+        assert granted == set(roles) | ({"Contributor"} if permission in CONTRIBUTORS_MAY else set())
         assert not site.acquiredRolesAreUsedBy(permission)
 
 
 @pytest.mark.parametrize(
     ("user", "permissions"),
     [
-        ("ada", {"Wendelin: Add Data Set", "Wendelin: Push Data", "Wendelin: Use Own Account"}),
+        ("ada", {*CONTRIBUTORS_MAY, "Wendelin: Use Own Account"}),
         ("dan", {"Wendelin: Use Own Account"}),
         ("boss", set(DEFAULT_ROLES)),
         ("nobody", set()),

@@ -1,6 +1,6 @@
 """States of documents, kept by DCWorkflow: reading them, and the transitions that users ask for.
 
-The workflow tool and not acquisition finds the workflows: `content.workflow` defines them, the site holds them.
+The workflow tool and not acquisition finds the workflows: business templates bring them, the site holds them.
 """
 
 from __future__ import annotations

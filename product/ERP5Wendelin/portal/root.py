@@ -26,8 +26,8 @@ class ERP5Site(Located, PortalObjectBase):
 
     security = ClassSecurityInfo()
 
-    __ac_roles__ = ("Contributor", "Downloader")
-    """Roles defined here, besides Zope's Manager, Owner, Authenticated and Anonymous."""
+    __ac_roles__: tuple[str, ...] = ()
+    """Roles defined here, by business templates, besides Zope's Manager, Owner, Authenticated and Anonymous."""
 
     def __getattr__(self, name: str) -> Any:
         """A script, or another object of the skins, by its name: for itself and all that acquire from it."""

@@ -13,7 +13,11 @@ from Products.ERP5Wendelin.portal.business_template.template import Template
 
 SHIPPED = Path(Products.ERP5Wendelin.__file__).parent / "bt5"
 
-DEFAULT_TEMPLATES = ("erp5_wendelin_data_lake_ui",)
+DEFAULT_TEMPLATES = (
+    "erp5_wendelin",
+    "erp5_wendelin_data_lake_ingestion_default_security_model",
+    "erp5_wendelin_data_lake_ui",
+)
 """What `wendelin init` makes a site of."""
 
 
