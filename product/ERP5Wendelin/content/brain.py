@@ -58,7 +58,7 @@ class Brain:
     @security.public
     def getPath(self) -> str:
         """Its path from the root of the database."""
-        return self._catalogue.getpath(self._rid)  # type: ignore[no-any-return]
+        return self._catalogue.getpath(self._rid)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("creation_date", "modification_date"):

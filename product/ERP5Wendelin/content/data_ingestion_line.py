@@ -27,4 +27,4 @@ class DataIngestionLine(Movement):
     @security.protected(View)
     def getSimulationState(self) -> str:
         """The state of the ingestion it is in."""
-        return self.getParentValue().getSimulationState()  # type: ignore[no-any-return]
+        return self.getParentValue().getSimulationState()

@@ -23,4 +23,4 @@ class DataSupplyLine(Movement):
     @security.protected(View)
     def getValidationState(self) -> str:
         """The state of the supply it is in."""
-        return self.getParentValue().getValidationState()  # type: ignore[no-any-return]
+        return self.getParentValue().getValidationState()

@@ -14,6 +14,7 @@ from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
+from Acquisition import aq_base
 from OFS.ObjectManager import ObjectManager
 from Products.CMFCore.interfaces import ITypesTool
 from zExceptions import BadRequest
@@ -27,6 +28,8 @@ from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import Located
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.permissions import AccessContentsInformation, ModifyPortalContent, View
+
+_REQUIRED: Any = object()
 
 
 def new_id() -> str:
@@ -66,7 +69,7 @@ class Container(Located):
         return add_document(self, self._class_of(info), info.getId(), id or self._new_id(), properties)
 
     def _class_of(self, info: Any) -> type:
-        return info.documentClass()  # type: ignore[no-any-return]
+        return info.documentClass()
 
     def _new_id(self) -> str:
         return new_id()
@@ -93,7 +96,27 @@ class Container(Located):
 
 
 @declared
-class Folder(Container, ObjectManager, Base):
+class FewContents(Container, ObjectManager):
+    """Mixed into what contains a few documents: as its attributes, in order."""
+
+    security = ClassSecurityInfo()
+
+    def _getOb(self, id: str, default: Any = _REQUIRED) -> Any:
+        found = super()._getOb(id, None)
+        if hasattr(aq_base(found), "getId"):  # other attributes are no contents
+            return found
+        if default is _REQUIRED:
+            raise AttributeError(id)
+        return default
+
+    @security.protected(AccessContentsInformation)
+    def objectValues(self, spec: Any = None, portal_type: str | Iterable[str] | None = None) -> list[Any]:
+        """What it contains, in the order in which it was made; of a portal type, or of several, if that is given."""
+        return list(of_type(super().objectValues(spec), portal_type))
+
+
+@declared
+class Folder(FewContents, Base):
     """A document that contains documents, such as lines."""
 
     security = ClassSecurityInfo()
@@ -104,11 +127,6 @@ class Folder(Container, ObjectManager, Base):
         """ERP5 numbers lines."""
         taken = [int(id) for id in self.objectIds() if id.isdecimal()]
         return str(max(taken, default=0) + 1)
-
-    @security.protected(AccessContentsInformation)
-    def objectValues(self, spec: Any = None, portal_type: str | Iterable[str] | None = None) -> list[Any]:
-        """What it contains, in the order in which it was made; of a portal type, or of several, if that is given."""
-        return list(of_type(super().objectValues(spec), portal_type))
 
     @security.protected(ModifyPortalContent)
     def reindexObjectSecurity(self, skip_self: bool = False) -> None:

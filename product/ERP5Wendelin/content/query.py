@@ -89,7 +89,7 @@ def date_condition(name: str, value: Any) -> Callable[[datetime], bool]:
 
 def _date(name: str, value: Any) -> datetime:
     if isinstance(value, DateTime):
-        return value.toZone("UTC").asdatetime()  # type: ignore[no-any-return]
+        return value.toZone("UTC").asdatetime()
     if isinstance(value, datetime) and value.tzinfo:
         return value.astimezone(timezone.utc)
     raise BadInput(f"portal_catalog: {name} must be a DateTime, or a datetime with a time zone.")
