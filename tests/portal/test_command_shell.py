@@ -46,6 +46,19 @@ def test_the_site_is_bound_and_so_are_transactions(shell: Shell, capsys: pytest.
     assert capsys.readouterr().out == "erp5 True ERP5 Site\nActive commit abort __main__\n"
 
 
+def test_documents_modules_and_results_of_searches_are_shown_by_their_paths(
+    shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = "portal.data_stream_module.newContent(id='log', reference='log')"
+    assert run(shell, f"print([portal, portal.data_set_module, portal.portal_categories, {stream}])")
+    assert capsys.readouterr().out == (
+        "[<ERP5Site at /erp5>, <DataSetModule at /erp5/data_set_module>, <CategoryTool at /erp5/portal_categories>, "
+        "<DataStream at /erp5/data_stream_module/log>]\n"
+    )
+    assert run(shell, "print(portal.portal_catalog(reference='log')[0])")
+    assert capsys.readouterr().out == "<Brain of /erp5/data_stream_module/log>\n"
+
+
 def test_what_is_changed_is_noticed_until_it_is_committed_or_aborted(shell: Shell) -> None:
     assert not shell.has_changes()
     run(shell, f"{REFERENCES}; portal.data_set_module.getDataSet('x')")

@@ -60,6 +60,9 @@ class Brain:
         """Its path from the root of the database."""
         return self._catalogue.getpath(self._rid)
 
+    def __repr__(self) -> str:
+        return f"<Brain of {self.getPath()}>"
+
     def __getattr__(self, name: str) -> Any:
         if name in ("creation_date", "modification_date"):
             return shown_date(self._catalogue.value_of(self._rid, "created" if name == "creation_date" else "modified"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_chain, aq_inner, aq_parent
-from ExtensionClass import Base as ExtensionClass
+from OFS.SimpleItem import PathReprProvider
 from Products.CMFCore.interfaces import ISiteRoot
 from zope.component import getUtility
 
@@ -14,8 +14,8 @@ from Products.ERP5Wendelin.content.declaration import declared
 
 
 @declared
-class Located(ExtensionClass):
-    """Mixed into documents, modules and tools, and into the site itself."""
+class Located(PathReprProvider):
+    """Mixed into documents, modules and tools, and into the site itself; Python shows them by their paths."""
 
     security = ClassSecurityInfo()
 
