@@ -18,7 +18,9 @@ def catalogue(site):
 
 @pytest.fixture
 def supplies(site):
-    """Three supplies, made one after the other."""
+    """Three supplies, made one after the other; there are no others."""
+    with as_user(site, "system"):
+        site.data_supply_module.manage_delObjects(list(site.data_supply_module.objectIds()))
     made = []
     for number, title in enumerate(("Zebra", "", "Ant")):
         supply = site.data_supply_module.newContent(id=f"s{number}", reference=f"r{number}", title=title)
@@ -45,7 +47,7 @@ def test_document_is_found_by_what_it_is(catalogue, supplies):
     assert found(catalogue, id="s2", version=None) == ["s2"]
     assert found(catalogue, reference={"query": "r1", "range": "min"}) == ["s1", "s2"]
     assert found(catalogue, SearchableText="zeb r0") == ["s0"]
-    assert ids(catalogue(portal_type=["Data Product", "Data Operation"])) == []
+    assert ids(catalogue(portal_type=["Data Array", "Data Bucket Stream"])) == []
 
 
 def test_empty_value_finds_what_has_none(catalogue, supplies):
@@ -102,10 +104,11 @@ def test_document_is_found_by_its_relations(site, catalogue, supplies):
         ("use_relative_url", "big_data/ingestion"),
         ("use_title", "stream"),
     ):
-        assert [brain.getObject() for brain in catalogue(**{name: value})] == [first], name
+        query = {"portal_type": "Data Supply Line", name: value}
+        assert [brain.getObject() for brain in catalogue(**query)] == [first], name
     first.setResourceValue(None)
     assert list(catalogue(resource_uid=operation.getUid())) == []
-    assert len(catalogue(use_uid="use/big_data")) == 1
+    assert len(catalogue(portal_type="Data Supply Line", use_uid="use/big_data")) == 1
 
 
 def test_results_are_sorted_and_limited(catalogue, supplies):

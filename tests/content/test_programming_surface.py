@@ -75,7 +75,7 @@ def test_contributor_s_script_takes_data_in(site):
 def test_script_of_who_may_not_contribute_makes_nothing(site, user):
     with as_user(site, user), pytest.raises(Unauthorized):
         run(site, "from DateTime import DateTime\n" + TAKE_IN, reference="sensor")
-    assert len(site.data_product_module) == 0
+    assert len(site.portal_catalog.unrestrictedSearchResults(reference="sensor")) == 0
 
 
 @pytest.mark.parametrize(
