@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.ingestion import ebulk
+from Products.ERP5Wendelin.ingestion.ebulk import write
 
-return ebulk.write(context, reference, chunk)
+return write(context, reference, chunk)

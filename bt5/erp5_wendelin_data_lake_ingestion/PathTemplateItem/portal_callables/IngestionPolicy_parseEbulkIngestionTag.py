@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.ingestion import ebulk
+from Products.ERP5Wendelin.ingestion.ebulk import parse_tag
 
-return ebulk.parse_tag(reference)
+return parse_tag(reference)

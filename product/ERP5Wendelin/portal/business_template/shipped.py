@@ -15,6 +15,7 @@ SHIPPED = Path(Products.ERP5Wendelin.__file__).parent / "bt5"
 
 DEFAULT_TEMPLATES = (
     "erp5_wendelin",
+    "erp5_wendelin_data_lake_ingestion",
     "erp5_wendelin_data_lake_ingestion_default_security_model",
     "erp5_wendelin_data_lake_ui",
 )

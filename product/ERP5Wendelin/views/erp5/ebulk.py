@@ -28,7 +28,19 @@ from Products.ERP5Wendelin.views.erp5.data_stream import part
 from Products.ERP5Wendelin.views.erp5.listing import count_of, listing
 from Products.ERP5Wendelin.views.wire import format_date, format_digest
 
-security = ModuleSecurityInfo(__name__)
+security = ModuleSecurityInfo("Products.ERP5Wendelin.views.erp5.ebulk")
+security.declarePublic(
+    "constants",
+    "reference_exists",
+    "data_stream_list",
+    "data_stream_count",
+    "data_stream_chunk",
+    "invalidate",
+    "rename",
+    "increase_version",
+    "set_description",
+    "descriptor",
+)
 
 UNAUTHORISED = {
     "status_code": 1,
@@ -39,19 +51,16 @@ UNAUTHORISED = {
 STREAMS = "data_stream_module/"
 
 
-@security.public
 def constants() -> dict[str, Any]:
     """How references are made."""
     return CONSTANTS
 
 
-@security.public
 def reference_exists(context: Any, reference: str) -> str:
     """`TRUE` where a file, or a piece of one, need not be sent, `FALSE` where it is to be."""
     return "TRUE" if ebulk.is_known(context.getPortalObject(), parse(reference)) else "FALSE"
 
 
-@security.public
 def data_stream_list(context: Any, data_set_reference: str) -> Any:
     """The files of a data set, each as a stream with its size and md5; see `listing`."""
     data_set = _data_set(context, data_set_reference)
@@ -64,7 +73,6 @@ def data_stream_list(context: Any, data_set_reference: str) -> Any:
     return listing(data_set)
 
 
-@security.public
 def data_stream_count(context: Any, data_set_reference: str) -> dict[str, Any]:
     """How many files a data set has."""
     data_set = _data_set(context, data_set_reference)
@@ -75,7 +83,6 @@ def data_stream_count(context: Any, data_set_reference: str) -> dict[str, Any]:
     return {"status_code": 0, "result": count_of(data_set)}
 
 
-@security.public
 def data_stream_chunk(
     context: Any, id: str, start_offset: str | float = 0, end_offset: str | float = math.inf
 ) -> Answer:
@@ -87,26 +94,22 @@ def data_stream_chunk(
     return part(site._p_jar.db(), stream, start, max(start, stop))
 
 
-@security.public
 def invalidate(context: Any, reference: str) -> None:
     """Let a file leave its data set."""
     ebulk.remove(context.getPortalObject(), *parse_ingestion_reference(reference))
 
 
-@security.public
 def rename(context: Any, reference: str, new_reference: str) -> None:
     """Give a file another reference."""
     old, new = parse_ingestion_reference(reference), check_new_reference(new_reference)
     ebulk.rename(context.getPortalObject(), old, new, new_reference)
 
 
-@security.public
 def increase_version(context: Any, reference: str) -> str:
     """Count a data set's own version on; the new one, such as `001`."""
     return ebulk.increase_version(context.getPortalObject(), reference)
 
 
-@security.public
 def set_description(context: Any, dataset: str, data_chunk: str) -> dict[str, Any]:
     """Set the description of a data set to a text in base64."""
     try:
@@ -120,7 +123,6 @@ def set_description(context: Any, dataset: str, data_chunk: str) -> dict[str, An
     return {"status_code": 0, "message": f"The description of {dataset} is set."}
 
 
-@security.public
 def descriptor(context: Any, reference: str) -> dict[str, Any]:
     """What is known of a file."""
     site = context.getPortalObject()
@@ -159,6 +161,3 @@ def _offset(name: str, value: str | float, size: int) -> int:
     if not number >= 0:
         raise BadInput(f"{name} must be a number from 0.")
     return size if number >= size else int(number)
-
-
-security.apply(globals())

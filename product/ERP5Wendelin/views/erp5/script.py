@@ -8,8 +8,12 @@ from Products.ERP5Wendelin.content import scripts
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.views.answer import NO_STORE, Answer
 from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.erp5 import ebulk
 
 TEXT = "text/plain; charset=utf-8"
+
+LIBRARY = (ebulk,)
+"""The modules of views that scripts may import: AccessControl knows what they declare once they are loaded."""
 
 
 class Script:

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import data_stream_chunk
 
-return ebulk.data_stream_chunk(context, id, start_offset, end_offset)
+return data_stream_chunk(context, id, start_offset, end_offset)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import data_stream_list
 
-return ebulk.data_stream_list(context, data_set_reference)
+return data_stream_list(context, data_set_reference)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import descriptor
 
-return ebulk.descriptor(context, reference)
+return descriptor(context, reference)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import increase_version
 
-return ebulk.increase_version(context, reference)
+return increase_version(context, reference)

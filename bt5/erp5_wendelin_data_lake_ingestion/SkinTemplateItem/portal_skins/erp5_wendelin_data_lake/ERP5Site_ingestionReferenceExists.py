@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import reference_exists
 
-return ebulk.reference_exists(context, reference)
+return reference_exists(context, reference)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import invalidate
 
-return ebulk.invalidate(context, reference)
+return invalidate(context, reference)

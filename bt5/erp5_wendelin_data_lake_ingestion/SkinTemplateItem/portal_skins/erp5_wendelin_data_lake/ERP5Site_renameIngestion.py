@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import rename
 
-return ebulk.rename(context, reference, new_reference)
+return rename(context, reference, new_reference)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.views.erp5 import ebulk
+from Products.ERP5Wendelin.views.erp5.ebulk import set_description
 
-return ebulk.set_description(context, dataset, data_chunk)
+return set_description(context, dataset, data_chunk)

@@ -1,3 +1,3 @@
-from Products.ERP5Wendelin.ingestion import ebulk
+from Products.ERP5Wendelin.ingestion.ebulk import find_operation
 
-return ebulk.find_operation(context, reference)
+return find_operation(context, reference)
