@@ -1,4 +1,4 @@
-"""Making a site: tools, users, permissions, workflows, catalogue and modules, in one transaction."""
+"""Making a site, in one transaction: tools, users and catalogue, and whatever its business templates bring."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ from Products.ERP5Wendelin.content.catalogue import CatalogTool
 from Products.ERP5Wendelin.content.scripts import CALLABLES, CUSTOM, SELECTION
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.access_tokens import AccessTokens
-from Products.ERP5Wendelin.portal.business_template.apply import apply
-from Products.ERP5Wendelin.portal.business_template.kinds import KINDS
+from Products.ERP5Wendelin.portal.business_template.install import install
 from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPLATES, shipped
 from Products.ERP5Wendelin.portal.root import ERP5Site
 from Products.ERP5Wendelin.portal.user_manager import UserManager
@@ -74,8 +73,7 @@ def make_site(app: Any, id: str = "erp5", templates: Sequence[str] = DEFAULT_TEM
     for permission, roles in DEFAULT_ROLES.items():
         site.manage_permission(permission, roles)
     catalogue.install(site.portal_catalog)
-    # not `install`, whose savepoint is for nothing here: a site that could not be made is not there
-    apply(site, [shipped(name) for name in templates], (), lambda change: False, KINDS)
+    install(site, [shipped(name) for name in templates])
     return site
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from Products.ERP5Wendelin.content.base_type import BaseType
 from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES
-from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, portal_type_of, take, text
 from Products.ERP5Wendelin.portal.business_template.template import Data, Item
 
@@ -85,20 +84,22 @@ class PortalTypeKind:
 
     def read(self, site: Any, path: str) -> Data | None:
         portal_type = _portal_type(site, path)
-        if portal_type is None:
+        if not isinstance(portal_type, BaseType):  # those of sites older than business templates are replaced
             return None
         return {
             "title": portal_type.title,
             "description": portal_type.description,
-            "type_class": getattr(portal_type, "type_class", ""),
+            "type_class": portal_type.type_class,
         }
 
     def install(self, site: Any, path: str, data: Data, old: Data | None) -> None:
         id = path.removeprefix(f"{TOOL}/")
         if old is None:
-            site.portal_types._setObject(id, BaseType(id, **data))
-        elif not isinstance(_portal_type(site, path), BaseType):
-            raise BadInput(f"The portal type {id!r} is there already, and is not a Base Type.")
+            before = site.portal_types._getOb(id, None)
+            contents = () if before is None else before.allowed_content_types
+            if before is not None:
+                site.portal_types._delObject(id)
+            site.portal_types._setObject(id, BaseType(id, **data, allowed_content_types=contents))
         else:
             meta_type = getattr(DOCUMENT_CLASSES[data["type_class"]], "meta_type", "")
             _portal_type(site, path).manage_changeProperties(**data, content_meta_type=meta_type)
