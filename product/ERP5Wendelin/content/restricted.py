@@ -108,6 +108,8 @@ MODULES = {
 }
 """Module -> the names that scripts may use. Functions of ours are declared public by the modules that have them."""
 
+OWN_MODULES = "Products.ERP5Wendelin."
+
 ARRAY = """
     T dtype imag itemsize nbytes ndim real shape size strides
     all any argmax argmin argpartition argsort astype byteswap choose clip compress conj conjugate copy cumprod cumsum
@@ -221,6 +223,8 @@ def import_allowed(name: str, globals: Any = None, locals: Any = None, fromlist:
     """
     if isinstance(fromlist, list):
         return __import__(name, globals, locals, fromlist, level)
+    if name.startswith(OWN_MODULES):
+        import_module(name)  # which declares what scripts may use of it
     return ZopeGuards.guarded_import(name, globals, locals, fromlist, level)
 
 

@@ -23,13 +23,12 @@ These functions check the permissions of the current user themselves, so that sc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from AccessControl.SecurityInfo import ModuleSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
 from Acquisition import aq_base
-from DateTime import DateTime
 from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 
@@ -52,6 +51,9 @@ TAG_LENGTH = 512
 PARSER = "IngestionPolicy_parseSimpleFluentdTag"
 OPERATION_FINDER = "IngestionPolicy_getIngestionOperationAndParameterDict"
 """The script of policies that name none."""
+
+OPERATION_ID = "wendelin_ingest_data_conversion"
+"""The Data Operation of new policies: it takes what fluentd sends, and stores anything else unchanged."""
 
 OPERATION = "ingestion_operation"
 OUTPUT = "out_stream"
@@ -123,9 +125,7 @@ def find_operation(policy: Any, movement: dict[str, Any], reference: str) -> tup
     return ends.operation, parameters
 
 
-def add_policy(
-    tool: Any, reference: str, title: str = "", operation: str = "wendelin_ingest_data"
-) -> tuple[Any, Any, Any]:
+def add_policy(tool: Any, reference: str, title: str = "", operation: str = OPERATION_ID) -> tuple[Any, Any, Any]:
     """Make a policy with all that it takes, validated, and return it, its Data Supply and its Data Product.
 
     `operation` is the id of the Data Operation. Conflict: there is a policy of this name; NotFound: no such operation.
@@ -145,14 +145,14 @@ def add_policy(
         aggregated_portal_type_list=["Data Stream"],
         use=CATEGORY,
     )
-    begin = DateTime()
+    begin = now()
     supply = site.data_supply_module.newContent(
         "Data Supply",
         reference=reference,
         title=title or reference,
         version="001",
         effective_date=begin,
-        expiration_date=begin + 365 * YEARS,
+        expiration_date=begin + timedelta(days=365 * YEARS),
     )
     for properties in (
         {"reference": OPERATION, "title": "Ingest Data", "resource": f"data_operation_module/{operation}"},
