@@ -146,6 +146,13 @@ def test_a_stream_has_a_version(stream):
     assert (stream.getVersion(), stream.hasVersion()) == ("001", True)
 
 
+def test_a_stream_remembers_how_far_its_reader_is(site, stream):
+    stream.setIntOffsetIndex(7)
+    assert (stream.getIntOffsetIndex(), stream.getStringOffsetIndex()) == (7, "")
+    buckets = site.data_stream_module.newContent("Data Bucket Stream", string_offset_index="flight 7")
+    assert (buckets.getIntOffsetIndex(), buckets.getStringOffsetIndex()) == (None, "flight 7")
+
+
 def test_a_file_of_a_data_set_is_not_edited(file_stream):
     for change in (
         lambda: file_stream.setVersion("1"),

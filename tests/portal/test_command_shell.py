@@ -28,9 +28,7 @@ REFERENCES = "[found.getReference() for found in portal.data_set_module.searchDa
 def shell(lake: Lake) -> Iterator[Shell]:
     """A shell in this process, as the system."""
     with lake.open("system") as site:
-        shell = Shell(site.aq_parent, False)
-        yield shell
-        shell.close()
+        yield Shell(site.aq_parent, False)
 
 
 def run(shell: Shell, source: str) -> bool:

@@ -6,7 +6,8 @@ no index is given twice. So who remembers the last index it has handled finds al
 
 Whatever returns a sequence returns a lazy one: nothing is loaded but what is taken from it, values one at a time.
 
-State (public format): that of `content.base`, `version` (text), and `bucket` (`storage.bucket.NumberedBucket`).
+State (public format): that of `content.base`, `version` (text), how far its readers are: `int_offset_index` (int or
+None), `string_offset_index` (text), and `bucket` (`storage.bucket.NumberedBucket`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ class DataBucketStream(ValidationState, Base):
 
     portal_type = meta_type = "Data Bucket Stream"
 
-    properties: ClassVar[dict[str, str]] = {"version": "text"}
+    properties: ClassVar[dict[str, str]] = {
+        "version": "text",
+        "int_offset_index": "int",
+        "string_offset_index": "text",
+    }
 
     def __init__(self, id: str, **properties: Any) -> None:
         super().__init__(id, **properties)

@@ -6,7 +6,7 @@ stream ends. The streams of a data set's files are not stored: its manifest has 
 
 State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`,
 `length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it),
-`version` (text).
+`version` (text), and how far its readers are: `int_offset_index` (int or None), `string_offset_index` (text).
 
 Streams of their own can be linked, as ERP5 has it: a stream's successor continues what it holds. Readers go over a part
 of a stream at a time, in the memory of a block: what is beyond its end is not there yet, and no error.
@@ -41,7 +41,11 @@ class DataStream(ValidationState, Base):
 
     portal_type = meta_type = "Data Stream"
 
-    properties: ClassVar[dict[str, str]] = {"version": "text"}
+    properties: ClassVar[dict[str, str]] = {
+        "version": "text",
+        "int_offset_index": "int",
+        "string_offset_index": "text",
+    }
     base_categories: ClassVar[tuple[str, ...]] = ("predecessor", "successor")
 
     stream: Any = None

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import transaction
@@ -94,7 +94,6 @@ def run(arguments: argparse.Namespace) -> None:
         finally:
             if shell.has_changes():
                 print(LOST, file=sys.stderr)
-            shell.close()
 
 
 def script_of(command: str | None, file: str | None) -> tuple[bytes, str] | None:
@@ -123,15 +122,6 @@ class Shell:
             "commit": commit,
             "abort": abort,
         }
-        self.refresh_skin()
-
-    def refresh_skin(self) -> None:
-        """Find scripts in `portal_skins` as they are now: CMF remembers what it found for one request, as it is."""
-        self.site.changeSkin(None)
-
-    def close(self) -> None:
-        """Let this thread forget the site's skin."""
-        self.site.clearCurrentSkin()
 
     def act_as(self, name: str) -> None:
         """Be a user of the site. NotFound if there is none of this name."""
@@ -186,10 +176,6 @@ class Prompt(code.InteractiveConsole):
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell.names, PROMPT)
         self.shell = shell
-
-    def runcode(self, code: CodeType) -> None:
-        self.shell.refresh_skin()
-        super().runcode(code)
 
     def showtraceback(self) -> None:
         error = sys.exc_info()[1]
