@@ -102,7 +102,7 @@ def test_document_is_found_by_its_relations(site, catalogue, supplies):
         ("use_relative_url", "use/big_data/ingestion/stream"),
         ("use_uid", "use/big_data"),
         ("use_relative_url", "big_data/ingestion"),
-        ("use_title", "stream"),
+        ("use_id", "stream"),
     ):
         query = {"portal_type": "Data Supply Line", name: value}
         assert [brain.getObject() for brain in catalogue(**query)] == [first], name
