@@ -36,9 +36,14 @@ class DataArray(ValidationState, Base):
         return self.array
 
     @security.protected(View)
-    def getArray(self) -> Array | None:
-        """The array, of which slices are read and written; None until `initArray`."""
-        return self.array
+    def getArray(self, default: Any = None) -> Any:
+        """The array, of which slices are read and written; `default` until `initArray`."""
+        return default if self.array is None else self.array
+
+    @security.protected(View)
+    def getSize(self) -> int:
+        """How many bytes its elements take; 0 until `initArray`."""
+        return 0 if self.array is None else self.array.nbytes
 
     @security.protected(View)
     def getArrayShape(self) -> tuple[int, ...]:
@@ -49,6 +54,16 @@ class DataArray(ValidationState, Base):
     def getArrayDtype(self) -> numpy.dtype:
         """The type of its elements."""
         return self._initialised().dtype
+
+    @security.protected(View)
+    def getArrayDtypeNames(self) -> list[str]:
+        """The names of its columns; none where elements are plain."""
+        return list(self._initialised().dtype.names or ())
+
+    @security.protected(View)
+    def getArrayIndex(self, index: Any) -> Any:
+        """What an index selects, as a new ndarray, or one element: integers, slices, `...`, or a tuple of them."""
+        return self._initialised()[index]
 
     @security.protected(View)
     def getArraySlice(self, start: int, stop: int) -> numpy.ndarray:
