@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import OFS.Application
@@ -36,6 +37,7 @@ from zope.component.hooks import getSite, setSite
 from Zope2.App import patches, startup
 from Zope2.App.ClassFactory import ClassFactory
 
+from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPLATES
 from Products.ERP5Wendelin.portal.root import ERP5Site, enter_site
 from Products.ERP5Wendelin.portal.setup import make_site
 from Products.ERP5Wendelin.portal.users import add_user
@@ -115,8 +117,10 @@ def data_fs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def make_data_fs(path: Path) -> None:
-    """Make a database with a site and its users."""
+def make_data_fs(
+    path: Path, templates: Sequence[str] = DEFAULT_TEMPLATES, users: Mapping[str, str] = MappingProxyType(USERS)
+) -> None:
+    """Make a database with a site of these business templates, and its users."""
     start_zope()
     db = open_data_fs(path)
     connection = db.open()
@@ -125,8 +129,8 @@ def make_data_fs(path: Path) -> None:
         connection.root()["Application"] = OFS.Application.Application()
         app = makerequest(connection.root()["Application"])
         OFS.Application.initialize(app)
-        site = make_site(app)
-        for name, role in USERS.items():
+        site = make_site(app, templates=templates)
+        for name, role in users.items():
             add_user(site, name, role, PASSWORD)
         transaction.commit()
     finally:

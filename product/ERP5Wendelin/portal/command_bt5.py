@@ -20,6 +20,7 @@ from Products.ERP5Wendelin.portal.business_template.text import difference
 from Products.ERP5Wendelin.portal.business_template.tool import installed_templates
 from Products.ERP5Wendelin.portal.instance import find, perform
 from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.portal.setup import add_tools
 
 TEMPLATES = "the name of one that comes with the lake, or the path of a folder, with a slash in it"
 
@@ -108,8 +109,9 @@ def run_install(arguments: argparse.Namespace) -> None:
     names = _absolute(arguments.templates) or DEFAULT_TEMPLATES
 
     def put(app: Any) -> list[Result]:
-        templates = [load(name) for name in names]
-        return install.install(enter_site(app), templates, theirs=arguments.theirs)
+        site = enter_site(app)
+        add_tools(site)
+        return install.install(site, [load(name) for name in names], theirs=arguments.theirs)
 
     _change(arguments, put)
 

@@ -68,27 +68,44 @@ def make_site(app: Any, id: str = "erp5", templates: Sequence[str] = DEFAULT_TEM
     app._setObject(id, ERP5Site(id, "Data lake"))
     site = app._getOb(id)
     setSite(site)
-    _add_tools(site)
+    site.getSiteManager().registerUtility(site, ISiteRoot)
+    add_tools(site)
     _add_users(site)
     for permission, roles in DEFAULT_ROLES.items():
         site.manage_permission(permission, roles)
-    catalogue.install(site.portal_catalog)
     install(site, [shipped(name) for name in templates])
     return site
 
 
-def _add_tools(site: ERP5Site) -> None:
-    components = site.getSiteManager()
-    components.registerUtility(site, ISiteRoot)
+def add_tools(site: ERP5Site) -> None:
+    """Add the tools that a site lacks: all to a new one, and to one of an earlier release those that came later."""
+    documents = _remove_older_catalogue(site)
     for interface, tool_class in TOOLS:
         tool = tool_class()
-        site._setObject(tool.getId(), tool)
-        components.registerUtility(site._getOb(tool.getId()), interface)
+        if not site.hasObject(tool.getId()):
+            site._setObject(tool.getId(), tool)
+            site.getSiteManager().registerUtility(site._getOb(tool.getId()), interface)
     # documents have the workflows that templates give to their portal types, and no others
     site.portal_workflow.setDefaultChain("")
-    site._setObject(CALLABLES, Folder(CALLABLES))
-    site.portal_skins._setObject(CUSTOM, Folder(CUSTOM))
-    site.portal_skins.addSkinSelection(SELECTION, CUSTOM, make_default=True)
+    if not site.portal_catalog.indexes():
+        catalogue.install(site.portal_catalog)
+    for path in documents:
+        site.portal_catalog.catalog_object(site.unrestrictedTraverse(path), path)
+    if not site.hasObject(CALLABLES):
+        site._setObject(CALLABLES, Folder(CALLABLES))
+    if not site.portal_skins.hasObject(CUSTOM):
+        site.portal_skins._setObject(CUSTOM, Folder(CUSTOM))
+        site.portal_skins.addSkinSelection(SELECTION, CUSTOM, make_default=True)
+
+
+def _remove_older_catalogue(site: ERP5Site) -> list[str]:
+    """Remove the catalogue of a site that is older than ours; return the paths of the documents in it."""
+    tool = site._getOb(CatalogTool.id, None)
+    if tool is None or isinstance(tool, CatalogTool):
+        return []
+    paths = list(tool._catalog.paths.values())
+    site._delObject(CatalogTool.id)
+    return paths
 
 
 def _add_users(site: ERP5Site) -> None:
