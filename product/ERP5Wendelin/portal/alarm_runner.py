@@ -68,33 +68,31 @@ def alarm_tool(site: Any) -> Any:
     return tool
 
 
-def run_alarm(
-    site: Any,
-    id: str,
-    holder: str,
-    clock: Clock = utc_now,
-    stopping: Callable[[], bool] = lambda: False,
-    only_if_due: bool = False,
-) -> Report | None:
+def run_alarm(site: Any, id: str, holder: str, clock: Clock = utc_now) -> Report:
     """Run an alarm on this thread's connection, in transactions of its own, and return what it had to say.
 
-    None, with `only_if_due`, when it is not due any more or another has begun it. Otherwise Conflict when it is running
-    already; NotFound when there is none of this id.
+    NotFound: there is none of this id. Conflict: it is running already.
     """
-    database = site._p_jar.db()
+    if not _committed(lambda: find_alarm(site, id).claim(holder, clock())):
+        raise Conflict(f"The alarm {id!r} is running already. Wait until it is done.")
+    return _run_claimed(site, id, holder, clock, lambda: False)
+
+
+def run_alarm_if_due(site: Any, id: str, holder: str, clock: Clock, stopping: Callable[[], bool]) -> None:
+    """The same, unless it is not due any more, or is running already; it ends soon once `stopping()`."""
 
     def claim() -> bool:
         alarm, time = find_alarm(site, id), clock()
         due = alarm.next_date()
-        if only_if_due and (due is None or due > time):
-            return False
-        return alarm.claim(holder, time)
+        return due is not None and due <= time and alarm.claim(holder, time)
 
-    if not _committed(claim):
-        if only_if_due:
-            return None
-        raise Conflict(f"The alarm {id!r} is running already. Wait until it is done.")
-    keeper = LeaseKeeper(database, find_alarm(site, id).lease._p_oid, holder, clock)
+    if _committed(claim):
+        _run_claimed(site, id, holder, clock, stopping)
+
+
+def _run_claimed(site: Any, id: str, holder: str, clock: Clock, stopping: Callable[[], bool]) -> Report:
+    """Run an alarm whose lease this process has claimed, and which it keeps until the end."""
+    keeper = LeaseKeeper(site._p_jar.db(), find_alarm(site, id).lease._p_oid, holder, clock)
     with keeper, interruptible(lambda: stopping() or keeper.lost):
         return _sensed(site, id, holder, clock)
 
@@ -154,7 +152,7 @@ class AlarmRunner:
 
     def join(self, timeout: float) -> bool:
         """Wait until it has ended; False if it hasn't in so many seconds."""
-        self._thread.join(timeout)
+        self._thread.join(max(timeout, 0.0))
         return not self._thread.is_alive()
 
     def _work(self) -> None:
@@ -184,7 +182,7 @@ class AlarmRunner:
                 for id in due:
                     if self._stopping.is_set() or keeper.lost:
                         return
-                    run_alarm(site, id, self._holder, self._clock, self._stopping.is_set, only_if_due=True)
+                    run_alarm_if_due(site, id, self._holder, self._clock, self._stopping.is_set)
 
     def release(self) -> None:
         """Let another process run the alarms."""

@@ -11,7 +11,14 @@ import traceback
 from collections.abc import Sequence
 
 from Products.ERP5Wendelin.errors import WendelinError
-from Products.ERP5Wendelin.portal import command_bt5, command_init, command_serve, command_shell, command_user
+from Products.ERP5Wendelin.portal import (
+    command_alarm,
+    command_bt5,
+    command_init,
+    command_serve,
+    command_shell,
+    command_user,
+)
 
 DESCRIPTION = """\
 Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
@@ -28,7 +35,7 @@ All commands work while the instance is being served.
 In detail: wendelin COMMAND --help
 """
 
-COMMANDS = (command_init, command_serve, command_user, command_shell, command_bt5)
+COMMANDS = (command_init, command_serve, command_user, command_shell, command_bt5, command_alarm)
 
 
 def make_parser() -> argparse.ArgumentParser:

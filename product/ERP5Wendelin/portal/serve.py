@@ -2,8 +2,8 @@
 
 ::
 
-    listen · start Zope, which opens the storage · offer the storage · answer requests · say `ready` · … signal …
-    stop listening · finish running requests · close connections · close the database
+    listen · start Zope, which opens the storage · offer the storage · answer requests, run alarms · say `ready` · …
+    signal … stop listening · finish running requests and alarms · close connections · close the database
 
 Who connects before it is ready waits a moment, rather than being refused.
 """
@@ -30,6 +30,7 @@ import Zope2
 from waitress import wasyncore
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
+from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
 from Products.ERP5Wendelin.portal.instance import SITE, Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage
@@ -97,7 +98,7 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            run(application, listening, f"http://{host}:{port}/{SITE}")
+            run(application, listening, f"http://{host}:{port}/{SITE}", AlarmRunner(Zope2.DB))
         finally:
             Zope2.DB.close()
             logger.info("stopped")
@@ -142,8 +143,8 @@ def offer_storage(instance: Instance) -> None:
         raise Conflict(f"{instance.directory} is being served already, by another process.")
 
 
-def run(application: Callable[..., Any], listening: socket.socket, url: str) -> None:
-    """Answer requests until SIGTERM or SIGINT; then give running requests GRACE seconds."""
+def run(application: Callable[..., Any], listening: socket.socket, url: str, alarms: AlarmRunner) -> None:
+    """Answer requests, and run alarms, until SIGTERM or SIGINT; then give both GRACE seconds to finish."""
     server = make_server(application, listening)
     stopping = threading.Event()
     problems: list[str] = []
@@ -152,10 +153,12 @@ def run(application: Callable[..., Any], listening: socket.socket, url: str) -> 
         if problem:
             problems.append(problem)
         stopping.set()
+        alarms.stop()
         server.pull_trigger()
 
     stop_on_signal(stop)
     threading.Thread(target=announce, args=(url, stop), daemon=True).start()
+    alarms.start()
     while not stopping.is_set():
         turn(server)
     logger.info("stopping: requests that run have %d seconds to finish", GRACE)
@@ -167,6 +170,8 @@ def run(application: Callable[..., Any], listening: socket.socket, url: str) -> 
         logger.warning(
             "requests cut off because they did not finish in %d seconds: %d", GRACE, len(server.active_channels)
         )
+    if not alarms.join(deadline - time.monotonic()):
+        logger.warning("an alarm was cut off because it did not finish in %d seconds", GRACE)
     server.task_dispatcher.shutdown(timeout=1)
     wasyncore.close_all(server._map)
     if problems:
