@@ -31,7 +31,7 @@ class Files:
         self.directory = directory
         self._files: dict[str, Path] = {}
         size = 0
-        for file in _walk(directory, 0):
+        for file in _walk(directory, directory):
             path = self._decoded(file)
             if path in self._files:
                 raise TemplateError(f"{path!r} is there twice.", self.name(file))
@@ -91,17 +91,20 @@ class Files:
         return "/".join(decoded)
 
 
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
+def _walk(folder: Path, root: Path) -> Iterator[Path]:
     """The regular files below a folder; anything else that is not a folder is an error."""
-    if depth > MAX_DEPTH:
-        raise TemplateError(f"Folders in a template are at most {MAX_DEPTH} deep.", folder.name)
+    place = folder.relative_to(root.parent).as_posix()
+    if place.count("/") > MAX_DEPTH:
+        raise TemplateError(f"Folders in a template are at most {MAX_DEPTH} deep.", place)
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name in IGNORED:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), depth + 1)
+                yield from _walk(Path(entry.path), root)
             elif entry.is_file(follow_symlinks=False):
                 yield Path(entry.path)
             else:
-                raise TemplateError("A template has files and folders only, no links or devices.", entry.name)
+                raise TemplateError(
+                    "A template has files and folders only, no links or devices.", f"{place}/{entry.name}"
+                )

@@ -39,9 +39,7 @@ class SitePermissionKind:
         root = parse(source.files.text(path), file, "permission_list")
         for permission, setting in read_permissions(root, file).items():
             if setting["acquired"]:
-                raise TemplateError(
-                    "A site's permissions are acquired from nothing.", file, root.sourceline, "permission"
-                )
+                raise TemplateError("A site acquires permissions from nothing.", file, root.sourceline, "permission")
             yield Item(self.name, permission, setting["roles"], file)
 
     def listed(self, path: str) -> str:
