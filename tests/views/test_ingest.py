@@ -66,7 +66,7 @@ def test_script_that_fails_is_500_and_the_answer_says_where(server, caplog):
     assert answer.status == 500
     place = f"/erp5/portal_skins/custom/{SCRIPT}"
     assert answer.data["detail"].startswith(
-        f"{place} failed in line 2: ZeroDivisionError: division by zero Its log has"
+        f"{place} failed in line 2: ZeroDivisionError: division by zero. The server's log has"
     )
     assert (answer.data["script"], answer.data["line"]) == (place, 2)
     assert answer.data["error_id"] in caplog.text

@@ -50,9 +50,27 @@ def test_error_of_ours_is_its_status_with_its_sentence_and_members(error, status
 
 
 def test_every_error_of_ours_has_a_row():
+    elsewhere = ("views.tus", "views.coding", "business_template.template")
     assert {kind for kind in all_errors() if kind.__module__.startswith("Products.ERP5Wendelin")} <= {
-        type(error) for error, _, _ in ROWS
-    } | {kind for kind in all_errors() if kind.__module__.endswith(("views.tus", "views.coding"))}
+        errors.ScriptError,
+        *(type(error) for error, _, _ in ROWS),
+        *(kind for kind in all_errors() if kind.__module__.endswith(elsewhere)),
+    }
+
+
+def test_error_of_a_script_is_500_with_its_sentence_and_the_id_of_its_traceback_in_the_log(caplog):
+    error = errors.ScriptError("x failed in line 3: KeyError: 'y'", script="x", line=3)
+    document = problem.problem_of(error, known=True).document()
+    assert document == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": f"x failed in line 3: KeyError: 'y'. The server's log has it as {document['error_id']}.",
+        "script": "x",
+        "line": 3,
+        "error_id": document["error_id"],
+    }
+    assert f"unexpected error {document['error_id']}" in caplog.text
 
 
 @pytest.mark.parametrize("error", [errors.NotAuthorised("No."), zExceptions.Unauthorized("No.")])

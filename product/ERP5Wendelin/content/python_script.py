@@ -29,7 +29,8 @@ class PythonScript(ZopeScript):
     security = ClassSecurityInfo()
 
     meta_type = "ERP5 Python Script"
-    manage_options = (*ZopeScript.manage_options, {"label": "Customize", "action": "@@customise"})
+    # not "@@customise": a script takes what follows it in a URL for its own, unless there is a view of that very name
+    manage_options = (*ZopeScript.manage_options, {"label": "Customize", "action": "customise"})
 
     @security.protected(ChangePythonScripts)
     def ZPythonScript_edit(self, params: str, body: Any) -> None:

@@ -17,7 +17,7 @@ FORM = """\
 <h1>Customize {id}</h1>
 <p>A copy in portal_skins/custom is what the site will use. This one stays as the business template has brought it, and
 upgrades of the template change it as before.</p>
-<form method="post" action="{url}/@@customise"><button type="submit">Customize</button></form>
+<form method="post" action="{url}/customise"><button type="submit">Customize</button></form>
 """
 
 

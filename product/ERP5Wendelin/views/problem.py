@@ -158,8 +158,10 @@ def unexpected(error: BaseException) -> Problem:
     """
     error_id = uuid.uuid4().hex
     logger.error("unexpected error %s", error_id, exc_info=error)
-    what = str(error) if isinstance(error, errors.ScriptError) else "The server met an error it did not expect."
-    detail = f"{what} Its log has it as {error_id}; tell its administrator."
+    if isinstance(error, errors.ScriptError):
+        detail = f"{error}. The server's log has it as {error_id}."
+    else:
+        detail = f"The server met an error it did not expect. Its log has it as {error_id}; tell its administrator."
     return Problem(int(HTTPStatus.INTERNAL_SERVER_ERROR), detail, {**getattr(error, "extra", {}), "error_id": error_id})
 
 
