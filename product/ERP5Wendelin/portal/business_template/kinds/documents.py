@@ -322,12 +322,12 @@ def _read(document: Any, path: str) -> Data:
 def _install(container: Any, id: str, data: Data) -> None:
     """Make a document what data says, and what it contains."""
     document = container._getOb(id, None)
+    if document is not None and document.getPortalType() != data["portal_type"]:
+        raise BadInput(f"{id} is a {document.getPortalType()} already, and can't become a {data['portal_type']}.")
     kinds = declared_properties(_class_on(container, data["portal_type"]))
     values = {name: _stored(name, kinds[name], value) for name, value in data["properties"].items()}
     if document is None:
         document = container.newContent(data["portal_type"], id, **values)
-    elif document.getPortalType() != data["portal_type"]:
-        raise BadInput(f"{id} is a {document.getPortalType()} already, and can't become a {data['portal_type']}.")
     for name in kinds.keys() - values.keys():
         # back to what the class has
         vars(aq_base(document)).pop(name, None)
