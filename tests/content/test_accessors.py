@@ -156,6 +156,9 @@ def test_relation_to_a_category_is_without_the_name_of_its_base(site, line):
         category,
         "use/big_data/ingestion",
     )
+    assert line.isMemberOf("use/big_data/ingestion")
+    assert line.isMemberOf("use/big_data")
+    assert not line.isMemberOf("use/big_data/analysis")
     line.setUse("use/big_data/analysis")
     assert line.getUseList() == ["big_data/analysis"]
 
@@ -222,6 +225,19 @@ def test_value_that_the_user_may_not_view_is_not_handed_out(site, line):
     stream.validate()
     with as_user(site, "dan"):
         assert line.getAggregateValue() == stream
+
+
+def test_values_of_properties_can_only_be_reached_by_accessors(site, supply, line):
+    supply.edit(effective_date=DateTime(), version="001", specialise_value_list=[supply])
+    line.edit(start_date=DateTime(), quantity=1, int_index=2, resource_value=supply)
+    for document in (supply, line):
+        for name in (
+            "created",
+            "modified",
+            "categories",
+            *(key for key in document._setters if hasattr(document, key)),
+        ):
+            assert getattr(type(document.aq_base), name + "__roles__", "open") == (), name
 
 
 def test_accessors_take_the_permissions_of_the_document(site, operation):

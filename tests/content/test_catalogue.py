@@ -66,17 +66,22 @@ def test_value_that_was_taken_back_is_not_found(catalogue, supplies):
     assert found(catalogue, title=None) == ["s0", "s1"]
 
 
-def test_removed_document_is_not_found(site, catalogue, supplies):
+def test_removed_document_is_not_found_nor_are_its_lines(site, catalogue, supplies):
+    supplies[1].newContent(reference="line")
+    assert ids(catalogue(reference="line")) == ["1"]
     with as_user(site, "system"):
         site.data_supply_module.manage_delObjects(["s1"])
     assert found(catalogue) == ["s0", "s2"]
+    assert ids(catalogue(reference="line")) == []
 
 
-def test_document_is_found_by_where_it_is(catalogue, supplies):
+def test_document_is_found_by_where_it_is(site, catalogue, supplies):
     line = supplies[0].newContent(reference="out_stream")
     assert ids(catalogue(uid=line.getUid())) == ids(catalogue(relative_url=[line.getRelativeUrl(), "x/y"])) == ["1"]
     assert ids(catalogue(parent_uid=[supplies[0].getUid(), supplies[1].getUid()])) == ["1"]
     assert sorted(ids(catalogue(parent_relative_url="data_supply_module"))) == ["s0", "s1", "s2"]
+    assert ids(supplies[0].searchFolder(portal_type="Data Supply Line")) == ["1"]
+    assert ids(site.data_supply_module.searchFolder(sort_on="id", limit=2)) == ["s0", "s1"]
 
 
 def test_document_is_found_by_its_dates(catalogue, supplies):

@@ -50,7 +50,10 @@ def test_public_method_is_not_published(cls, name):
     assert zpublish_mark(vars(cls)[name]) is False
 
 
-@pytest.mark.parametrize("portal_type", ["data_set", "data_stream", "data_array", "data_ingestion"])
+@pytest.mark.parametrize(
+    "portal_type",
+    ["data_set", "data_stream", "data_array", "data_ingestion", "data_supply", "data_operation", "data_product"],
+)
 def test_object_that_is_an_attribute_of_a_document_is_private(site, portal_type):
     module = site[f"{portal_type}_module"]
     document = aq_base(module.newDataSet("x") if portal_type == "data_set" else module.newContent())

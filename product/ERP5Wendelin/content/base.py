@@ -112,6 +112,11 @@ class Base(Located, PortalContent):
             named.setdefault(f"{base}_list", []).append(path)
         self.edit(**named)
 
+    @security.protected(View)
+    def isMemberOf(self, category: str) -> bool:
+        """Whether it is in a category, as 'use/big_data', or in one within it; or related to 'aggregate/…'."""
+        return category in relation.memberships(self)
+
     def _base_categories(self) -> list[str]:
         return [base for cls in reversed(self.__class__.__mro__) for base in vars(cls).get("base_categories", ())]
 

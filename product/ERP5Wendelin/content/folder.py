@@ -16,7 +16,7 @@ from AccessControl.SecurityInfo import ClassSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
 from Acquisition import aq_base
 from OFS.ObjectManager import ObjectManager
-from Products.CMFCore.interfaces import ITypesTool
+from Products.CMFCore.interfaces import ICatalogTool, ITypesTool
 from zExceptions import BadRequest
 from zope.component import getUtility
 from zope.event import notify
@@ -93,6 +93,11 @@ class Container(Located):
         """The documents in it that the current user may view, of all portal types, of one or of several."""
         may = getSecurityManager().checkPermission
         return [document for document in of_type(self.objectValues(), portal_type) if may(View, document)]
+
+    @security.protected(View)
+    def searchFolder(self, **kw: Any) -> Any:
+        """Search the documents directly in it; the catalogue takes the conditions (`content.query`)."""
+        return getUtility(ICatalogTool).searchResults(parent_uid=self.getUid(), **kw)
 
 
 @declared
