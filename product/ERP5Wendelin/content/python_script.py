@@ -43,14 +43,15 @@ class PythonScript(ZopeScript):
         self._change(super().write, text)
 
     def _change(self, change: Any, *arguments: Any) -> None:
-        before = vars(self).copy()
+        state: dict[str, Any] = self.__dict__
+        before = state.copy()
         try:
             change(*arguments)
             if self.errors:
                 raise BadInput(f"The script {self.id} can't be compiled: {' '.join(self.errors)}")
         except (BadInput, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            vars(self).clear()
-            vars(self).update(before)
+            state.clear()
+            state.update(before)
             if isinstance(error, BadInput):
                 raise
             raise BadInput(f"The script {self.id} can't be compiled: {type(error).__name__}: {error}") from error

@@ -288,7 +288,8 @@ def _date(supply: Any, name: str, default: datetime) -> datetime:
 
 def _ends(document: Any, movement: dict[str, Any]) -> Ends | None:
     """The operation and the product of a supply's or an ingestion's lines; None if either is missing."""
-    operations, products = [], []
+    operations: list[tuple[Any, Any]] = []
+    products: list[tuple[Any, Any]] = []
     for line in _lines(document):
         resource = _related(line, "resource")
         if resource is not None:
