@@ -172,7 +172,7 @@ def _headline(result: Result) -> str:
     if result.before is None:
         return f"{result.name} {result.after}: installed"
     if result.before != result.after:
-        return f"{result.name} {result.after}: upgraded from {result.before}"
+        return f"{result.name} {result.after}: replaces {result.before}"
     return f"{result.name} {result.after}: is installed"
 
 

@@ -48,10 +48,10 @@ def apply(
     order = in_order(step.metadata)
     step.check_dependencies()
     step.check_shared_objects()
+    step.stop_at_obstacles()
     results = [step.put(step.coming[name]) for name in order if name in step.coming]
     results += [step.take_away(name) for name in reversed(order) if name in going]
-    if step.obstacles:
-        raise Conflict(f"Nothing was changed. {' '.join(step.obstacles)}")
+    step.stop_at_obstacles()
     return results
 
 
@@ -122,14 +122,17 @@ class _Step:
 
     def check_shared_objects(self) -> None:
         """Templates may have the same object, but not differently."""
-        clashes = [
+        self.obstacles += [
             f"Both {first} and {name} have {key.path} ({key.kind}), but differently."
             for key, ((first, data), *others) in ((key, owners.items()) for key, owners in self.after.items())
             for name, other_data in others
             if other_data != data
         ]
-        if clashes:
-            raise Conflict(f"Nothing was changed. {' '.join(clashes)}")
+
+    def stop_at_obstacles(self) -> None:
+        """Conflict, with all reasons that were found so far."""
+        if self.obstacles:
+            raise Conflict(f"Nothing was changed. {' '.join(self.obstacles)}")
 
     def put(self, template: Template) -> Result:
         """Install a template, or change an installed one."""
