@@ -382,7 +382,7 @@ def test_two_first_chunks_at_the_same_time_make_one_stream(lake):
 # adding a policy
 
 
-def test_added_policy_takes_what_fluentd_sends(site):
+def test_added_policy_takes_chunks_unchanged(site):
     with as_user(site, "boss"):
         made = site.portal_ingestion_policies.IngestionPolicyTool_addIngestionPolicy(
             reference="factory", title="Factory", batch_mode=1
@@ -394,11 +394,22 @@ def test_added_policy_takes_what_fluentd_sends(site):
     assert added.getRelativeUrl() == "portal_ingestion_policies/factory"
     assert [each.getReference() for each in supply.objectValues()] == ["ingestion_operation", "out_stream"]
     assert line(supply, "out_stream").getResourceValue() == product
-    ingest(added, "factory", msgpack.packb([0, "1,2\n"]))
-    ingest(added, "factory.line", b"unchanged")
-    assert streams(site, "factory")[0].getData() == b"1,2\n"
-    assert streams(site, "factory.line")[0].getData() == b"unchanged"
+    record = msgpack.packb([0, "1,2\n"])
+    ingest(added, "factory", record)
+    ingest(added, "factory.line", b"1,2\n")
+    assert streams(site, "factory")[0].getData() == record
+    assert streams(site, "factory.line")[0].getData() == b"1,2\n"
     assert ingestions(site, "factory")[0].getSpecialiseValue() == supply
+
+
+def test_policy_is_added_for_another_operation(site):
+    with as_user(site, "boss"):
+        added, supply, _ = site.portal_ingestion_policies.IngestionPolicyTool_addIngestionPolicy(
+            "factory", data_operation="wendelin_ingest_data_conversion"
+        )
+    assert line(supply, "ingestion_operation").getResourceReference() == "ingest-fluent-data"
+    ingest(added, "factory", msgpack.packb([0, "1,2\n"]))
+    assert streams(site, "factory")[0].getData() == b"1,2\n"
 
 
 def test_policy_is_added_once(site):

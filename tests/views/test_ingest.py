@@ -34,12 +34,13 @@ def test_chunk_is_stored_and_answered_without_content(server):
     assert stored(server, "sensor.product") == [everything + b"more"]
 
 
-def test_policy_that_was_added_takes_what_fluentd_sends(server):
+def test_policy_that_was_added_takes_chunks(server):
     with server.lake.open("boss") as site:
         site.portal_ingestion_policies.IngestionPolicyTool_addIngestionPolicy("factory", "Factory", batch_mode=1)
         transaction.commit()
-    assert ingest(server, "factory", msgpack.packb([0, "1,2\n"]), policy="factory").status == 204
-    assert stored(server, "factory") == [b"1,2\n"]
+    record = msgpack.packb([0, "1,2\n"])
+    assert ingest(server, "factory.line", record, policy="factory").status == 204
+    assert stored(server, "factory.line") == [record]
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ PARSER = "IngestionPolicy_parseSimpleFluentdTag"
 OPERATION_FINDER = "IngestionPolicy_getIngestionOperationAndParameterDict"
 """The script of policies that name none."""
 
-OPERATION_ID = "wendelin_ingest_data_conversion"
-"""The Data Operation of new policies: it takes what fluentd sends, and stores anything else unchanged."""
+OPERATION_ID = "wendelin_ingest_data"
+"""The Data Operation of new policies: it stores chunks unchanged."""
 
 OPERATION = "ingestion_operation"
 OUTPUT = "out_stream"
