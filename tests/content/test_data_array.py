@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.content.scripts import run, script_of
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, ScriptError
+from support.alarms import add_script
+from support.site import as_user
 
 
 @pytest.fixture
@@ -43,3 +46,52 @@ def test_dtype_of_objects_is_refused(data_array):
     with pytest.raises(BadInput, match="its elements are references to objects, not values"):
         data_array.initArray((1,), object)
     assert data_array.getArray() is None
+
+
+def run_script(document, body):
+    """What a script returns that is called for a document."""
+    add_script(document.getPortalObject(), "DataArray_test", body)
+    return run(script_of(document, "DataArray_test"))
+
+
+def test_a_script_reads_and_writes_an_array(lake):
+    with lake.open("boss") as site:
+        document = site.data_array_module.newContent(reference="table")
+        run_script(
+            document,
+            "array = context.initArray((2, 2), 'int64')\n"
+            "array[0] = [1, 2]\n"
+            "array[1, :] = 7\n"
+            "array.append([[3, 4]])\n"
+            "array.resize((4, 2))",
+        )
+        body = (
+            "array = context.getArray()\nreturn array.shape, array.ndim, array.size, len(array), array[1:, 0].tolist()"
+        )
+        assert run_script(document, body) == ((4, 2), 2, 8, 4, [7, 3, 0])
+        for forbidden in ("return context.getArray().zarray", "context.getArray().zarray = 1"):
+            with pytest.raises(NotAuthorised, match="zarray"):
+                run_script(document, forbidden)
+
+
+def test_who_may_only_read_an_array_gets_one_that_can_only_be_read(lake):
+    with lake.open("boss") as site:
+        document = site.data_array_module.newContent(reference="table")
+        document.initArray((2, 2), "int64")[0] = [1, 2]
+        document.validate()
+        for body in (
+            "context.getArray()[0] = 7",
+            "context.getArray().append([[3, 4]])",
+            "context.getArray().resize((9, 2))",
+        ):
+            add_script(site, "DataArray_test", body)
+            with as_user(site, "dan"), pytest.raises((ScriptError, NotAuthorised)):
+                run(script_of(document, "DataArray_test"))
+        with as_user(site, "dan"):
+            array = document.getArray()
+        assert (array.shape, array.ndim, array.size, array.nbytes, len(array)) == ((2, 2), 2, 4, 32, 2)
+        assert array.dtype == "int64"
+        assert array[:].tolist() == [[1, 2], [0, 0]]
+        add_script(site, "DataArray_test", "return context.getArray()[0, 1]")
+        with as_user(site, "dan"):
+            assert run(script_of(document, "DataArray_test")) == 2

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy
 from AccessControl.SecurityInfo import ClassSecurityInfo
+from AccessControl.SecurityManagement import getSecurityManager
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
@@ -16,6 +17,44 @@ from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.array import Array
+
+
+class ReadOnlyArray:
+    """An array as who may not write to it gets it."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its length along each axis."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> numpy.dtype:
+        """The type of its elements."""
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return self._array.size
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its elements take."""
+        return self._array.nbytes
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._array[index]
 
 
 @declared
@@ -37,8 +76,11 @@ class DataArray(ValidationState, Base):
 
     @security.protected(View)
     def getArray(self, default: Any = None) -> Any:
-        """The array, of which slices are read and written; `default` until `initArray`."""
-        return default if self.array is None else self.array
+        """The array, of which slices are read, and written by who may push; `default` until `initArray`."""
+        if self.array is None:
+            return default
+        may_write = getSecurityManager().checkPermission(PushData, self)
+        return self.array if may_write else ReadOnlyArray(self.array)
 
     @security.protected(View)
     def getSize(self) -> int:

@@ -35,10 +35,12 @@ from AccessControl import ZopeGuards
 from AccessControl.SecurityInfo import ModuleSecurityInfo, secureModule
 from AccessControl.SimpleObjectPolicies import ContainerAssertions, allow_type
 from AccessControl.unauthorized import Unauthorized
-from RestrictedPython import PrintCollector
 from RestrictedPython.Guards import full_write_guard, guarded_delattr, guarded_setattr
+from RestrictedPython.PrintCollector import PrintCollector
 
+from Products.ERP5Wendelin.content.data_array import ReadOnlyArray
 from Products.ERP5Wendelin.errors import TooLarge
+from Products.ERP5Wendelin.storage.array import Array
 
 PRINT_LIMIT = 1024 * 1024
 """The most characters that one run of a script may print."""
@@ -157,6 +159,8 @@ TYPES: dict[type, str] = {
     datetime: f"{DATE} {TIME} astimezone date time timestamp timetz",
     timedelta: "days microseconds seconds total_seconds",
     timezone: "utcoffset",
+    Array: "append dtype nbytes ndim resize shape size",
+    ReadOnlyArray: "dtype nbytes ndim shape size",
     **{type(numpy.dtype(code)): DTYPE for code in numpy.typecodes["All"]},
     **{type(result): " ".join(result._fields) for result in LINALG_RESULTS},
 }
@@ -170,8 +174,18 @@ ARRAYS: dict[type, str] = {
 }
 """The same for what holds elements; refused where these are objects."""
 
-NUMBERS = (numpy.generic, numpy.number, numpy.integer, numpy.signedinteger, numpy.unsignedinteger, numpy.inexact)
-NUMBERS += (numpy.floating, numpy.complexfloating, numpy.character, numpy.flexible)
+NUMBERS: tuple[type, ...] = (
+    numpy.generic,
+    numpy.number,
+    numpy.integer,
+    numpy.signedinteger,
+    numpy.unsignedinteger,
+    numpy.inexact,
+    numpy.floating,
+    numpy.complexfloating,
+    numpy.character,
+    numpy.flexible,
+)
 """Classes that have no instances of their own."""
 
 ITERATORS = (GeneratorType, enumerate, filter, map, reversed, zip)
@@ -239,6 +253,7 @@ class Writer:
     """An array as the target of an assignment: of items and slices, and not of attributes such as `data`."""
 
     __slots__ = ("_array",)
+    _array: Any
 
     def __init__(self, array: Any) -> None:
         object.__setattr__(self, "_array", array)
@@ -252,7 +267,7 @@ class Writer:
 
 def writable(target: Any) -> Any:
     """Guard of `target[index] = value` and `target.name = value`."""
-    if type(target) is numpy.ndarray or type(target) is numpy.void:
+    if type(target) in (numpy.ndarray, numpy.void, Array):
         return Writer(target)
     return full_write_guard(target)
 

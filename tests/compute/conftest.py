@@ -1,0 +1,1 @@
+from support.site import data_fs, lake  # noqa: F401

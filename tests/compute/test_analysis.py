@@ -1,0 +1,395 @@
+"""From a Data Transformation to the array that its script fills, with documents as users make them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy
+import pytest
+import transaction
+
+from Products.ERP5Wendelin.compute import execute as execute_module
+from Products.ERP5Wendelin.compute.create import create_analyses
+from Products.ERP5Wendelin.compute.execute import ATTEMPTS, execute_analyses
+from support.alarms import add_script
+from support.site import as_user
+
+COUNT = """\
+data = in_stream["Data Stream"].getData()
+array = out_array["Data Array"]
+if array.getArray() is None:
+    array.initArray((1,), "int64")
+array.getArray()[0] = len(data)
+"""
+
+
+@pytest.fixture
+def site(lake):
+    with lake.open("system") as site:
+        with as_user(site, "boss"):
+            site.data_operation_module.newContent(id="count", script_id="DataAnalysisLine_count").validate()
+            for id in ("readings", "counts"):
+                site.data_product_module.newContent(id=id).validate()
+        add_script(site, "DataAnalysisLine_count", COUNT, "in_stream, out_array")
+        transaction.commit()
+        yield site
+
+
+def ingest(site, data=b"12345", use="big_data/ingestion/stream", user="ada", reference="sensor"):
+    """A Data Ingestion of readings, started, with the stream they go to."""
+    with as_user(site, user):
+        stream = site.data_stream_module.newContent(portal_type="Data Stream", reference=reference)
+        stream.appendData(data)
+        ingestion = site.data_ingestion_module.newContent(portal_type="Data Ingestion", reference=reference)
+        ingestion.newContent(
+            reference="out_stream",
+            resource="data_product_module/readings",
+            use=use,
+            quantity=1,
+            aggregate_value=stream,
+        )
+    transaction.commit()
+    return ingestion, stream
+
+
+def transform(site, user="ada", use=None, script="count"):
+    """A validated Data Transformation of readings to counts."""
+    with as_user(site, user):
+        transformation = site.data_transformation_module.newContent(
+            title="Count", reference="count", resource="data_product_module/readings"
+        )
+        transformation.newContent(
+            "Data Transformation Resource Line",
+            reference="in_stream",
+            int_index=1,
+            quantity=-1,
+            resource="data_product_module/readings",
+            use=use,
+        )
+        transformation.newContent(
+            "Data Transformation Operation Line", int_index=2, resource=f"data_operation_module/{script}", quantity=1
+        )
+        transformation.newContent(
+            "Data Transformation Resource Line",
+            reference="out_array",
+            int_index=3,
+            quantity=1,
+            resource="data_product_module/counts",
+            aggregated_portal_type_list=["Data Array"],
+        )
+        transformation.validate()
+    transaction.commit()
+    return transformation
+
+
+def always() -> bool:
+    return True
+
+
+def work(site):
+    """What an alarm does: make analyses, and run them."""
+    created = create_analyses(site, always)
+    executed = execute_analyses(site, always)
+    transaction.begin()
+    return created, executed
+
+
+def analyses(site):
+    return list(site.data_analysis_module.objectValues())
+
+
+def only_analysis(site):
+    [analysis] = analyses(site)
+    return analysis
+
+
+def output(analysis):
+    """The array that an analysis fills."""
+    [line] = [line for line in analysis.objectValues() if line.getReference() == "out_array"]
+    return line.getAggregateValue(portal_type="Data Array")
+
+
+def test_an_analysis_is_made_and_run_for_a_stream(site):
+    ingestion, stream = ingest(site)
+    transformation = transform(site)
+    created, executed = work(site)
+    analysis = only_analysis(site)
+    assert created == ([analysis.getRelativeUrl()], [])
+    assert executed == ([analysis.getRelativeUrl()], [])
+    assert analysis.getTitle() == "Count"
+    assert analysis.getReference() == "sensor"
+    assert analysis.getSpecialiseValueList() == [transformation]
+    assert analysis.getCausalityValue() == ingestion
+    assert [line.getReference() for line in analysis.objectValues()] == ["in_stream", "", "out_array"]
+    assert analysis.objectValues()[0].getAggregateValueList() == [stream]
+    array = output(analysis)
+    assert array.getReference() == "Count-out_array-sensor"
+    assert array.getValidationState() == "validated"
+    assert array.getArraySlice(0, 1).tolist() == [5]
+
+
+def test_an_analysis_is_made_once(site):
+    ingest(site)
+    transform(site)
+    work(site)
+    assert work(site) == (([], []), ([], []))
+    assert len(analyses(site)) == 1
+
+
+def test_a_stream_that_grows_is_analysed_again_until_its_ingestion_stops(site):
+    ingestion, stream = ingest(site)
+    transform(site)
+    work(site)
+    analysis = only_analysis(site)
+    assert analysis.getSimulationState() == "started"
+    stream.appendData(b"678")
+    transaction.commit()
+    assert work(site)[1] == ([analysis.getRelativeUrl()], [])
+    assert output(analysis).getArraySlice(0, 1).tolist() == [8]
+    stream.appendData(b"9")
+    ingestion.stop({})
+    transaction.commit()
+    work(site)
+    assert output(analysis).getArraySlice(0, 1).tolist() == [9]
+    assert analysis.getSimulationState() == "stopped"
+    assert analysis.getStopDate() is not None
+    assert work(site)[1] == ([], [])
+
+
+def test_a_batch_is_analysed_once_its_ingestion_has_stopped(site):
+    ingestion, stream = ingest(site, use="big_data/ingestion/batch")
+    transform(site)
+    work(site)
+    assert analyses(site) == []
+    ingestion.stop({})
+    transaction.commit()
+    work(site)
+    assert only_analysis(site).getSimulationState() == "stopped"
+    stream.appendData(b"678")
+    transaction.commit()
+    assert work(site)[1] == ([], [])
+    assert output(only_analysis(site)).getArraySlice(0, 1).tolist() == [5]
+
+
+def test_a_transformation_says_whether_a_stream_is_a_batch(site):
+    ingestion, _ = ingest(site)
+    transform(site, use="big_data/ingestion/batch")
+    work(site)
+    assert analyses(site) == []
+    ingestion.stop({})
+    transaction.commit()
+    work(site)
+    assert only_analysis(site).getSimulationState() == "stopped"
+
+
+def test_only_validated_transformations_take_part(site):
+    ingest(site)
+    transformation = transform(site)
+    transformation.invalidate()
+    transaction.commit()
+    assert work(site) == (([], []), ([], []))
+
+
+def test_other_products_are_not_analysed(site):
+    ingestion, _ = ingest(site)
+    ingestion.objectValues()[0].setResource("data_product_module/counts")
+    transaction.commit()
+    transform(site)
+    assert work(site) == (([], []), ([], []))
+
+
+def test_what_was_delivered_is_not_analysed(site):
+    ingestion, _ = ingest(site)
+    ingestion.stop({})
+    ingestion.deliver()
+    transaction.commit()
+    transform(site)
+    assert work(site) == (([], []), ([], []))
+
+
+def test_an_analysis_has_the_rights_of_the_transformation_s_owner(site):
+    """dan may read what is validated, and eve's stream is a draft: neither the search nor a script gets at it."""
+    ingest(site, user="eve")
+    transformation = transform(site, user="ada")
+    transformation.changeOwnership(site.acl_users.getUserById("dan").__of__(site.acl_users))
+    transaction.commit()
+    assert work(site) == (([], []), ([], []))
+
+
+def test_an_analysis_and_its_output_are_the_owner_s(site):
+    ingest(site, user="ada")
+    transform(site, user="ada")
+    work(site)
+    analysis = only_analysis(site)
+    assert analysis.getOwnerTuple()[1] == output(analysis).getOwnerTuple()[1] == "ada"
+    with as_user(site, "ada"):
+        assert site.restrictedTraverse(analysis.getRelativeUrl()) == analysis
+
+
+def test_a_transformation_whose_owner_is_gone_is_a_problem_and_stops_no_other(site):
+    ingest(site)
+    gone = transform(site, user="eve")
+    transform(site, user="ada")
+    site.acl_users.users.removeUser("eve")
+    transaction.commit()
+    created, executed = work(site)
+    assert len(created.made) == len(executed.done) == 1
+    assert created.problems == [
+        f"The owner of {gone.getRelativeUrl()}, 'eve', is no user any more: invalidate the transformation, and let "
+        "somebody else make it anew."
+    ]
+
+
+def test_a_script_gets_its_documents_by_the_references_of_lines(site):
+    ingestion, stream = ingest(site)
+    add_script(
+        site,
+        "DataAnalysisLine_count",
+        "context.getParentValue().setDescription(repr(sorted(in_stream.items())))",
+        "in_stream, out_array",
+    )
+    transform(site)
+    work(site)
+    analysis = only_analysis(site)
+    assert analysis.getFailure() == ""
+    for text in (
+        f"('Data Stream', <DataStream at /erp5/{stream.getRelativeUrl()}>)",
+        "('causality_reference', 'sensor')",
+        f"('causality_relative_url', '{ingestion.getRelativeUrl()}')",
+        "('reference', 'in_stream')",
+        "('resource_relative_url', 'data_product_module/readings')",
+    ):
+        assert text in analysis.getDescription()
+
+
+def test_lines_of_one_reference_are_a_list(site):
+    ingest(site)
+    transformation = transform(site)
+    table = site.data_array_module.newContent(reference="table")
+    table.validate()
+    transformation.newContent(
+        "Data Transformation Resource Line",
+        reference="in_stream",
+        int_index=4,
+        quantity=-1,
+        resource="data_product_module/counts",
+        aggregate_value=table,
+    )
+    add_script(
+        site,
+        "DataAnalysisLine_count",
+        "context.getParentValue().setDescription(in_stream[1]['Data Array'].getReference())",
+        "in_stream, out_array",
+    )
+    transaction.commit()
+    work(site)
+    assert only_analysis(site).getDescription() == "table"
+
+
+def test_a_script_that_returns_1_is_called_again(site):
+    ingest(site)
+    transform(site)
+    add_script(
+        site,
+        "DataAnalysisLine_count",
+        "analysis = context.getParentValue()\n"
+        "analysis.setDescription(analysis.getDescription() + 'x')\n"
+        "return int(len(analysis.getDescription()) < 3)",
+        "in_stream, out_array",
+    )
+    transaction.commit()
+    work(site)
+    assert only_analysis(site).getDescription() == "xxx"
+
+
+def test_what_a_script_has_left_is_done_by_the_next_run(site):
+    ingest(site)
+    transform(site)
+    add_script(site, "DataAnalysisLine_count", "return 1", "in_stream, out_array")
+    transaction.commit()
+    create_analyses(site, always)
+    calls = iter([True, False])
+    execute_analyses(site, lambda: next(calls))
+    transaction.begin()
+    assert not only_analysis(site).complete
+    add_script(site, "DataAnalysisLine_count", COUNT, "in_stream, out_array")
+    transaction.commit()
+    work(site)
+    assert output(only_analysis(site)).getArraySlice(0, 1).tolist() == [5]
+
+
+def test_a_script_that_fails_changes_nothing_and_is_tried_again_later_and_later(site, monkeypatch):
+    ingest(site)
+    transform(site)
+    add_script(
+        site,
+        "DataAnalysisLine_count",
+        "out_array['Data Array'].initArray((7,), 'int8')\nraise ValueError('no such sensor')",
+        "in_stream, out_array",
+    )
+    transaction.commit()
+    time = execute_module.now()
+    monkeypatch.setattr(execute_module, "now", lambda: time)
+    for attempt in range(1, ATTEMPTS + 1):
+        executed = work(site)[1]
+        analysis = only_analysis(site)
+        assert executed == ([], [analysis.getRelativeUrl()])
+        assert analysis.getFailureCount() == attempt
+        assert "ValueError: no such sensor" in analysis.getFailure()
+        assert output(analysis).getArray() is None
+        if attempt < ATTEMPTS:
+            assert analysis.getSimulationState() == "started"
+            delay = timedelta(minutes=4 ** (attempt - 1))
+            assert analysis.retry_date == time + delay
+            time += delay - timedelta(seconds=1)
+            assert work(site)[1] == ([], [])
+            time += timedelta(seconds=1)
+    assert analysis.getSimulationState() == "failed"
+    assert analysis.getRetryDate() is None
+    time += timedelta(days=100)
+    assert work(site)[1] == ([], [])
+    # mended, and planned again
+    add_script(site, "DataAnalysisLine_count", COUNT, "in_stream, out_array")
+    analysis.plan()
+    transaction.commit()
+    assert work(site)[1] == ([analysis.getRelativeUrl()], [])
+    assert analysis.getFailure() == ""
+    assert analysis.getFailureCount() == 0
+    assert output(analysis).getArraySlice(0, 1).tolist() == [5]
+
+
+def test_an_analysis_without_its_operation_fails_with_what_is_missing(site):
+    ingest(site)
+    transform(site, script="absent")
+    work(site)
+    analysis = only_analysis(site)
+    assert f"{analysis.getRelativeUrl()} has no operation: none of its lines has one for its resource." in (
+        analysis.getFailure()
+    )
+
+
+def test_a_process_that_is_killed_after_the_script_leaves_nothing_to_be_done_twice(site):
+    """The script's work and the note that it is done are one transaction; what is left is to stop."""
+    ingestion, _ = ingest(site, use="big_data/ingestion/batch")
+    ingestion.stop({})
+    transaction.commit()
+    transform(site)
+    create_analyses(site, always)
+    analysis = only_analysis(site)
+    analysis.start()
+    transaction.commit()
+    assert execute_module._do(analysis) is False
+    output(analysis).getArray()[0] = 99
+    transaction.commit()
+    work(site)
+    assert analysis.getSimulationState() == "stopped"
+    assert output(analysis).getArraySlice(0, 1).tolist() == numpy.array([99]).tolist()
+
+
+def test_a_cancelled_analysis_is_left_alone(site):
+    ingest(site)
+    transform(site)
+    create_analyses(site, always)
+    only_analysis(site).cancel()
+    transaction.commit()
+    assert work(site) == (([], []), ([], []))
