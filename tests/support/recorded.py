@@ -20,6 +20,7 @@ from DateTime import DateTime
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from Products.ERP5Wendelin.content.arrival import Arrival, Piece
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
@@ -55,6 +56,7 @@ def populate(site: Any) -> None:
     upload.stream.append(b"01234")
     upload.offset = 5
     ingestion.newContent(id="1", reference="out_stream", quantity=1.0, resource="data_product_module/readings")
+    populate_arrival(data_set)
     populate_configuration(site)
     site.acl_users.access_tokens.newToken("ada", "laptop")
 
@@ -67,6 +69,22 @@ def populate_configuration(site: Any) -> None:
         supply = site.data_supply_module.newContent(id="sensors", effective_date=DateTime("2026/01/01 UTC"))
         supply.newContent(id="1", int_index=1, resource_value=site.data_operation_module.append)
         site.portal_ingestion_policies.newContent(id="sensors", script_id="IngestionPolicy_parse").validate()
+        transformation = site.data_transformation_module.newContent(id="mean", resource="data_product_module/readings")
+        transformation.newContent(id="1", quantity=-1.0, resource="data_product_module/readings")
+        analysis = site.data_analysis_module.newContent(id="mean", specialise_value=transformation)
+        analysis.newContent(id="1", reference="in_stream", quantity=-1.0)
+
+
+def populate_arrival(data_set: Any) -> None:
+    """Have a file of the original ebulk that comes in pieces: the first one is here, and the third one waits."""
+    arrival = Arrival("ingestion-id", "scans/f.nii", "brain_mri/scans/f/nii", 30)
+    arrival.stream.append(b"0123456789")
+    arrival.offset = 10
+    arrival.taken[1] = (0, 10, b"1" * 32)
+    third = ByteStream()
+    third.append(b"third")
+    arrival.waiting[3] = Piece(third, 0, 5, b"3" * 32)
+    data_set.addArrival(arrival)
 
 
 def main(target: str) -> None:
