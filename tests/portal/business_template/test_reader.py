@@ -246,7 +246,7 @@ def script(source):
         ),
         (portal_type(type_class="os.system"), "There is no class 'os.system'. Classes are: Alarm, "),
         (portal_type(id="B"), "Its id is 'B', but its file is that of 'A'."),
-        (portal_type(evil="x"), "A Base Type has no property 'evil' here."),
+        (portal_type(evil="x"), "Base Type has no property 'evil' here."),
         (portal_type("system", "os"), "Objects of the class os.system are not read from templates."),
         (portal_type("Category"), "Expected Base Type, not Category."),
         (
@@ -271,14 +271,14 @@ def script(source):
             "Base categories are in the folder portal_categories.",
         ),
         ({"PathTemplateItem/p.xml": POLICY}, "Documents are in modules and tools: it needs a folder."),
-        (document(function="f"), "A Data Supply has no property 'function' here."),
+        (document(function="f"), "Data Supply has no property 'function' here."),
         (document(title=1), "title must be text."),
         (document(effective_date="yesterday"), "Invalid isoformat string: 'yesterday'"),
         (
             document("Person"),
             "Neither the lake nor this template has a portal type 'Person': what it may have is unknown.",
         ),
-        (document(categories=("group/a",)), "A Data Supply has no base category 'group'. It has: destination, "),
+        (document(categories=("group/a",)), "Data Supply has no base category 'group'. It has: destination, "),
         (document(categories=("source/../a",)), "'source/../a' leads nowhere; write 'base_category/path'."),
         (
             {"PathTemplateItem/m/p/1.xml": export("Data Supply Line", {"id": "1"})},

@@ -199,10 +199,14 @@ class _Export:
 
     # what the elements of `_VALUES` hold
 
-    def _string(self, element: Any, depth: int) -> str:
+    def _string(self, element: Any, depth: int) -> str | bytes:
+        content = self._bytes(element, depth)
         try:
-            return self._bytes(element, depth).decode()
+            return content.decode()
         except UnicodeDecodeError:
+            # pictures and the like, which were strings in Python 2
+            if element.get("encoding") == "base64":
+                return content
             raise self._error("The text is not UTF-8.", element) from None
 
     def _bytes(self, element: Any, depth: int) -> bytes:
@@ -395,5 +399,8 @@ _PARTS: dict[Global, Callable[[Any], Data]] = {
     Global("BTrees.Length", "Length"): lambda state: None,
     Global("BTrees.OOBTree", "OOBTree"): lambda state: None,
     Global("BTrees.OIBTree", "OIBTree"): lambda state: None,
+    # what ERP5 tells its users in their languages
+    Global("Products.ERP5Type.Message", "Message"): lambda state: None,
+    Global("Products.ERP5Type.TranslationProviderBase", "TranslationInformation"): lambda state: None,
 }
 """Class of a record that is part of an object -> what its state means."""

@@ -62,11 +62,13 @@ IGNORED = frozenset(
         "acquisition_portal_type",
         "acquisition_sync_value",
         "automatic_solve",
+        "base_contribution_list",
         "category_type",
         "codification",
         "comment",
         "configuration_form_id",
         "criterion_property",
+        "data_operation_script_id",
         "fallback_base_category",
         "id_generator",
         "id_group",
@@ -76,11 +78,18 @@ IGNORED = frozenset(
         "membership_criterion_base_category",
         "membership_criterion_category",
         "multimembership_criterion_base_category",
+        "price",
+        "quantity",
+        "quantity_unit_list",
+        "required_aggregated_portal_type",
         "rid",
         "short_title",
         "sid",
         "sort_index",
+        "start_date",
+        "stop_date",
         "test_method_id",
+        "use_list",
         "version",
     }
 )
@@ -268,9 +277,7 @@ def _categories(record: Record, cls: type, categories: tuple[str, ...]) -> tuple
     for text in categories:
         base, _, path = text.partition("/")
         if base not in bases:
-            detail = (
-                f"A {record.kind.name} has no base category {base!r}. It has: {', '.join(sorted(bases)) or 'none'}."
-            )
+            detail = f"{record.kind.name} has no base category {base!r}. It has: {', '.join(sorted(bases)) or 'none'}."
             raise record.error(detail, "categories")
         if any(part in ("", ".", "..") for part in path.split("/")):
             raise record.error(f"{text!r} leads nowhere; write 'base_category/path'.", "categories")

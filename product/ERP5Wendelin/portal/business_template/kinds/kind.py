@@ -152,7 +152,7 @@ def take(record: Record, known: Mapping[str, Check], ignored: frozenset[str] = f
                 except ValueError as error:
                     raise record.error(f"{name} must be {error}.", name) from None
         elif not (value in UNSET or name in ignored or name in IGNORED or is_permission(name)):
-            raise record.error(f"A {record.kind.name} has no property {name!r} here.", name)
+            raise record.error(f"{record.kind.name} has no property {name!r} here.", name)
     return taken
 
 

@@ -265,14 +265,16 @@ _CLASS_NAMES = {
 _UNUSED = frozenset(
     {
         "_Cacheable__manager_id",
+        "alt",
+        "categories",
+        "comment",
+        "default_reference",
+        "description",
+        "height",
         "precondition",
         "size",
-        "height",
         "width",
-        "alt",
-        "description",
-        "default_reference",
-        "categories",
+        "workflow_history",
     }
 )
 """Properties of such objects that nothing here uses."""
