@@ -89,9 +89,9 @@ def test_due_alarms_come_by_how_long_they_wait(site, alarm):
         new.created = START
     new.edit(periodicity_minute=0)
     tool = site.portal_alarms
-    assert tool.due(START + timedelta(minutes=49)) == []
-    assert tool.due(START + timedelta(minutes=50)) == ["later"]
-    assert tool.due(START + DAY) == ["later", "early", "daily"]
+    assert tool.due_ids(START + timedelta(minutes=49)) == []
+    assert tool.due_ids(START + timedelta(minutes=50)) == ["later"]
+    assert tool.due_ids(START + DAY) == ["later", "early", "daily"]
 
 
 def test_a_run_that_is_claimed_is_active_until_it_is_finished(alarm):

@@ -55,7 +55,7 @@ def find_alarm(site: Any, id: str) -> Alarm:
     tool = alarm_tool(site)
     alarm = tool._getOb(id, None)
     if not isinstance(alarm, Alarm):
-        ids = ", ".join(each.getId() for each in tool.objectValues(portal_type="Alarm")) or "none"
+        ids = ", ".join(sorted(each.getId() for each in tool.objectValues(portal_type="Alarm"))) or "none"
         raise NotFound(f"There is no alarm {id!r}. There are: {ids}.")
     return alarm
 
@@ -175,7 +175,7 @@ class AlarmRunner:
             tool = site._getOb(TOOL, None)
             if tool is None or not self._may(tool):
                 return
-            due = tool.due(self._clock())
+            due = tool.due_ids(self._clock())
             if not due:
                 return
             with LeaseKeeper(self._database, tool.lease._p_oid, self._holder, self._clock) as keeper:
