@@ -27,7 +27,8 @@ def prepare(app):
     site.portal_skins.custom._setObject("Alarm_broken", script)
     start = datetime(2026, 1, 1, tzinfo=timezone.utc)
     alarm = site.portal_alarms.newContent(
-        id="broken", enabled=True, active_sense_method_id="Alarm_broken", periodicity_start_date=start, periodicity_hour=3
+        id="broken", enabled=True, active_sense_method_id="Alarm_broken", periodicity_hour=3,
+        periodicity_start_date=start,
     )
     alarm.created = start
 
