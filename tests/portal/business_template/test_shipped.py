@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import transaction
 from AccessControl.SecurityManagement import getSecurityManager
+from OFS.DTMLMethod import DTMLMethod
+from OFS.Folder import Folder
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal.business_template.change import Action
@@ -145,6 +147,16 @@ def test_with_it_the_original_ebulk_is_answered(server):  # noqa: F811
 def test_without_the_ui_there_is_no_front_page(server):  # noqa: F811
     assert server.request("GET", server.portal, user=None).status == 404
     assert server.request("GET", "/", user=None).status == 200
+
+
+@having(*without("erp5_wendelin_data_lake_ui"))
+def test_an_object_of_another_class_in_the_place_of_a_template_s_is_not_written_over(site):
+    site.portal_skins._setObject("erp5_wendelin_data_lake_ui", Folder("erp5_wendelin_data_lake_ui"))
+    site.portal_skins.erp5_wendelin_data_lake_ui._setObject("ERP5Site_viewFrontPage", DTMLMethod("<p>mine</p>"))
+    (result,) = install(site, [shipped("erp5_wendelin_data_lake_ui")])
+    conflicts = [change.key.path.rpartition("/")[2] for change in result.changes if change.action is Action.CONFLICT]
+    assert conflicts == ["erp5_wendelin_data_lake_ui", "ERP5Site_viewFrontPage"]
+    assert isinstance(site.portal_skins.erp5_wendelin_data_lake_ui.ERP5Site_viewFrontPage, DTMLMethod)
 
 
 @pytest.mark.parametrize("theirs", [False, True])

@@ -63,7 +63,8 @@ class SkinKind:
             return None
         if isinstance(aq_base(found), Folder):
             return {"title": found.title, "priority": _priority(found)}
-        return read_object(found)
+        # what is neither of ours is in the way of ours, and not to be written over unasked
+        return read_object(found) or {"class": type(aq_base(found)).__name__}
 
     def install(self, site: Any, path: str, data: Data, old: Data | None) -> None:
         parent, _, id = path.rpartition("/")
