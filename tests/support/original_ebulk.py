@@ -160,9 +160,9 @@ class OriginalEbulk:
             while chunk := self.chunk(stream["id"], start, start + chunk_size):
                 data += chunk
                 start += chunk_size
-            assert (len(data), md5(data)) == (stream["size"], stream["hash"])
+            assert (len(data), md5(data)) == (stream["size"], stream["hash"]), stream
             content += data
-        assert (len(content), md5(content)) == (streams["full-size"], streams["large-hash"])
+        assert (len(content), md5(content)) == (streams["full-size"], streams["large-hash"]), streams
         return content
 
     def remove(self, data_set: str, path: str) -> None:

@@ -111,7 +111,8 @@ def receive(site: Any, reference: IngestionReference, content: Decoded) -> None:
         _receive_at_once(site, reference, content, author)
         return
     else:
-        arrival = _begin(site, reference, author, full_size=content.size)
+        with serialised(CATALOGUE):
+            arrival = _begin(site, reference, author, full_size=content.size)
     pieces.receive(arrival, number, content, author)
     transaction.begin()
     if arrival.complete:
@@ -202,37 +203,55 @@ def drop_expired(site: Any) -> int:
 # arrivals
 
 
+class _Known(Exception):
+    """A piece of a finished file, sent again."""
+
+
 def _find_arrival(
     site: Any, reference: IngestionReference, number: int, content: Decoded, author: str
 ) -> Arrival | None:
     """The arrival that a piece belongs to; None if it is a piece of a finished file that was sent again."""
-    data_set = site.data_set_module.getDataSet(reference.data_set)
-    arrival = None
-    if data_set is not None and data_set.getValidationState() != "invalidated":
-        _check(PushData, data_set)
-        arrival = data_set.getArrival(reference.path)
-    if arrival is None or not (arrival.finished or _is_alive(site, arrival)):
-        return _begin(site, reference, author)
-    here = arrival.find(number)
-    if number == FIRST and here is not None:
-        return _begin(site, reference, author)
-    if arrival.finished:
-        if reference.size or not _is_current(data_set, arrival):
-            return _begin(site, reference, author)
-        if here is not None:
-            return None if here.sha256 == content.sha256 else _begin(site, reference, author)
+    try:
+        arrival = _arrival_of(site, reference, number, content)
+        if arrival is None:
+            with serialised(CATALOGUE):
+                # another piece of the file may have come first
+                arrival = _arrival_of(site, reference, number, content) or _begin(site, reference, author)
+    except _Known:
+        return None
     return _continue(site, reference, arrival, author)
 
 
+def _arrival_of(site: Any, reference: IngestionReference, number: int, content: Decoded) -> Arrival | None:
+    """The arrival that a piece is one of; None if it begins another. `_Known`: see there."""
+    data_set = site.data_set_module.getDataSet(reference.data_set)
+    if data_set is None or data_set.getValidationState() == "invalidated":
+        return None
+    _check(PushData, data_set)
+    arrival = data_set.getArrival(reference.path)
+    if arrival is None or not (arrival.finished or _is_alive(site, arrival)):
+        return None
+    here = arrival.find(number)
+    if number == FIRST and here is not None:
+        return None
+    if arrival.finished:
+        if reference.size or not _is_current(data_set, arrival):
+            return None
+        if here is not None:
+            if here.sha256 == content.sha256:
+                raise _Known
+            return None
+    return arrival
+
+
 def _begin(site: Any, reference: IngestionReference, author: str, full_size: int | None = None) -> Arrival:
-    """Let a file arrive, from its beginning."""
-    with serialised(CATALOGUE):
-        data_set = _open_data_set(site, reference.data_set)
-        _drop(site, data_set, reference.path)
-        ingestion = _new_ingestion(site, data_set, reference.ingestion_reference, author)
-        arrival = Arrival(ingestion.getId(), reference.path, reference.ingestion_reference, full_size)
-        arrival.full_size = full_size if reference.is_whole else reference.full_size
-        data_set.addArrival(arrival)
+    """Let a file arrive, from its beginning, in the current transaction."""
+    data_set = _open_data_set(site, reference.data_set)
+    _drop(site, data_set, reference.path)
+    ingestion = _new_ingestion(site, data_set, reference.ingestion_reference, author)
+    announced = reference.full_size if full_size is None else full_size
+    arrival = Arrival(ingestion.getId(), reference.path, reference.ingestion_reference, announced)
+    data_set.addArrival(arrival)
     return arrival
 
 

@@ -24,7 +24,7 @@ from Products.ERP5Wendelin.errors import Conflict, NotReady, WrongOffset
 from Products.ERP5Wendelin.ingestion.chunk import Decoded
 from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.ingestion.upload import LAST_CATCH_UP_LIMIT
-from Products.ERP5Wendelin.storage.digest import RunningDigests, RunningDigestWithMd5
+from Products.ERP5Wendelin.storage.digest import CATCH_UP_LIMIT, RunningDigests, RunningDigestWithMd5
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from Products.ERP5Wendelin.storage.transaction import (
     Source,
@@ -140,7 +140,7 @@ class _Receiver:
             self._leave_stream(arrival.next)
             arrival = self._begin()
         running = _running(arrival)
-        in_step = running.catch_up(arrival.stream, arrival.end)
+        in_step = running.catch_up(arrival.stream, arrival.end, CATCH_UP_LIMIT)
         stop = arrival.end + size
 
         def on_data(data: bytes) -> None:

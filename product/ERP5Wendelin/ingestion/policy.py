@@ -46,7 +46,10 @@ CHUNK_SIZE = SLICE_SIZE
 """The most bytes that are taken at once: they are stored in one transaction."""
 
 TAG_LENGTH = 512
-"""The most characters of a tag."""
+"""The most characters of a tag, by which an ingestion is found."""
+
+REFERENCE_LENGTH = 8192
+"""The most characters of what a policy's parser is given: the original ebulk's has a path in it."""
 
 PARSER = "IngestionPolicy_parseSimpleFluentdTag"
 OPERATION_FINDER = "IngestionPolicy_getIngestionOperationAndParameterDict"
@@ -89,7 +92,7 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
     for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see `content.scripts.run`.
     """
     _check(policy)
-    movement = run(_script(policy, policy, "script_id"), _checked_tag(reference))
+    movement = run(_script(policy, policy, "script_id"), _checked_tag(reference, REFERENCE_LENGTH))
     if not movement:
         raise BadInput(
             f"{_name(policy)} does not take the tag {reference!r}. "
@@ -174,11 +177,11 @@ def _check(policy: Any) -> None:
         raise Conflict(f"{_name(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
 
 
-def _checked_tag(reference: str) -> str:
+def _checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
     if not isinstance(reference, str) or not reference:
         raise BadInput("Name a tag: …/ingest?reference=TAG.")
-    if len(reference) > TAG_LENGTH or not reference.isprintable():
-        raise BadInput(f"A tag has at most {TAG_LENGTH} characters, and no control characters.")
+    if len(reference) > length or not reference.isprintable():
+        raise BadInput(f"A tag has at most {length} characters, and no control characters.")
     return reference
 
 

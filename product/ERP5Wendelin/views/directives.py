@@ -64,12 +64,16 @@ class IScriptDirective(Interface):
     name = TextLine(title="Name of the script, as of its URL")
     permission = TextLine(title="Name of the permission on the site, as permissions.py has it, or zope.Public")
     changes = Bool(title="Whether it changes something, with whatever method", required=False)
+    refusal = GlobalObject(title="What wrong credentials are answered, instead of 401", required=False)
 
 
-def script(context: Any, method: list[str], name: str, permission: str, changes: bool = False) -> None:
+def script(
+    context: Any, method: list[str], name: str, permission: str, changes: bool = False, refusal: Any = None
+) -> None:
     """Handle the directive."""
     for each in method:
-        _register(context, IPortalRoute, Route(each, f"/{name}", "site", permission, Script(name), changes, head=False))
+        route = Route(each, f"/{name}", "site", permission, Script(name), changes, head=False, refusal=refusal)
+        _register(context, IPortalRoute, route)
 
 
 def _register(context: Any, interface: Any, route: Route) -> None:

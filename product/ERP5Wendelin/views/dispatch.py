@@ -36,20 +36,29 @@ def answer(call: Call) -> Answer:
 def _answer(call: Call) -> Any:
     if call.header("Tus-Resumable") is not None:  # whoever speaks tus is answered in tus, errors too
         call.headers["Tus-Resumable"] = TUS_VERSION
-    check_credentials(call)
+    if not call.of_portal:
+        check_credentials(call)
     methods = allowed(call.segments, portal_routes() if call.of_portal else routes())
     if call.method == "OPTIONS" and "OPTIONS" not in methods:
         return no_content({"Allow": allow_header(methods)})
     route, call.names = choose(methods, call.method)
+    if route.refusal is not None and has_wrong_credentials(call):
+        return route.refusal
+    check_credentials(call)
     check_origin(call, route)
     find_objects(call, route)
     check_permission(call, route)
     return route.handler(call)
 
 
+def has_wrong_credentials(call: Call) -> bool:
+    """Whether a request has credentials that are nobody's."""
+    return call.has_credentials and not is_known()
+
+
 def check_credentials(call: Call) -> None:
     """Refuse credentials that are nobody's, also where none are needed: who sends them believes to be somebody."""
-    if call.has_credentials and not is_known():
+    if has_wrong_credentials(call):
         raise WrongCredentials("The user name and password, or the token, are wrong. Check them and try again.")
 
 

@@ -34,6 +34,8 @@ class Route:
     changes: bool = False
     head: bool = True
     """Whether HEAD is answered where GET is: a script may change something, whatever it says."""
+    refusal: Any = None
+    """What wrong credentials are answered, in a 200, to a client that reads nothing else."""
     segments: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
