@@ -3,6 +3,7 @@
     python -m bench [main]     one file of 2 GiB, and one new file into 100,000, beside cp, rsync and plain HTTP
     python -m bench table      W1 to W4 beside what users would otherwise pick: docs/benchmarks.rst
     python -m bench million    a data set of a million files
+    python -m bench ingest     chunks a second through an ingestion policy, beside appending them
     python -m bench chaos      transfers through a network that breaks: docs/chaos.rst
 
 Each takes --help. Absolute figures vary with the machine's mood: read the ratio to the peer of the same run.
@@ -14,7 +15,13 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHES = {"main": "bench.main_job", "table": "bench.table", "million": "bench.million", "chaos": "bench.chaos"}
+BENCHES = {
+    "main": "bench.main_job",
+    "table": "bench.table",
+    "million": "bench.million",
+    "chaos": "bench.chaos",
+    "ingest": "bench.ingest",
+}
 
 
 def main(arguments: list[str]) -> int:
