@@ -168,6 +168,12 @@ def test_sensing_calls_the_script_with_the_alarm_for_its_context(site, alarm, bo
     assert alarm.activeSense() == report
 
 
+def test_a_script_may_look_at_the_report_of_another_alarm(site, alarm):
+    run(alarm, "three", failed=True)
+    add_script(site, "Alarm_test", "report = context.getLastReport()\nreturn report.text + str(report.failed)")
+    assert alarm.activeSense() == (False, "threeTrue")
+
+
 def test_sensing_without_its_script_says_what_to_do(alarm):
     with pytest.raises(NotFound, match=r"^There is no script 'Alarm_test', .* Add it, or install the business"):
         alarm.activeSense()

@@ -174,7 +174,8 @@ def _call(analysis: Any, line: Any) -> bool:
 
 def _parameters(analysis: Any) -> dict[str, Any]:
     """What scripts get, by the references of lines."""
-    site, parameters = analysis.getPortalObject(), {}
+    site = analysis.getPortalObject()
+    parameters: dict[str, Any] = {}
     for line in _lines(analysis):
         if _is_operation(site, line) or not line.getReference():
             continue

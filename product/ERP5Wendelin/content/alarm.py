@@ -18,7 +18,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-from AccessControl.SecurityInfo import ClassSecurityInfo
+from AccessControl.SecurityInfo import ClassSecurityInfo, allow_class
 from AccessControl.SecurityManagement import getSecurityManager
 from DateTime import DateTime
 from persistent import Persistent
@@ -60,7 +60,8 @@ class Report(NamedTuple):
     """Whether it found something that somebody should look at."""
     text: str
 
-    __allow_access_to_unprotected_subobjects__ = 1
+
+allow_class(Report)
 
 
 class Run(NamedTuple):
@@ -242,9 +243,10 @@ def checked_alarm(alarm: Any) -> Alarm:
 
 def _check_limits(name: str, value: Any) -> None:
     values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
-    least, greatest = LIMITS.get(name, (None, None))
-    if least is not None and any(isinstance(each, int) and not least <= each <= greatest for each in values):
-        raise BadInput(f"{name} must be from {least} to {greatest}.")
+    if name in LIMITS:
+        least, greatest = LIMITS[name]
+        if any(isinstance(each, int) and not least <= each <= greatest for each in values):
+            raise BadInput(f"{name} must be from {least} to {greatest}.")
     if name == "periodicity_week_day" and any(each not in (*WEEK_DAYS, None) for each in values):
         raise BadInput(f"{name} must be names of days: {', '.join(WEEK_DAYS)}.")
 

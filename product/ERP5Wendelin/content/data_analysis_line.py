@@ -23,4 +23,4 @@ class DataAnalysisLine(Movement):
     @security.protected(View)
     def getSimulationState(self) -> str:
         """The state of the analysis it is in."""
-        return self.getParentValue().getSimulationState()  # type: ignore[no-any-return]
+        return self.getParentValue().getSimulationState()

@@ -29,4 +29,4 @@ class DataTransformationLine(Movement):
     @security.protected(View)
     def getValidationState(self) -> str:
         """The state of the transformation it is in."""
-        return self.getParentValue().getValidationState()  # type: ignore[no-any-return]
+        return self.getParentValue().getValidationState()
