@@ -175,6 +175,18 @@ def test_only_what_the_user_may_view_is_found(site, catalogue, supplies):
     assert len(catalogue.unrestrictedSearchResults(portal_type="Data Supply")) == 3
 
 
+def test_relation_to_what_the_user_may_not_view_tells_nothing_of_it(site, catalogue, supplies):
+    operation = site.data_operation_module.newContent(title="Secret")
+    supplies[0].newContent(resource_value=operation)
+    supplies[0].validate()
+    with as_user(site, "dan"):
+        assert len(catalogue(portal_type="Data Supply Line")) == 1
+        assert len(catalogue(resource_title="Secret")) == len(catalogue(resource_portal_type="Data Operation")) == 0
+    operation.validate()
+    with as_user(site, "dan"):
+        assert len(catalogue(resource_title="Secret")) == 1
+
+
 def test_lines_follow_the_state_of_what_they_are_in(site, catalogue, supplies):
     supplies[0].newContent(reference="line")
     assert ids(catalogue(reference="line", validation_state="draft")) == ["1"]
@@ -201,6 +213,14 @@ def test_line_of_a_push_does_not_count_as_another_push(site, catalogue):
         ({"colour": "red"}, "portal_catalog has no index 'colour'. See docs/erp5.rst for those that it has."),
         ({"colour_uid": "x"}, "portal_catalog has no index 'colour_uid'. See docs/erp5.rst for those that it has."),
         ({"query": object()}, "portal_catalog has no index 'query'. See docs/erp5.rst for those that it has."),
+        *(
+            (
+                {name: "Manager"} | more,
+                f"portal_catalog has no index {name!r}. See docs/erp5.rst for those that it has.",
+            )
+            for name in ("allowedRolesAndUsers", "memberships")
+            for more in ({}, {"sort_limit": 1})
+        ),
         ({"reference": 7}, "portal_catalog: reference must be text, or a list of texts."),
         ({"uid": [7]}, "portal_catalog: uid must be text, or a list of texts."),
         (

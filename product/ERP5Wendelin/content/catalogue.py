@@ -51,6 +51,21 @@ from Products.ERP5Wendelin.content.relation import CATEGORIES, is_document
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.permissions import View
 
+ALLOWED = "allowedRolesAndUsers"
+"""The index of who may view a document."""
+
+SEARCHED = (
+    "reference",
+    "title",
+    "data_set",
+    "words",
+    "portal_type",
+    "validation_state",
+    "simulation_state",
+    ALLOWED,
+)
+"""The indexes of a query, in the order in which they are searched: what leaves little first."""
+
 Filter = Callable[[int], bool]
 """Whether the document of a record id is to be found."""
 
@@ -124,16 +139,19 @@ class CatalogTool(CMFCatalogTool):
         `sort_limit` is left to ZCatalog, which sorts by walking the index it is given.
         """
         if "sort_limit" in kw:
+            unknown = [name for name in kw if name not in (*FIELDS, "words", "sort_on", "sort_order", "sort_limit")]
+            if unknown:
+                raise _unknown(unknown[0])
             return super().searchResults(REQUEST, **kw)
         allowed = self._listAllowedRolesAndUsers(getSecurityManager().getUser())
-        return self._find(kw, {"allowedRolesAndUsers": allowed})
+        return self._find(kw, frozenset(allowed))
 
     __call__ = searchResults
 
     @security.private
     def unrestrictedSearchResults(self, REQUEST: Any = None, **kw: Any) -> Any:
         """As `searchResults`, whoever may view them."""
-        return self._find(kw, {})
+        return self._find(kw, None)
 
     @security.protected(View)
     def getResultValue(self, **kw: Any) -> Any:
@@ -159,18 +177,19 @@ class CatalogTool(CMFCatalogTool):
 
     # finding
 
-    def _find(self, kw: dict[str, Any], indexed: dict[str, Any]) -> Any:
+    def _find(self, kw: dict[str, Any], allowed: frozenset[str] | None) -> Any:
+        """What meets all conditions, and may be viewed by one of the allowed roles and users; None: by anybody."""
         processQueue()
         first, count = limits(kw.get("limit"))
         order = order_of(kw.get("sort_on"), kw.get("sort_order"))
-        found = self._matching(kw, indexed)
+        found = self._matching(kw, allowed)
         if order:
             found = iter(self._sorted(found, order))
         rows = list(islice(found, first, None if count is None else first + count))
         return LazyMap(lambda rid: Brain(self, rid), rows)
 
-    def _matching(self, kw: dict[str, Any], indexed: dict[str, Any]) -> Iterator[int]:
-        """The record ids of what meets all conditions, those of `indexed` among them."""
+    def _matching(self, kw: dict[str, Any], allowed: frozenset[str] | None) -> Iterator[int]:
+        indexed: dict[str, Any] = {} if allowed is None else {ALLOWED: sorted(allowed)}
         filters: list[Filter] = []
         found: Any = None
         for name, value in kw.items():
@@ -183,11 +202,11 @@ class CatalogTool(CMFCatalogTool):
                 if not isinstance(value, str):
                     raise BadInput("portal_catalog: SearchableText must be text.")
                 indexed["words"] = prefixes(value)
-            elif name in self._catalog.indexes and not _has_none(value):
+            elif name in FIELDS and not _has_none(value):
                 indexed[name] = self._checked(name, value)
             else:
-                filters.append(self._filter(name, value))
-        for name in indexed:
+                filters.append(self._filter(name, value, allowed))
+        for name in sorted(indexed, key=SEARCHED.index):
             found = intersection(found, self._indexed(name, indexed, found))
         rids = self._catalog.data.keys() if found is None else found
         return (rid for rid in rids if all(keeps(rid) for keeps in filters))
@@ -223,7 +242,7 @@ class CatalogTool(CMFCatalogTool):
         paths = self._catalog.uids.items(start, start + LAST)
         return IISet(sorted(rid for path, rid in paths if "/" not in path[len(start) :]))
 
-    def _filter(self, name: str, value: Any) -> Filter:
+    def _filter(self, name: str, value: Any, allowed: frozenset[str] | None) -> Filter:
         """A condition that is looked at document by document."""
         if name in DATES:
             meets = date_condition(name, value)
@@ -231,18 +250,21 @@ class CatalogTool(CMFCatalogTool):
         match = RELATED.fullmatch(name)
         if match is not None and self._is_base(match["base"]):
             wanted, what, prefix = one_of(name, value), match["what"], match["base"] + "/"
-            return lambda rid: any(self.value_of(to, what) in wanted for to in self._related(rid, prefix))
+            return lambda rid: any(self.value_of(to, what) in wanted for to in self._related(rid, prefix, allowed))
         if name not in ("id", "version", *FIELDS):
-            raise BadInput(f"portal_catalog has no index {name!r}. See docs/erp5.rst for those that it has.")
+            raise _unknown(name)
         asked = one_of(name, value)
         return lambda rid: (self.value_of(rid, name) or "") in asked
 
-    def _related(self, rid: int, prefix: str) -> Iterable[int]:
-        """The record ids of what a document is related to by a base category."""
-        keys = self._catalog.getIndex("memberships").getEntryForObject(rid, ())
-        paths = (key[len(prefix) :] for key in keys if key.startswith(prefix))
-        rids = (self.getrid(self._path(path if is_document(path) else prefix + path)) for path in paths)
-        return (rid for rid in rids if rid is not None)
+    def _related(self, rid: int, prefix: str, allowed: frozenset[str] | None) -> Iterator[int]:
+        """The record ids of what a document is related to by a base category, as far as that may be viewed."""
+        viewers = self._catalog.getIndex(ALLOWED)
+        for key in self._catalog.getIndex("memberships").getEntryForObject(rid, ()):
+            if key.startswith(prefix):
+                path = key[len(prefix) :]
+                to = self.getrid(self._path(path if is_document(path) else key))
+                if to is not None and (allowed is None or not allowed.isdisjoint(viewers.getEntryForObject(to, ()))):
+                    yield to
 
     def _is_base(self, name: str) -> bool:
         categories = getattr(aq_parent(aq_inner(self)), "portal_categories", None)
@@ -276,11 +298,15 @@ def install(catalog: CatalogTool) -> None:
     """Give a new catalogue its indexes and columns."""
     for name in FIELDS:
         catalog.addIndex(name, FieldIndex(name))
-    catalog.addIndex("allowedRolesAndUsers", KeywordIndex("allowedRolesAndUsers"))
+    catalog.addIndex(ALLOWED, KeywordIndex(ALLOWED))
     catalog.addIndex("memberships", KeywordIndex("memberships"))
     catalog.addIndex("words", WordIndex("words"))
     for name in COLUMNS:
         catalog.addColumn(name)
+
+
+def _unknown(name: str) -> BadInput:
+    return BadInput(f"portal_catalog has no index {name!r}. See docs/erp5.rst for those that it has.")
 
 
 def _has_none(value: Any) -> bool:
