@@ -87,7 +87,7 @@ def test_further_chunks_change_nothing_but_the_stream(site, default):
 
 
 def test_tag_of_one_part_and_of_many_is_taken(site, default):
-    for tag in ("syslog", "a.b.c", "a/b c.d", "fühler.1"):
+    for tag in ("syslog", "a.b.c", "a/b c.d", "fühler.1", "no\u00a0break"):
         ingest(default, tag, b"x")
         assert streams(site, tag)[0].getSize() == 1
 
@@ -117,6 +117,7 @@ def test_who_may_not_push_may_not_ingest(site, default, user):
         ("", "Name a tag: …/ingest?reference=TAG."),
         ("a" * (TAG_LENGTH + 1), f"A tag has at most {TAG_LENGTH} characters, and no control characters."),
         ("a\nb", "no control characters."),
+        ("a\udcff", "no control characters."),
         ("a..b", "Ingestion Policy 'default' does not take the tag 'a..b'. Its script"),
         (".b", "Its script IngestionPolicy_parseSimpleIngestionTag says which tags it takes"),
     ],

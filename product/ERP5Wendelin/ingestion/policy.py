@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from unicodedata import category
 
 from AccessControl.SecurityInfo import ModuleSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
@@ -50,6 +51,9 @@ TAG_LENGTH = 512
 
 REFERENCE_LENGTH = 8192
 """The most characters of what a policy's parser is given: the original ebulk's has a path in it."""
+
+UNFIT = ("Cc", "Cs")
+"""Unicode's categories of what a tag may not have: control characters, and halves of characters."""
 
 PARSER = "IngestionPolicy_parseSimpleFluentdTag"
 OPERATION_FINDER = "IngestionPolicy_getIngestionOperationAndParameterDict"
@@ -180,7 +184,7 @@ def _check(policy: Any) -> None:
 def _checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
     if not isinstance(reference, str) or not reference:
         raise BadInput("Name a tag: …/ingest?reference=TAG.")
-    if len(reference) > length or not reference.isprintable():
+    if len(reference) > length or any(category(character) in UNFIT for character in reference):
         raise BadInput(f"A tag has at most {length} characters, and no control characters.")
     return reference
 
