@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import transaction
+from ZEO.Exceptions import ClientDisconnected
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal import command_shell
@@ -138,6 +139,23 @@ def test_a_commit_that_meets_another_says_so_and_drops_the_changes(lake: Lake, s
         "Look at it, and change it again."
     )
     assert (shell.has_changes(), shell.names["d"].getTitle()) == (False, "theirs")
+
+
+def test_a_commit_without_the_server_says_so_and_drops_the_changes(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commit() -> None:
+        raise ClientDisconnected("gone")
+
+    run(shell, f"{NEW_DATA_SET}('hearts')")
+    monkeypatch.setattr(transaction, "commit", commit)
+    with pytest.raises(Conflict) as caught:
+        command_shell.commit()
+    assert str(caught.value) == (
+        "The server that has the database open has stopped, so what you changed is dropped. "
+        "Once it runs again, change it again; the prompt may stay open."
+    )
+    assert not shell.has_changes()
 
 
 def test_a_script_of_the_skins_is_found_as_soon_as_it_is_there(shell: Shell) -> None:

@@ -11,6 +11,7 @@ import argparse
 import code
 import contextlib
 import linecache
+import logging
 import rlcompleter
 import sys
 import traceback
@@ -23,6 +24,7 @@ from typing import Any
 
 import transaction
 from AccessControl.SecurityManagement import newSecurityManager
+from ZEO.Exceptions import ClientDisconnected
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound, WendelinError
@@ -82,6 +84,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     instance = find(arguments.directory)
     script = script_of(arguments.command, arguments.file)
+    logging.getLogger("ZODB.Connection").disabled = True  # what it has to say comes as an exception as well
     with opened(instance) as app:
         shell = Shell(app, arguments.debug)
         if arguments.user is not None:
@@ -163,7 +166,7 @@ class Shell:
         frames = error.__traceback__
         while frames is not None and frames.tb_frame.f_code.co_filename != name:
             frames = frames.tb_next
-        if not isinstance(error, WendelinError):
+        if not isinstance(error, (WendelinError, ClientDisconnected)):
             return "".join(traceback.format_exception(error.with_traceback(frames)))
         own = [frame for frame in traceback.extract_tb(frames) if frame.filename == name]
         heading = "Traceback (most recent call last):\n"
@@ -196,7 +199,8 @@ class Completer(rlcompleter.Completer):
 def commit() -> None:
     """Keep what was changed, and begin a new transaction, which sees what others have committed.
 
-    Conflict if others have changed the same in the meantime; whatever fails, the changes are dropped.
+    Conflict if others have changed the same in the meantime, or the server has gone; whatever fails, the changes are
+    dropped.
     """
     try:
         transaction.commit()
@@ -205,6 +209,12 @@ def commit() -> None:
         raise Conflict(
             "Somebody else has changed the same in the meantime, so what you changed is dropped. "
             "Look at it, and change it again."
+        ) from error
+    except ClientDisconnected as error:
+        transaction.abort()
+        raise Conflict(
+            "The server that has the database open has stopped, so what you changed is dropped. "
+            "Once it runs again, change it again; the prompt may stay open."
         ) from error
     except BaseException:
         transaction.abort()
