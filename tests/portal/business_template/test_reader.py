@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Products.ERP5Wendelin.portal.business_template import files as files_module
+from Products.ERP5Wendelin.portal.business_template.files import Files
 from Products.ERP5Wendelin.portal.business_template.kinds import KINDS
-from Products.ERP5Wendelin.portal.business_template.reader import read
+from Products.ERP5Wendelin.portal.business_template.reader import read, read_items
 from Products.ERP5Wendelin.portal.business_template.template import Template, TemplateError
 from support.exports import export, in_state, persistent, write_template
 
@@ -65,7 +67,7 @@ def test_template_has_name_metadata_and_items(template):
 
 
 def test_items_come_in_the_order_of_kinds(template):
-    found = read(Path(__file__).parents[3] / "bt5" / "erp5_wendelin")
+    found = read(BT5 / "erp5_wendelin")
     order = list(KINDS)
     assert [order.index(item.kind) for item in found.items] == sorted(order.index(item.kind) for item in found.items)
 
@@ -366,24 +368,89 @@ def test_document_in_a_document_that_is_not_listed_is_refused(template):
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+BT5 = Path(__file__).parents[3] / "bt5"
+OURS = sorted(path for path in BT5.glob("*/*/**/*") if path.is_file())
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_damage_to_our_templates_is_an_error_or_another_template(tmp_path_factory, data):
-    bt5 = Path(__file__).parents[3] / "bt5"
-    name = data.draw(
-        st.sampled_from(["erp5_wendelin_data_lake_ui", "erp5_wendelin_data_lake_ingestion_default_security_model"])
-    )
-    sources = sorted(path for path in (bt5 / name).rglob("*") if path.is_file())
-    files = {path.relative_to(bt5 / name).as_posix(): path.read_bytes() for path in sources}
-    for victim in data.draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=3)):
+    chosen = data.draw(st.lists(st.sampled_from(OURS), min_size=1, max_size=8, unique=True))
+    files = {"/".join(path.relative_to(BT5).parts[1:]): path.read_bytes() for path in chosen}
+    for victim in data.draw(st.lists(st.sampled_from(sorted(files)), max_size=3)):
         content = files[victim]
         start = data.draw(st.integers(0, len(content)))
         stop = data.draw(st.integers(start, min(len(content), start + 200)))
-        files[victim] = (
-            content[:start]
-            + data.draw(st.binary(max_size=20) | st.sampled_from([b"", b"<", b"&#0;", b"<a/>", b"\n"]))
-            + content[stop:]
-        )
-    directory = write_template(tmp_path_factory.mktemp("damaged") / name, files)
+        damage = data.draw(st.binary(max_size=20) | st.sampled_from([b"", b"<", b"&#0;", b"<a/>", b"\n"]))
+        files[victim] = content[:start] + damage + content[stop:]
+    assert_template_or_error(tmp_path_factory, files)
+
+
+NAMES = [
+    "title",
+    "description",
+    "categories",
+    "type_class",
+    "workflow_history",
+    "state_variable",
+    "trigger_type",
+    "_params",
+]
+NAMES += [
+    "state_permission_role_list_dict",
+    "acquire_permission",
+    "aggregated_portal_type",
+    "effective_date",
+    "enabled",
+]
+NAMES += ["periodicity_minute", "_bind_names", "_body", "content_type", "default_reference", "quantity", "int_index"]
+TEXTS = [
+    "",
+    "x",
+    "use/a",
+    "source/portal_workflow/w/state_a",
+    "destination/../x",
+    "DataSet",
+    "2020-01-01",
+    "\x85 é",
+]
+PLACES = [
+    ("PortalTypeTemplateItem/portal_types/a.xml", "Base Type"),
+    ("WorkflowTemplateItem/portal_workflow/a.xml", "Workflow"),
+    ("WorkflowTemplateItem/portal_workflow/a/state_a.xml", "Workflow State"),
+    ("WorkflowTemplateItem/portal_workflow/a/transition_a.xml", "Workflow Transition"),
+    ("ToolTemplateItem/a.xml", "Alarm Tool"),
+    ("CategoryTemplateItem/portal_categories/a.xml", "Base Category"),
+    ("PathTemplateItem/m/a.xml", "Data Supply"),
+    ("PathTemplateItem/m/a/1.xml", "Data Supply Line"),
+    ("PathTemplateItem/m/a.xml", "Alarm"),
+    ("PathTemplateItem/m/a.xml", "Data Operation"),
+    ("PathTemplateItem/m/a.xml", "PyData Script"),
+]
+plain = st.recursive(
+    st.none()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(TEXTS),
+    lambda inside: (
+        st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from([*TEXTS, "validation_state"]), inside)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.dictionaries(st.sampled_from(NAMES), plain)), max_size=4))
+def test_any_values_of_properties_are_an_error_or_a_template(tmp_path_factory, objects):
+    files = {}
+    for (path, name), properties in objects:
+        files[path] = export(name, {"id": Path(path).stem, **properties})
+    assert_template_or_error(tmp_path_factory, files)
+
+
+def assert_template_or_error(tmp_path_factory, files):
+    directory = write_template(tmp_path_factory.mktemp("damaged") / "t", files)
+    with suppress(TemplateError):
+        assert all(pickle.dumps(item) for item in read_items(Files(directory)))
     with suppress(TemplateError):
         assert isinstance(read(directory), Template)
