@@ -159,7 +159,7 @@ def result_lines(result: Result) -> Iterator[str]:
     for change in result.changes:
         if change.action is Action.SAME:
             continue
-        reason = f": {change.alien}" if change.action is Action.LEFT and change.alien else ""
+        reason = f": {change.reason}" if change.action is Action.LEFT and change.reason else ""
         yield f"  {change.action.value:<9} {change.key.path} ({change.key.kind}){reason}"
         if change.action is Action.CONFLICT:
             diff = difference(change.key.path, change.site, change.new)

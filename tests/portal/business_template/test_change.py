@@ -78,7 +78,7 @@ def test_plan_has_the_template_s_order_and_takes_away_in_the_reverse_of_the_old_
         return change.key.path == "gone 1"
 
     changes = plan(base, new, site.get, lambda key: "others" if key.path == "shared" else "", takes)
-    assert [(change.key.path, change.action, change.alien) for change in changes] == [
+    assert [(change.key.path, change.action, change.reason) for change in changes] == [
         ("new", Action.MADE, ""),
         ("stays", Action.KEPT, ""),
         ("shared", Action.LEFT, "others"),

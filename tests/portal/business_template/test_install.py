@@ -221,7 +221,7 @@ def test_removal_takes_away_what_the_template_brought_and_nothing_else(site):
     notes(site)["updated"] = "mine"
     (result,) = remove(site, ["a"])
     assert told([result]) == {"a": {"left": ["updated", "same"], "removed": ["gone", "box/in", "box"]}}
-    assert [change.alien for change in result.changes if change.alien] == ["it was there before the template"]
+    assert [change.reason for change in result.changes if change.reason] == ["it was there before the template"]
     assert (result.before, result.after) == ("1.0", None)
     assert dict(notes(site)) == {"mine": "m", "same": "s", "updated": "mine"}
     assert installed(site) == {}
@@ -233,6 +233,15 @@ def test_removal_takes_what_an_administrator_changed_only_by_force(site):
     notes(site).update(updated="mine", same="mine")
     assert told(remove(site, ["a"], force=True))["a"]["left"] == ["same"]
     assert dict(notes(site)) == {"same": "mine"}
+
+
+def test_what_holds_something_that_stays_stays_too(site):
+    install(site, [A1])
+    notes(site)["box/in"] = "mine"
+    (result,) = remove(site, ["a"])
+    left = [(change.key.path, change.reason) for change in result.changes if change.action.value == "left"]
+    assert left == [("box/in", ""), ("box", "what stays is in it")]
+    assert dict(notes(site)) == {"box": "b", "box/in": "mine"}
 
 
 def test_removal_that_other_templates_could_not_do_with_is_refused_with_all_of_them(site):
@@ -263,7 +272,7 @@ def test_templates_that_need_each_other_go_together(site):
 def test_an_object_of_two_templates_goes_with_the_last_of_them(site):
     install(site, [template("a", note="n"), template("b", note="n")])
     (result,) = remove(site, ["a"])
-    assert [(change.action.value, change.alien) for change in result.changes] == [("left", "it is in b, too")]
+    assert [(change.action.value, change.reason) for change in result.changes] == [("left", "it is in b, too")]
     assert told(remove(site, ["b"])) == {"b": {"removed": ["note"]}}
     assert dict(notes(site)) == {}
 

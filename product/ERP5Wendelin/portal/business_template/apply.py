@@ -164,13 +164,13 @@ class _Step:
             {key: self.before[key].data for key in map(key_of, items) if key in self.before and key not in base}
         )
 
-        def alien(key: Key) -> str:
+        def stays(key: Key) -> str:
             others = self.after.get(key, {}).keys() - {name}
             if others:
                 return f"it is in {' and '.join(sorted(others))}, too"
             return "" if own[key].brought else "it was there before the template"
 
-        changes = list(plan(base, items, self._read, alien, self.takes))
+        changes = list(plan(base, items, self._read, stays, self.takes))
         files = {key_of(item): item.file for item in items}
         for change in changes:
             self._carry_out(change, files)

@@ -10,7 +10,7 @@ changed stays::
     -      s      n      CONFLICT   it was there already, and is different
     b      b      b      SAME
     b      b      n      UPDATED
-    b      b      -      REMOVED    or LEFT, where it is not the template's alone
+    b      b      -      REMOVED    or LEFT, where it is not the template's alone, or holds what is LEFT
     b      s      b      KEPT       changed or removed by an administrator, and the template has nothing new
     b      n      n      SAME       both made the same change
     b      s      n      CONFLICT   changed by both
@@ -57,8 +57,8 @@ class Change:
     key: Key
     site: Data
     new: Data
-    alien: str = ""
-    """Why it is not the template's alone, where the template has it no more."""
+    reason: str = ""
+    """Why it stays although the template has it no more, where that is not for an administrator to say."""
 
 
 def compare(base: Data, site: Data, new: Data) -> Action:
@@ -76,7 +76,7 @@ def compare(base: Data, site: Data, new: Data) -> Action:
 
 def take_the_template_s(change: Change) -> Change:
     """The change that makes the site what the template says, whatever an administrator did."""
-    if change.action not in (Action.KEPT, Action.CONFLICT, Action.LEFT) or change.alien:
+    if change.action not in (Action.KEPT, Action.CONFLICT, Action.LEFT) or change.reason:
         return change
     if change.new is None:
         return replace(change, action=Action.REMOVED)
@@ -87,31 +87,37 @@ def plan(
     base: Mapping[Key, Data],
     new: Iterable[Item],
     read: Callable[[Key], Data],
-    alien: Callable[[Key], str],
+    stays: Callable[[Key], str],
     takes: Callable[[Change], bool],
 ) -> Iterator[Change]:
     """The changes that lead from one installation of a template to the next, in the order in which to make them.
 
     `base`: the objects of the last installation, in its order. `new`: those of the template. `read(key)`: an object as
-    it is on the site. `alien(key)`: why an object stays that the template has no more, or ''. `takes(change)`: whether
+    it is on the site. `stays(key)`: why an object stays that the template has no more, or ''. `takes(change)`: whether
     to take the template's for what would stay as it is.
     """
-    for change in _changes(base, {Key(item.kind, item.path): item.data for item in new}, read, alien):
-        yield take_the_template_s(change) if takes(change) else change
 
+    def chosen(change: Change) -> Change:
+        return take_the_template_s(change) if takes(change) else change
 
-def _changes(
-    base: Mapping[Key, Data],
-    new: Mapping[Key, Data],
-    read: Callable[[Key], Data],
-    alien: Callable[[Key], str],
-) -> Iterator[Change]:
-    for key, data in new.items():
+    items = {Key(item.kind, item.path): item.data for item in new}
+    for key, data in items.items():
         site = read(key)
-        yield Change(compare(base.get(key), site, data), key, site, data)
-    for key in reversed([key for key in base if key not in new]):
-        site, reason = read(key), alien(key)
-        action = compare(base[key], site, None)
-        if action is Action.REMOVED and reason:
-            action = Action.LEFT
-        yield Change(action, key, site, None, reason)
+        yield chosen(Change(compare(base.get(key), site, data), key, site, data))
+    staying: list[str] = []
+    for key in reversed([key for key in base if key not in items]):
+        reason = stays(key)
+        if not reason and any(path.startswith(f"{key.path}/") for path in staying):
+            reason = "what stays is in it"
+        change = chosen(_departure(base[key], key, read(key), reason))
+        if change.action is Action.LEFT:
+            staying.append(key.path)
+        yield change
+
+
+def _departure(base: Data, key: Key, site: Data, reason: str) -> Change:
+    """What becomes of an object that the template has no more."""
+    action = compare(base, site, None)
+    if action is Action.REMOVED and reason:
+        action = Action.LEFT
+    return Change(action, key, site, None, reason)
