@@ -235,6 +235,7 @@ def test_portal_type_can_change_its_class_but_a_module_not_its_type(notes):
             "There is no workflow 'x' that documents of the type 'Data Set' could have.",
         ),
         ("PathTemplateItem", "x_module/a", {}, "There is no x_module for a."),
+        ("PathTemplateItem", "acl_users/a", {}, "acl_users can't contain documents such as a."),
         ("SkinTemplateItem", "portal_skins/x/a", {}, "There is no folder portal_skins/x for a."),
     ],
 )

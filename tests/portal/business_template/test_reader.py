@@ -222,6 +222,7 @@ def script(source):
     ("files", "message"),
     [
         (roles(""), "line 1, <role>: '' can't be a name."),
+        (roles("Manager"), "<role>: The role Manager is Zope's own."),
         (roles("a|b"), "<role>: 'a|b' can't be a name."),
         (roles("a", "a"), "'a' is there twice."),
         ({"RoleTemplateItem/role_list.xml": "<!DOCTYPE a><role_list/>"}, "A template's XML has no DOCTYPE."),
@@ -285,6 +286,14 @@ def script(source):
         (
             {"PathTemplateItem/m/p/1.xml": export("Data Supply Line", {"id": "1"})},
             "It is in m/p, which is not in the template.",
+        ),
+        (
+            {f"{SKIN}/custom.xml": export("Folder", {"id": "custom"}, "OFS.Folder")},
+            "The layer custom is the site's own.",
+        ),
+        (
+            {"PathTemplateItem/acl_users/s.xml": SCRIPT, "PathTemplateItem/acl_users/s.py": ""},
+            "Scripts are in portal_callables, or in a skin.",
         ),
         ({f"{SKIN}/a/s.xml": SCRIPT, f"{SKIN}/a/s.py": ""}, "It is in portal_skins/a, which has no file."),
         (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from Products.ERP5Wendelin.portal.business_template.kinds.documents import CategoryKind, PathKind
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Kind
-from Products.ERP5Wendelin.portal.business_template.kinds.lists import AllowedContentTypeKind, WorkflowChainKind
 from Products.ERP5Wendelin.portal.business_template.kinds.modules import ModuleKind, ToolKind
+from Products.ERP5Wendelin.portal.business_template.kinds.pairs import AllowedContentTypeKind, WorkflowChainKind
 from Products.ERP5Wendelin.portal.business_template.kinds.permissions import SitePermissionKind
 from Products.ERP5Wendelin.portal.business_template.kinds.portal_types import PortalTypeKind
 from Products.ERP5Wendelin.portal.business_template.kinds.roles import RoleKind

@@ -31,8 +31,9 @@ from Products.CMFCore.interfaces import ITypesTool, IWorkflowTool
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.accessors import SEVERAL, checked
-from Products.ERP5Wendelin.content.folder import Folder
+from Products.ERP5Wendelin.content.folder import Container, Folder
 from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES, PORTAL_TYPE_CLASSES
+from Products.ERP5Wendelin.content.scripts import CALLABLES
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, portal_type_of, take, texts
 from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
@@ -138,6 +139,8 @@ class _DocumentKind:
             raise BadInput(f"There is no {parent} for {id}.")
         if "class" in data:
             install_object(container, id, data)
+        elif not isinstance(aq_base(container), Container):
+            raise BadInput(f"{parent} can't contain documents such as {id}.")
         else:
             _install(container, id, data)
             for left in (old or {}).get("documents", {}).keys() - data["documents"].keys():
@@ -164,6 +167,8 @@ class PathKind(_DocumentKind):
     def check_place(self, path: str, record: Record) -> None:
         if "/" not in path:
             raise record.error("Documents are in modules and tools: it needs a folder.")
+        if is_source(record) and not path.startswith(f"{CALLABLES}/"):
+            raise record.error(f"Scripts are in {CALLABLES}, or in a skin.")
 
 
 class CategoryKind(_DocumentKind):

@@ -20,7 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from Products.ERP5Wendelin.content.folder import add_document
+from Acquisition import aq_base
+
+from Products.ERP5Wendelin.content.folder import Container, add_document
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import (
     Source,
@@ -48,7 +50,7 @@ class _ContainerKind:
 
     def read(self, site: Any, path: str) -> Data | None:
         container = site._getOb(path, None)
-        if container is None:
+        if not isinstance(aq_base(container), Container):
             return None
         data = {"portal_type": container.getPortalType(), "title": container.title}
         return {**data, **self.more(container)}

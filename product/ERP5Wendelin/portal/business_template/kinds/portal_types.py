@@ -2,7 +2,7 @@
 
 File: `PortalTypeTemplateItem/portal_types/Data%20Set.xml`, an exported Base Type. Data: {'title': …, 'description': …,
 'type_class': 'DataSet'}. `type_class` names the class of its documents, one of `DOCUMENT_CLASSES`; what documents may
-contain, and their workflows, are items of their own (`lists`).
+contain, and their workflows, are items of their own (`pairs`).
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_name
-from Products.ERP5Wendelin.portal.business_template.template import Data, Item
+from Products.ERP5Wendelin.portal.business_template.template import Data, Item, TemplateError
 from Products.ERP5Wendelin.portal.business_template.xml import attribute, children, leaf, parse
 
 FILE = "role_list.xml"
+ZOPE_S = ("Anonymous", "Authenticated", "Manager", "Owner", "Shared")
 
 
 class RoleKind:
@@ -31,6 +32,8 @@ class RoleKind:
         attribute(root, file)
         for element in children(root, file, "role"):
             role = check_name(leaf(element, file), file, element.sourceline, "role")
+            if role in ZOPE_S:
+                raise TemplateError(f"The role {role} is Zope's own.", file, element.sourceline, "role")
             yield Item(self.name, role, True, file)
 
     def listed(self, path: str) -> str:

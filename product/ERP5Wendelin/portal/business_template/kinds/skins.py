@@ -14,6 +14,7 @@ from typing import Any
 from Acquisition import aq_base
 from OFS.Folder import Folder
 
+from Products.ERP5Wendelin.content.scripts import CUSTOM, SKINS
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, number, take, text
 from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
@@ -25,8 +26,6 @@ from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
 from Products.ERP5Wendelin.portal.business_template.template import Data, Item
 from Products.ERP5Wendelin.portal.business_template.xml import Global, Record
 
-TOOL = "portal_skins"
-CUSTOM = "custom"
 PRIORITY = "business_template_skin_layer_priority"
 _FOLDER = Global("OFS.Folder", "Folder")
 
@@ -43,13 +42,15 @@ class SkinKind:
         for path, record in sorted(source.exported(self.name), key=lambda found: found[0].split("/")):
             file = f"{self.name}/{path}.xml"
             parent, _, id = path.rpartition("/")
-            if parent != TOOL and parent not in folders:
+            if parent != SKINS and parent not in folders:
                 raise record.error(f"It is in {parent}, which has no file.")
+            if path == f"{SKINS}/{CUSTOM}":
+                raise record.error(f"The layer {CUSTOM} is the site's own.")
             if record.kind == _FOLDER:
                 folders.add(path)
                 check_id(record, id)
                 yield Item(self.name, path, _folder_data(record), source.files.name(file))
-            elif is_source(record) and parent != TOOL:
+            elif is_source(record) and parent != SKINS:
                 yield Item(self.name, path, read_source(source, file, record), source.files.name(file))
             else:
                 raise record.error(f"Objects of the class {record.kind} are not read from templates here.")
@@ -80,7 +81,7 @@ class SkinKind:
         parent, _, id = path.rpartition("/")
         if _find(site, path) is not None:
             _find(site, parent)._delObject(id)
-            if parent == TOOL:
+            if parent == SKINS:
                 _set_layers(site, lambda layers: [layer for layer in layers if layer != id])
 
     def refusal(self, site: Any, path: str) -> str | None:
@@ -114,7 +115,7 @@ def _install_folder(site: Any, container: Any, id: str, data: Data) -> None:
     folder.title = data["title"]
     if data["priority"] or hasattr(aq_base(folder), PRIORITY):
         setattr(folder, PRIORITY, data["priority"])
-    if container.getId() == TOOL:
+    if container.getId() == SKINS:
         _set_layers(site, lambda layers: _with_layer(site, layers, id, data["priority"]))
 
 
