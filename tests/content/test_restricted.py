@@ -234,7 +234,9 @@ def test_way_out_does_not_compile(site, body, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["type", "open", "globals", "vars", "dir", "object", "memoryview", "super", "input", "compile"]
+    "name",
+    ["type", "open", "globals", "vars", "dir", "object", "memoryview", "super", "input", "compile"]
+    + ["BaseException", "GeneratorExit", "KeyboardInterrupt"],
 )
 def test_function_that_scripts_do_not_get_does_not_exist(site, name):
     with pytest.raises(errors.ScriptError, match=f"NameError: name '{name}' is not defined"):

@@ -60,6 +60,12 @@ def test_layer_without_a_folder_is_passed_over(site):
     assert site.Base_x() == 1
 
 
+def test_attribute_of_a_layer_is_none_of_the_site(layered):
+    layered.portal_skins.below.priority = 50
+    with pytest.raises(AttributeError, match="priority"):
+        _ = layered.priority
+
+
 def test_script_is_bound_to_the_document_that_it_is_called_on(site):
     add_script(site, "Base_x", "return context.getReference(), container.getId(), script.getId()")
     data_set = site.data_set_module.newDataSet("brain")
@@ -170,6 +176,11 @@ def test_conflict_between_transactions_goes_through(site):
 
     with pytest.raises(TransientError):
         run(conflicts)
+
+
+def test_script_that_exits_is_an_error_of_the_script(site):
+    with pytest.raises(errors.ScriptError, match="ValueError: SystemExit cannot be raised within a PythonScript"):
+        run_text(site, "raise SystemExit")
 
 
 def test_wrong_parameters_are_an_error_of_the_script(site):

@@ -208,6 +208,10 @@ IN_PLACE = {
 }
 
 
+OUTSIDE = ("BaseException", "GeneratorExit", "KeyboardInterrupt")
+"""Exceptions that end more than a request; scripts can neither raise nor catch them by name."""
+
+
 def install() -> None:
     """Add to AccessControl's tables what scripts of this process may use; calling it again changes nothing."""
     for name, names in MODULES.items():
@@ -224,6 +228,8 @@ def install() -> None:
     ZopeGuards.safe_builtins.update(
         __import__=import_allowed, setattr=set_public_attribute, delattr=delete_public_attribute
     )
+    for name in OUTSIDE:
+        ZopeGuards.safe_builtins.pop(name, None)
     ZopeGuards._safe_globals.update(
         _write_=writable, _inplacevar_=change_in_place, _print_=BoundedPrint, __metaclass__=make_class
     )

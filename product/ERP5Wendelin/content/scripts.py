@@ -41,7 +41,7 @@ def find_script(site: Any, id: str) -> Any | None:
     folders = [] if skins is None else [aq_base(skins)._getOb(layer, None) for layer in layers(skins)]
     for folder in (*folders, getattr(aq_base(site), CALLABLES, None)):
         found = None if folder is None else aq_base(folder)._getOb(id, None)
-        if found is not None:
+        if hasattr(aq_base(found), "getId"):  # otherwise, an attribute of the folder
             return aq_base(found)
     return None
 
