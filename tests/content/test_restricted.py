@@ -233,11 +233,12 @@ def test_way_out_does_not_compile(site, body, message):
         run_text(site, body)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["type", "open", "globals", "vars", "dir", "object", "memoryview", "super", "input", "compile"]
-    + ["BaseException", "GeneratorExit", "KeyboardInterrupt"],
+UNKNOWN = (
+    "type open globals vars dir object memoryview super input compile BaseException GeneratorExit KeyboardInterrupt"
 )
+
+
+@pytest.mark.parametrize("name", UNKNOWN.split())
 def test_function_that_scripts_do_not_get_does_not_exist(site, name):
     with pytest.raises(errors.ScriptError, match=f"NameError: name '{name}' is not defined"):
         run_text(site, f"return {name}(1)")
