@@ -181,7 +181,7 @@ class IDataSetModule(Interface):
 
 
 class IDataIngestion(Interface):
-    """One arrival of data: state 'started', 'stopped' or 'cancelled'.
+    """One arrival of data: state 'started', 'stopped' (then, once all is made of it, 'delivered') or 'cancelled'.
 
     `data_set` (reference), `base_version`, `message`, `author`, `created`, `modified` (datetime, UTC), `expires`,
     `staged` (OOBTree path -> entry: received or taken over), `expected` (OOBTree path -> (size, digest, mtime_ns,
@@ -190,7 +190,7 @@ class IDataIngestion(Interface):
     """
 
     def getSimulationState():
-        """'started', 'stopped' or 'cancelled'."""
+        """'started', 'stopped', 'delivered' or 'cancelled'."""
 
     def getReceived():
         """(files, bytes) that have been received or taken over; when it has ended, that were."""

@@ -188,7 +188,15 @@ def test_category_list_replaces_all_relations(line):
     assert (line.getResource(), line.getUse()) == ("data_product_module/a", "big_data/ingestion")
     with pytest.raises(BadInput, match=r"^A Data Supply Line has no property 'colour_list'\. It has: "):
         line.setCategoryList(["colour/red"])
+    with pytest.raises(BadInput, match=r"^category_list must be a list of texts\.$"):
+        line.setCategoryList([line])
     assert line.getUse() == "big_data/ingestion"
+
+
+def test_document_is_made_with_its_relations(site, supply, operation):
+    made = supply.newContent(category_list=["use/big_data", "resource/data_operation_module/append"], title="Append")
+    assert (made.getUse(), made.getResourceValue(), made.getTitle()) == ("big_data", operation, "Append")
+    assert set(made.getProperty("category_list")) == {"use/big_data", "resource/data_operation_module/append"}
 
 
 def test_values_are_found_by_portal_type(site, line):

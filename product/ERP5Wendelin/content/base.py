@@ -16,7 +16,7 @@ from DateTime import DateTime
 from Products.CMFCore.PortalContent import PortalContent
 
 from Products.ERP5Wendelin.content import relation
-from Products.ERP5Wendelin.content.accessors import Setter, camel, shown_date
+from Products.ERP5Wendelin.content.accessors import Setter, camel, checked, shown_date
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import Located
 from Products.ERP5Wendelin.content.query import words_of
@@ -56,6 +56,9 @@ class Base(Located, PortalContent):
         self._assign(properties)
 
     def _assign(self, properties: dict[str, Any]) -> None:
+        if "category_list" in properties:
+            properties = properties.copy()
+            properties |= self._by_base_category(properties.pop("category_list"))
         unknown = next((name for name in properties if name not in self._setters), None)
         if unknown is not None:
             raise self._no_property(unknown)
@@ -85,7 +88,8 @@ class Base(Located, PortalContent):
     @security.protected(View)
     def getProperty(self, name: str, default: Any = None) -> Any:
         """A property by its name, or what a relation leads to: `getProperty('use_list')` is `getUseList()`."""
-        value = getattr(self, f"get{camel(name)}")() if name in self._setters else None
+        known = name in self._setters or name == "category_list"
+        value = getattr(self, f"get{camel(name)}")() if known else None
         return default if value is None else value
 
     @security.protected(ModifyPortalContent)
@@ -106,11 +110,15 @@ class Base(Located, PortalContent):
     @security.protected(ModifyPortalContent)
     def setCategoryList(self, category_list: list[str]) -> None:
         """Relate it to these, each 'base_category/path', and to nothing else. BadInput: no such base category."""
+        self.edit(category_list=category_list)
+
+    def _by_base_category(self, category_list: list[str]) -> dict[str, list[str]]:
+        """The values for `edit` that relate a document to these and to nothing else."""
         named: dict[str, list[str]] = {f"{base}_list": [] for base in self._base_categories()}
-        for text in category_list:
+        for text in checked("category_list", "lines", category_list):
             base, _, path = text.partition("/")
             named.setdefault(f"{base}_list", []).append(path)
-        self.edit(**named)
+        return named
 
     @security.protected(View)
     def isMemberOf(self, category: str) -> bool:

@@ -3,8 +3,8 @@
 What arrives is kept here, where no reader of the data set looks, until the ingestion stops and the data set's manifest
 takes it over in one transaction. Everything is then, or when it is cancelled, let go of.
 
-State (public format): that of `content.base`, and `data_set` (its reference), `base_version`, `message`, `author`,
-`result` (dict or None), and
+State (public format): that of `content.folder` (its lines), and `data_set` (its reference), `base_version`, `message`,
+`author`, `result` (dict or None), and
 
 * `staged`, OOBTree path -> entry (plain tuple, see `content.entry`): received, or taken over from what the lake holds;
 * `expected`, OOBTree path -> (size, digest, mtime_ns, mode): to be received (`digest` None: any);
@@ -45,7 +45,7 @@ TOUCH_INTERVAL = timedelta(minutes=1)
 @declared
 @implementer(IDataIngestion)
 class DataIngestion(SimulationState, Folder):
-    """An arrival of data: 'started', then 'stopped' or 'cancelled'."""
+    """An arrival of data: 'started', then 'stopped' and 'delivered', or 'cancelled'."""
 
     security = ClassSecurityInfo()
     security.declarePrivate("staged", "expected", "removed", "uploads", "contents", "file_count", "size", "result")
