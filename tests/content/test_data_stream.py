@@ -9,10 +9,12 @@ import pytest
 import transaction
 
 from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.python_script import PythonScript
 from Products.ERP5Wendelin.errors import BadInput, Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.manifests import DATE, files
+from support.site import as_user
 
 EVENT = msgpack.ExtType(0, struct.pack(">II", 1_700_000_000, 5))
 RECORDS = [["sensor", EVENT, {"value": index}] for index in range(5)]
@@ -163,3 +165,20 @@ def test_a_file_of_a_data_set_is_not_edited(file_stream):
             change()
     assert file_stream.readChunkList() == [b"hello"]
     assert file_stream.getRecursiveSuccessorValueList() == []
+
+
+def test_a_script_reads_a_stream(site, stream):
+    stream.appendData(b"".join(PACKED))
+    script = PythonScript("read")
+    script.ZPythonScript_edit(
+        "stream",
+        "import numpy\n"
+        "records, end = stream.readMsgpackChunkList(0, stream.getSize())\n"
+        "times = numpy.array([stream.extractDateTime(record[1]) for record in records])\n"
+        "chunks = [len(chunk) for chunk in stream.iterate(0, 10)] + [len(c) for c in stream.iterate(end, end)]\n"
+        "values = [record[2]['value'] for record, position in stream.iterateMsgpack(0, end)]\n"
+        "return end, str(times.min()), chunks, values, b''.join(stream.readChunkList(0, 2))\n",
+    )
+    expected = (sum(map(len, PACKED)), "2023-11-14T22:13:20.000000005", [10], [0, 1, 2, 3, 4], PACKED[0][:2])
+    with as_user(site, "ada"):
+        assert script.__of__(site)(stream) == expected
