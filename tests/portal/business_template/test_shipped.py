@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,27 @@ from OFS.Folder import Folder
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal.business_template.change import Action
-from Products.ERP5Wendelin.portal.business_template.install import changed_objects, differences, install, remove
+from Products.ERP5Wendelin.portal.business_template.install import (
+    changed_objects,
+    differences,
+    install,
+    remove,
+    upgrade,
+)
 from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPLATES, load, shipped, shipped_names
 from Products.ERP5Wendelin.portal.business_template.tool import installed_templates
 from Products.ERP5Wendelin.portal.setup import add_tools
 from Products.ERP5Wendelin.portal.users import add_user, remove_user
 from support.http_server import server  # noqa: F401
-from support.site import PASSWORD, USERS, Lake, as_user, make_data_fs, open_data_fs
+from support.site import PASSWORD, USERS, Lake, as_user, make_data_fs, open_data_fs, start_zope
 
 SECURITY_MODEL = "erp5_wendelin_data_lake_ingestion_default_security_model"
 MANAGER = {"boss": "manager"}
 OLD = Path(__file__).parents[2] / "content" / "recorded" / "0.1.0.fs.gz"
 """A lake of the release that had no business templates."""
+
+RECORDED = OLD.with_name("0.2.0.fs.gz")
+"""One of the first release that had them."""
 
 
 @pytest.fixture
@@ -43,6 +53,18 @@ def data_fs(request, tmp_path):
     path = tmp_path / "made.fs"
     make_data_fs(path, request.param, MANAGER)
     return path
+
+
+@contextmanager
+def recorded_site(folder, recorded):
+    """The site in a database that a release wrote, as its administrator sees it."""
+    start_zope()
+    path = folder / "Data.fs"
+    path.write_bytes(gzip.decompress(recorded.read_bytes()))
+    db = open_data_fs(path)
+    with Lake(db).open("system") as site:
+        yield site
+    db.close()
 
 
 def without(name):
@@ -161,10 +183,7 @@ def test_an_object_of_another_class_in_the_place_of_a_template_s_is_not_written_
 
 @pytest.mark.parametrize("theirs", [False, True])
 def test_site_of_an_older_release_takes_templates_on_with_all_that_it_has(tmp_path, theirs):
-    path = tmp_path / "Data.fs"
-    path.write_bytes(gzip.decompress(OLD.read_bytes()))
-    db = open_data_fs(path)
-    with Lake(db).open("system") as site:
+    with recorded_site(tmp_path, OLD) as site:
         add_tools(site)
         results = install(site, [shipped(name) for name in DEFAULT_TEMPLATES], theirs=theirs)
         transaction.commit()
@@ -183,7 +202,17 @@ def test_site_of_an_older_release_takes_templates_on_with_all_that_it_has(tmp_pa
             remove_user(site, user)
         with pytest.raises(Conflict, match="There is 1 Data Stream document"):
             remove(site, DEFAULT_TEMPLATES)
-    db.close()
+
+
+def test_site_of_a_release_with_templates_is_upgraded_without_conflicts(tmp_path):
+    with recorded_site(tmp_path, RECORDED) as site:
+        documents = installed_templates(site)
+        assert set(documents) >= {"erp5_wendelin", SECURITY_MODEL, "erp5_wendelin_data_lake_ui"}
+        assert [document.getVersion() for document in documents.values()] == ["0.1.0"] * len(documents)
+        for document in documents.values():
+            assert changed_objects(site, document) == []
+        results = upgrade(site, [shipped(name) for name in documents])
+        assert actions(results) <= {Action.SAME, Action.MADE, Action.UPDATED, Action.REMOVED}
 
 
 def test_default_templates_come_with_the_lake():
