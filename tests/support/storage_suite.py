@@ -1,4 +1,4 @@
-"""What every storage must do for byte streams, whatever database they are in.
+"""What every storage must do for byte streams and buckets, whatever database they are in.
 
 A storage's tests subclass `StorageSuite` and give it `uri`, a fixture with the URI of a database that the class's tests
 share; each test keeps to an object of its own in it.
@@ -25,6 +25,7 @@ from zope.interface.verify import verifyObject
 from Products.ERP5Wendelin import errors
 from Products.ERP5Wendelin.interfaces import IByteStream
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.bucket import NumberedBucket
 from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
@@ -48,7 +49,9 @@ BORDERS = {
 
 
 class Owner(Persistent):
-    """What `append_slices` writes for: a stream, and how far it goes."""
+    """What `append_slices` writes for: a stream, and how far it goes; and a bucket."""
+
+    bucket: NumberedBucket
 
     def __init__(self) -> None:
         self.stream = ByteStream()
@@ -246,6 +249,32 @@ class StorageSuite:
             assert content(database, oid) == pattern(0, offset)
             append_slices(database, oid, io.BytesIO(pattern(offset, offset + 5000)), 5000, offset=offset, note="on")
             assert content(database, oid) == pattern(0, offset + 5000)
+
+    def test_what_two_add_to_a_bucket_at_the_same_time_is_numbered_in_the_order_of_their_commits(
+        self, database: DB
+    ) -> None:
+        oid = new_owner(database)
+        with separate_connection(database) as mine, separate_connection(database) as theirs:
+
+            def make() -> None:
+                mine.get(oid).bucket = NumberedBucket()
+
+            def add_theirs() -> None:
+                theirs.get(oid).bucket.set("theirs", b"1")
+
+            def add_mine() -> None:
+                mine.get(oid).bucket.set("mine", b"2")
+                if not attempts:
+                    in_transaction(theirs, add_theirs, note="theirs")
+                attempts.append("mine")
+
+            attempts: list[str] = []
+            in_transaction(mine, make, note="make")
+            in_transaction(mine, add_mine, note="mine")
+            assert attempts == ["mine", "mine"]
+            bucket = mine.get(oid).bucket
+            assert list(bucket.by_number(lambda number, key: (number, key), None, None)) == [(0, "theirs"), (1, "mine")]
+            assert list(bucket.items()) == [("mine", b"2"), ("theirs", b"1")]
 
     def test_a_stream_larger_than_the_memory_allowed_is_written_and_read(self, uri: str) -> None:
         oid = committed_owner(uri)
