@@ -175,6 +175,17 @@ def test_only_what_the_user_may_view_is_found(site, catalogue, supplies):
     assert len(catalogue.unrestrictedSearchResults(portal_type="Data Supply")) == 3
 
 
+def test_catalogue_is_made_anew_from_the_documents(site, catalogue, supplies):
+    supplies[0].newContent(reference="line", use="big_data/ingestion")
+    with as_user(site, "boss"):
+        catalogue.refreshCatalog(clear=1)
+    assert found(catalogue) == ["s0", "s1", "s2"]
+    assert found(catalogue, title=None) == ["s1"]
+    assert ids(catalogue(reference="line", use_uid="use/big_data", validation_state="draft")) == ["1"]
+    with as_user(site, "dan"):
+        assert found(catalogue) == []
+
+
 def test_relation_to_what_the_user_may_not_view_tells_nothing_of_it(site, catalogue, supplies):
     operation = site.data_operation_module.newContent(title="Secret")
     supplies[0].newContent(resource_value=operation)
