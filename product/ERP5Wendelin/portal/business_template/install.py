@@ -60,7 +60,9 @@ def upgrade(
     NotFound: a template is not installed, or has no such path. Conflict: the version is older, and not `downgrade`.
     """
     documents = installed_templates(site)
-    _check_installed(documents, [template.name for template in templates])
+    _check_installed(
+        documents, [template.name for template in templates], " To install it: wendelin bt5 install DIR {}"
+    )
     for template in templates:
         version = documents[template.name].getVersion()
         if version_key(template.metadata.version) < version_key(version) and not downgrade:
@@ -117,13 +119,11 @@ def _is_installed(template: Template, document: BusinessTemplate) -> bool:
     return document.getVersion() == template.metadata.version and installed == offered
 
 
-def _check_installed(documents: Mapping[str, BusinessTemplate], names: Iterable[str]) -> None:
+def _check_installed(documents: Mapping[str, BusinessTemplate], names: Iterable[str], advice: str = "") -> None:
     for name in names:
         if name not in documents:
-            raise NotFound(
-                f"{name} is not installed. Installed are: {', '.join(documents) or 'none'}."
-                f" To install it: wendelin bt5 install DIR {name}"
-            )
+            installed = ", ".join(documents) or "none"
+            raise NotFound(f"{name} is not installed. Installed are: {installed}.{advice.format(name)}")
 
 
 def _is_within(path: str, folder: str) -> bool:
