@@ -115,6 +115,15 @@ def test_a_record_that_is_missing_is_found(alarm, data_set, monkeypatch):
     ]
 
 
+def test_a_document_that_is_missing_is_found_by_its_place(site, alarm, data_set, log, monkeypatch):
+    def lost(self):
+        raise POSKeyError(self._p_oid)
+
+    monkeypatch.setattr(type(data_set.aq_base), "getReference", lost)
+    assert problems(alarm) == [f"data_set_module/{data_set.getId()}: a record of it is missing in the database"]
+    assert alarm.recall()["files"] == 1
+
+
 def test_an_array_of_another_length_is_found(alarm, data_set):
     data_set.manifest.get("large").stream.array.resize((5,))
     transaction.commit()

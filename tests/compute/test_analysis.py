@@ -216,6 +216,20 @@ def test_an_analysis_has_the_rights_of_the_transformation_s_owner(site):
     assert work(site) == (([], []), ([], []))
 
 
+def test_a_script_may_do_what_the_transformation_s_owner_may_and_no_more(site):
+    ingest(site)
+    transform(site, user="ada")
+    add_script(
+        site,
+        "DataAnalysisLine_count",
+        "context.getPortalObject().restrictedTraverse('portal_alarms/wendelin_compute_md5')",
+        "in_stream, out_array",
+    )
+    transaction.commit()
+    assert len(work(site)[1].failed) == 1
+    assert "NotAuthorised" in only_analysis(site).getFailure()
+
+
 def test_an_analysis_and_its_output_are_the_owner_s(site):
     ingest(site, user="ada")
     transform(site, user="ada")

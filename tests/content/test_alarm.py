@@ -101,6 +101,7 @@ def test_a_run_that_is_claimed_is_active_until_it_is_finished(alarm):
     assert alarm.isActive()
     assert not alarm.claim("b", time)
     alarm.finish("a", time, Report(False, ""))
+    alarm.lease.release("a")
     assert not alarm.isActive()
     assert alarm.claim("b", time)
 
@@ -113,10 +114,18 @@ def test_a_run_whose_process_was_killed_is_noted_as_one_that_failed(alarm):
     assert alarm.getRunList()[0]["holder"] == "a"
 
 
+def test_a_run_that_was_noted_is_no_failure_where_its_lease_was_not_released(alarm):
+    alarm.claim("a", START)
+    alarm.finish("a", START, Report(False, "done"))
+    assert alarm.claim("b", START + DURATION)
+    assert alarm.getLastReport() == (False, "done")
+
+
 def run(alarm, text, failed=False, after=0):
     start = START + timedelta(minutes=after)
     alarm.claim("a", start)
     alarm.finish("a", start + timedelta(seconds=5), Report(failed, text))
+    alarm.lease.release("a")
 
 
 def test_last_runs_are_remembered(alarm):

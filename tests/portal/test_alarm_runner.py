@@ -6,10 +6,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import transaction
 
+from Products.ERP5Wendelin.content.alarm import Alarm
 from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner, alarm_tool, find_alarm, process_name, run_alarm
 from Products.ERP5Wendelin.storage.database import open_database
-from Products.ERP5Wendelin.storage.lease import DURATION
+from Products.ERP5Wendelin.storage.lease import DURATION, renew
 from support.alarms import START, add_alarm, add_script
 from support.databases import zeo_server
 from support.site import Lake, make_data_fs
@@ -110,6 +111,24 @@ def test_an_error_of_ours_is_reported_by_its_text(lake, clock):
         transaction.commit()
     AlarmRunner(lake.db, "me", clock).turn()
     assert last_run(lake)["text"].startswith("There is no script 'Alarm_absent', neither in the layers of portal_skins")
+
+
+def test_a_lease_that_is_renewed_while_a_script_runs_does_not_make_it_run_again(lake, clock, monkeypatch):
+    prepare(lake, "first")
+    sense, calls = Alarm.activeSense, []
+
+    def slow(alarm):
+        calls.append(alarm.getId())
+        report = sense(alarm)
+        assert renew(lake.db, alarm.lease._p_oid, "me", clock() + MINUTE)
+        return report
+
+    monkeypatch.setattr(Alarm, "activeSense", slow)
+    AlarmRunner(lake.db, "me", clock).turn()
+    assert calls == ["first"]
+    assert titles(lake) == ["x"]
+    with lake.open("system") as site:
+        assert not find_alarm(site, "first").lease.is_held(clock())
 
 
 def test_of_two_processes_only_one_runs_alarms(lake, clock):

@@ -71,6 +71,13 @@ def test_a_lease_that_was_released_is_free_at_once():
     assert lease.claim("b", NOON)
 
 
+def test_a_lease_keeps_its_state():
+    lease = Lease()
+    lease.claim("a", NOON)
+    assert f"{Lease.__module__}.{Lease.__qualname__}" == "Products.ERP5Wendelin.storage.lease.Lease"
+    assert lease.__getstate__() == {"holder": "a", "expires": NOON + DURATION}
+
+
 def test_three_renewals_may_fail():
     assert 3 * RENEWAL < DURATION
 

@@ -119,8 +119,9 @@ class Walk:
 
     def _check_document(self, document: Any, contents: ContentCheck, database: DB) -> bool:
         """Check a document, from where it was left; tell whether it was checked to its end."""
-        name = f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
+        name = f"{PARTS[self.memory['part']]}/{self.memory['id']}"
         try:
+            name = f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
             if isinstance(document, DataSet):
                 with separate_connection(database) as connection:
                     return self._check_manifest(name, connection.get(document.manifest._p_oid), contents)

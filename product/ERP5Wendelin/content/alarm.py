@@ -180,19 +180,18 @@ class Alarm(Base):
 
         A run that a process began and did not end, for the process ended first, is noted as one that failed.
         """
-        begun, ended = self.log.start, self.lease.holder
+        begun, before = self.log.start, self.lease.holder
         if not self.lease.claim(holder, time):
             return False
-        if ended:
-            self._note(Run(begun or time, time, ended, True, "It did not finish: the process that ran it has ended."))
+        if begun is not None and before and not (self.log.runs and self._last_run().start == begun):
+            self._note(Run(begun, time, before, True, "It did not finish: the process that ran it has ended."))
         self.log.start = time
         return True
 
     @security.private
     def finish(self, holder: str, time: datetime, report: Report) -> None:
-        """In the current transaction note what a run had to say, and let others run it."""
+        """In the current transaction note what a run had to say; its lease is to be released then."""
         self._note(Run(self.log.start or time, time, holder, report.failed, report.text))
-        self.lease.release(holder)
 
     @security.private
     def recall(self) -> dict[str, Any]:

@@ -94,7 +94,10 @@ def _run_claimed(site: Any, id: str, holder: str, clock: Clock, stopping: Callab
     """Run an alarm whose lease this process has claimed, and which it keeps until the end."""
     keeper = LeaseKeeper(site._p_jar.db(), find_alarm(site, id).lease._p_oid, holder, clock)
     with keeper, interruptible(lambda: stopping() or keeper.lost):
-        return _sensed(site, id, holder, clock)
+        report = _sensed(site, id, holder, clock)
+    # not with the report: a renewal while the script ran would conflict, and the script be run again
+    _committed(lambda: find_alarm(site, id).lease.release(holder))
+    return report
 
 
 def _sensed(site: Any, id: str, holder: str, clock: Clock) -> Report:
