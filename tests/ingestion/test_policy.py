@@ -172,6 +172,14 @@ def test_operation_without_a_script_is_an_error(site, default):
             ingest(default, TAG, b"x")
 
 
+def test_operation_that_was_invalidated_is_a_conflict(site, default):
+    with as_user(site, "boss"):
+        site.data_operation_module.wendelin_ingest_data.invalidate()
+    message = r"^Data Operation 'ingest-data' is invalidated: it takes data once it is validated again\.$"
+    with pytest.raises(errors.Conflict, match=message):
+        ingest(default, TAG, b"x")
+
+
 def test_script_that_finds_no_operation_is_an_error(site, default):
     add_script(site, default.getDataOperationScriptId(), "return None, {}", "movement_dict, reference")
     message = f"Ingestion Policy 'default' has no Data Operation for the tag '{TAG}'."

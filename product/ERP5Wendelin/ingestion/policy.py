@@ -92,8 +92,8 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
 
     The operation's script gets the bytes as `data_chunk`, or, if it has a parameter `chunk`, what the request brings as
     a stream. NotAuthorised: the current user may not push to the policy. BadInput: not a tag, or one that the policy
-    does not take. Conflict: the policy is not validated, or the supply is incomplete. NotFound: a script, or a supply
-    for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see `content.scripts.run`.
+    does not take. Conflict: the policy is not validated, the operation invalidated, or the supply incomplete. NotFound:
+    a script, or a supply for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see `content.scripts.run`.
     """
     _check(policy)
     movement = run(_script(policy, policy, "script_id"), _checked_tag(reference, REFERENCE_LENGTH))
@@ -106,6 +106,8 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
     operation, parameters = run(finder, movement, reference)
     if operation is None:
         raise NotFound(f"{_name(policy)} has no Data Operation for the tag {reference!r}.")
+    if operation.getValidationState() == "invalidated":
+        raise Conflict(f"{_name(operation)} is invalidated: it takes data once it is validated again.")
     script = _script(policy, operation, "script_id")
     if "chunk" in script.__code__.co_varnames[: script.__code__.co_argcount]:
         run(script, chunk=data_chunk, **parameters)
