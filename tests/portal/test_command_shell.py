@@ -177,6 +177,8 @@ def test_what_is_no_file_and_no_instance_is_named(tmp_path: Path, capsys: pytest
     (tmp_path / "etc" / "zope.conf").touch()
     assert main(["shell", str(tmp_path), str(tmp_path / "script.py")]) == 1
     assert capsys.readouterr().err == f"wendelin: {tmp_path}/script.py: No such file or directory\n"
+    assert main(["shell", str(tmp_path), "script.py", "-c", "1"]) == 1
+    assert capsys.readouterr().err == "wendelin: There is a COMMAND to run, and a FILE: give one of them.\n"
 
 
 # as a process

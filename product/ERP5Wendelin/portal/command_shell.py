@@ -12,6 +12,7 @@ import code
 import contextlib
 import linecache
 import logging
+import os
 import rlcompleter
 import sys
 import traceback
@@ -27,7 +28,7 @@ from AccessControl.SecurityManagement import newSecurityManager
 from ZEO.Exceptions import ClientDisconnected
 from ZODB.POSException import ConflictError
 
-from Products.ERP5Wendelin.errors import Conflict, NotFound, WendelinError
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound, WendelinError
 from Products.ERP5Wendelin.portal.instance import Instance, find, opened
 from Products.ERP5Wendelin.portal.root import enter_site
 
@@ -71,7 +72,7 @@ def add_parser(subparsers: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", dest="command", metavar="COMMAND", help="run this")
+    parser.add_argument("-c", dest="command", metavar="COMMAND", help="run this, in place of a FILE")
     parser.add_argument(
         "--user", metavar="NAME", help="act as this user where the site asks who it is (default: one who may all)"
     )
@@ -100,9 +101,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def script_of(command: str | None, file: str | None) -> tuple[bytes, str] | None:
-    """Source and name of what is to be run; None for a prompt."""
+    """Source and name of what is to be run; None for a prompt. BadInput: two things at once."""
+    if command is not None and file is not None:
+        raise BadInput("There is a COMMAND to run, and a FILE: give one of them.")
     if command is not None:
-        return command.encode(), COMMAND
+        return os.fsencode(command), COMMAND
     if file is not None and file != "-":
         return Path(file).read_bytes(), file
     return None if file is None and sys.stdin.isatty() else (sys.stdin.buffer.read(), STDIN)
