@@ -265,7 +265,9 @@ def test_a_command_line_that_makes_no_sense_is_exit_code_2(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["init", "--help"], ["serve", "--help"], ["user", "add", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["init", "--help"], ["serve", "--help"], ["shell", "--help"], ["user", "add", "--help"]]
+)
 def test_help_is_on_standard_output_and_no_wider_than_a_terminal(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
