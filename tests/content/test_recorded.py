@@ -157,6 +157,15 @@ def test_file_that_arrives_in_pieces_is_read(site):
     assert arrival.find(3).stream.read(0, 5) == b"third"
 
 
+@pytest.mark.parametrize("data_fs", SINCE_0_2, indirect=True)
+def test_buckets_are_read(site):
+    [buckets] = site.data_stream_module.objectValues(portal_type="Data Bucket Stream")
+    assert buckets.getItemList() == [("a", b"first"), ("b", b"second")]
+    assert buckets.getIndexKeyTupleList() == [(0, "b"), (1, "a")]
+    buckets.insertBucket("b", b"third")
+    assert buckets.getIndexKeyTupleList() == [(1, "a"), (2, "b")]
+
+
 def test_users_and_tokens_are_read(site):
     assert dict(list_users(site)) == {
         "ada": "contributor",
