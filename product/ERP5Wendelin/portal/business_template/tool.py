@@ -13,7 +13,7 @@ of the template, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
@@ -183,8 +183,5 @@ def template_tool(site: Any) -> TemplateTool:
 
 def installed_templates(site: Any) -> dict[str, BusinessTemplate]:
     """The installed templates by name, in the order of their first installation."""
-    return {document.getId(): document for document in _documents(site)}
-
-
-def _documents(site: Any) -> Iterable[BusinessTemplate]:
-    return site._getOb(TOOL).getInstalledBusinessTemplateList() if site.hasObject(TOOL) else ()
+    documents = site._getOb(TOOL).objectValues() if site.hasObject(TOOL) else ()
+    return {document.getId(): document for document in documents}
