@@ -281,6 +281,13 @@ def test_changed_workflow_changes_who_may_see_documents_that_are_there(site):
         assert len(site.portal_catalog(portal_type="Data Set", reference="x")) == 0
 
 
+def test_guard_with_a_name_that_dcworkflow_cannot_keep_is_refused(site):
+    data = KINDS["WorkflowTemplateItem"].read(site, "portal_workflow/data_set_workflow")
+    data["transitions"]["publish"]["guard"]["roles"] = ("a;b",)
+    with pytest.raises(BadInput, match=r"^The guard of the transition publish has a name with a semicolon\.$"):
+        install(site, "WorkflowTemplateItem", "portal_workflow/data_set_workflow", data)
+
+
 SCRIPT = {
     "class": "PythonScript",
     "title": "",

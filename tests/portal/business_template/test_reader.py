@@ -182,6 +182,8 @@ MODULE = "ModuleTemplateItem/a_module.xml"
 DOCUMENT = "PathTemplateItem/m/p.xml"
 CALLABLE = "PathTemplateItem/portal_callables/s"
 SKIN = "SkinTemplateItem/portal_skins"
+PAGES = "Products.PageTemplates.ZopePageTemplate"
+PRIORITY = "business_template_skin_layer_priority"
 BOUND = {"id": "s", "_bind_names": {"name_context": "self"}}
 BOUND_SCRIPT = export("PythonScript", BOUND, "Products.PythonScripts.PythonScript")
 
@@ -276,6 +278,12 @@ def script(source):
         ({"PathTemplateItem/p.xml": POLICY}, "Documents are in modules and tools: it needs a folder."),
         (document(function="f"), "Data Supply has no property 'function' here."),
         (document(title=1), "title must be text."),
+        (document(categories="use/a"), "categories must be a list of text."),
+        (portal_type(description=("a",)), "description must be text."),
+        (
+            {"PathTemplateItem/m/p/1/2.xml": document(id="2")[DOCUMENT], **document()},
+            "It is in 1, which is not in the template.",
+        ),
         (document(effective_date="yesterday"), "Invalid isoformat string: 'yesterday'"),
         (
             document("Person"),
@@ -306,6 +314,18 @@ def script(source):
         (
             script("##bind context=x\n"),
             "Its source begins with '##', which Zope would take for settings of the script.",
+        ),
+        (
+            {f"{CALLABLE}.xml": export("PythonScript", {"id": "s", "_body": 1}, "Products.PythonScripts.PythonScript")},
+            "_body must be text or bytes.",
+        ),
+        (
+            {f"{CALLABLE}.xml": export("ZopePageTemplate", {"id": "s", "expand": 2}, PAGES), f"{CALLABLE}.zpt": "<p/>"},
+            "expand must be 0 or 1.",
+        ),
+        (
+            {f"{SKIN}/a.xml": export("Folder", {"id": "a", PRIORITY: "1"}, "OFS.Folder")},
+            "business_template_skin_layer_priority must be a number.",
         ),
         (script("a\0"), "Its source has control characters."),
         (
@@ -364,6 +384,29 @@ def test_documents_have_properties_relations_states_and_documents(template):
             }
         },
     }
+
+
+def test_source_may_be_in_the_xml_or_beside_it(template):
+    inside = export("File", {"__name__": "s", "data": "a\n", "content_type": "text/css"}, "OFS.Image")
+    beside = export("File", {"__name__": "s.css", "title": "S"}, "OFS.Image")
+    folder = "PathTemplateItem/portal_callables"
+    files = {f"{folder}/s.xml": inside, f"{folder}/s.css.xml": beside, f"{folder}/s.css.css": b"\xff\r\n"}
+    found = read(template(files, template_path_list="portal_callables/*"))
+    assert {item.path: item.data for item in found.items} == {
+        "portal_callables/s": {"class": "File", "title": "", "content_type": "text/css", "source": "a\n"},
+        "portal_callables/s.css": {
+            "class": "File",
+            "title": "S",
+            "content_type": "application/octet-stream",
+            "source": b"\xff\r\n",
+        },
+    }
+
+
+def test_script_is_read_as_zope_keeps_it(template):
+    data = read(template(script("\r\n\r\nreturn 1\r\n\n\n"), template_path_list="portal_callables/s")).items[0].data
+    assert data == {"class": "PythonScript", "title": "", "parameters": "a", "proxy_roles": (), "source": "return 1\n"}
+    assert read(template(script(" \n"), template_path_list="portal_callables/s")).items[0].data["source"] == ""
 
 
 def test_document_in_a_document_that_is_not_listed_is_refused(template):

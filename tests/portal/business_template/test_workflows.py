@@ -133,6 +133,12 @@ def test_workflow_is_one_item_of_its_states_transitions_and_variables(tmp_path):
 @pytest.mark.parametrize(
     ("files", "file", "message"),
     [
+        (workflow(manager_bypass=2), FOLDER, "manager_bypass must be 0 or 1."),
+        (
+            part("transition_brew", "Workflow Transition", trigger_type="1"),
+            f"{FOLDER}/transition_brew",
+            "trigger_type must be an integer.",
+        ),
         (
             workflow(categories=()),
             FOLDER,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from Products.ERP5Wendelin.portal.business_template.template import TemplateError
 from Products.ERP5Wendelin.portal.business_template.xml import MAX_DEPTH, Global, parse, read_record
-from support.exports import Part, export, oid, persistent, record, value
+from support.exports import Part, export, item, oid, persistent, record, value
 
 FILE = "t/PathTemplateItem/x.xml"
 
@@ -141,6 +141,17 @@ def test_doctype_is_refused_and_nothing_is_fetched_or_expanded(doctype):
     assert str(caught.value) == f"{FILE}, line 2: A template's XML has no DOCTYPE."
 
 
+def test_doctype_behind_a_byte_order_mark_is_refused():
+    with pytest.raises(TemplateError, match=r"A template's XML has no DOCTYPE\.$"):
+        read("\ufeff<!DOCTYPE ZopeData [<!ENTITY x 'y'>]><ZopeData/>")
+
+
+def test_class_is_read_from_old_exports_too():
+    xml = export("Thing", {"id": "a"})
+    name = '<global name="Thing" module="erp5.portal_type"/>'
+    assert read(xml.replace(name, f"<tuple>{name}<tuple/></tuple>")) == read(xml)
+
+
 def test_entity_without_a_doctype_is_not_well_formed():
     assert "This is not well-formed XML: Entity 'x' not defined" in refused("<string>&x;</string>")
 
@@ -169,6 +180,11 @@ def test_entity_without_a_doctype_is_not_well_formed():
         (
             "<dictionary><item><key><tuple/></key><value><none/></value></item></dictionary>",
             "A key is text or a number.",
+        ),
+        (f"<dictionary>{item('a', 1)}{item('a', 2)}</dictionary>", "The key 'a' is there twice."),
+        (
+            '<object><klass><global name="DateTime" module="DateTime.DateTime"/></klass><tuple/></object>',
+            "Expected a <state> in it.",
         ),
         ('<reference id="9.9"/>', "There is no class or text of the id '9.9' before it."),
         ('<tuple><tuple id="2"/><reference id="2"/></tuple>', "There is no class or text of the id '2' before it."),
@@ -213,6 +229,14 @@ def test_global_is_no_value_of_a_property():
         (
             f"<ZopeData>{record(1, 'a', 'b', None)}</ZopeData>",
             "Expected the object's properties, a <dictionary>.",
+        ),
+        (
+            export("Thing", {"it": persistent(2)}, parts=record(2, "Persistence.mapping", "PersistentMapping", {})),
+            "This is not the state of a Persistence.mapping.PersistentMapping.",
+        ),
+        (
+            export("Thing", Part(value({}).replace("<dictionary>", f"<dictionary>{item(1, 2)}"))),
+            "A property's name is text, not 1.",
         ),
         (export("Thing", {}, parts=record(1, "a", "b", {})), "There is another record of this id."),
         (export("Thing", {}, parts=record(2, "a", "b", {})), "Nothing names this record."),

@@ -84,8 +84,6 @@ def parse(text: str, file: str, root: str) -> etree._Element:
     if element.getroottree().docinfo.doctype:
         raise TemplateError("A template's XML has no DOCTYPE.", file, 1)
     for count, child in enumerate(element.iter()):
-        if not isinstance(child.tag, str):
-            raise TemplateError("A template's XML has no entities of its own.", file, child.sourceline)
         if count == MAX_ELEMENTS:
             raise TemplateError(f"A file has at most {MAX_ELEMENTS} elements.", file, child.sourceline)
     if element.tag != root:

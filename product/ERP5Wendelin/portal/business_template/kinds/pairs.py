@@ -14,6 +14,7 @@ A path is 'Data Set Module | Data Set', as in the lists of `bt/`. Several templa
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +27,7 @@ EDIT_WORKFLOW = "edit_workflow"
 """ERP5's workflow that only notes changes; documents here have a modification date without it."""
 
 
-class _PairKind:
+class _PairKind(ABC):
     """Pairs of a portal type and another name, from one file."""
 
     name: str
@@ -45,17 +46,17 @@ class _PairKind:
             seen.add((left, right))
             yield Item(self.name, f"{left} | {right}", True, file)
 
+    @abstractmethod
     def pairs(self, text: str, file: str) -> Iterator[tuple[str, str, int]]:
         """The two names and the line of each pair in the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, site: Any, left: str) -> tuple[str, ...]:
         """What the site has for a portal type."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_names(self, site: Any, left: str, names: tuple[str, ...]) -> None:
         """Set what the site has for a portal type. BadInput: it can't be."""
-        raise NotImplementedError
 
     def listed(self, path: str) -> str:
         return path
