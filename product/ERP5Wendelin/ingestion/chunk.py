@@ -13,7 +13,7 @@ import binascii
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
@@ -42,10 +42,20 @@ _COMMON = tuple((f"%{byte:{form}}".encode(), bytes([byte])) for byte in b"+/=\r\
 _PADDING_MAX = 2
 
 
+class Source(Protocol):
+    """The body of a request."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
+
+    def seek(self, position: int, /) -> int:
+        """Go to a place."""
+
+
 class Chunk:
     """The bytes of a request; `source` is its body, which can be sought, `media_type` what Content-Type says."""
 
-    def __init__(self, source: BinaryIO, media_type: str = "", boundary: str = "") -> None:
+    def __init__(self, source: Source, media_type: str = "", boundary: str = "") -> None:
         self._source = source
         self._media_type = media_type
         self._boundary = boundary
@@ -107,7 +117,7 @@ class Decoded:
         self.file.close()
 
 
-def form_field(source: BinaryIO, name: str) -> Iterator[bytes]:
+def form_field(source: Source, name: str) -> Iterator[bytes]:
     """The value of a field of a form as it is in the body, encoded. BadInput: the form has no such field."""
     wanted = name.encode()
     field: bytes | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.protocol import KIB, MIB
+from Products.ERP5Wendelin.storage.transaction import Source
 
 READ_SIZE = MIB
 
@@ -17,7 +17,7 @@ HEADER_SIZE = 16 * KIB
 _NAME = re.compile(rb'^content-disposition:[^\r\n]*;\s*name="?([^";\r\n]*)"?', re.IGNORECASE | re.MULTILINE)
 
 
-def multipart_field(source: BinaryIO, boundary: str, name: str) -> Iterator[bytes]:
+def multipart_field(source: Source, boundary: str, name: str) -> Iterator[bytes]:
     """The content of the part with this name. BadInput: the form has none, or ends within it."""
     if not boundary:
         raise BadInput("The header Content-Type names no boundary, which multipart/form-data needs.")
@@ -41,7 +41,7 @@ def multipart_field(source: BinaryIO, boundary: str, name: str) -> Iterator[byte
 class _Form:
     """Reads a body up to one mark after the other."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
         self._data = b"\r\n"
 

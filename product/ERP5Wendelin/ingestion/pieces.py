@@ -217,12 +217,13 @@ class _Receiver:
             arrival.touch()
 
         def copy(arrival: Arrival) -> bool:
+            if arrival.fresh is None:
+                raise Conflict(f"Another request puts {arrival.path!r} together. Send the piece again.")
             taken = arrival.taken.get(place)
             stop = arrival.end if taken is None else taken[0]
-            fresh = arrival.fresh
-            if fresh.take_over(arrival.stream, stop) < stop:
+            if arrival.fresh.take_over(arrival.stream, stop) < stop:
                 return False
-            arrival.leave_stream(place, fresh)
+            arrival.leave_stream(place, arrival.fresh)
             return True
 
         self.release()

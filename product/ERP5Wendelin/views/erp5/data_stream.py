@@ -31,6 +31,7 @@ def read(call: Call) -> Answer:
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if selection.status == ranges.NOT_MODIFIED:
         return Answer(None, selection.status, headers)
+    headers["Accept-Ranges"] = "bytes"
     if selection.content_range:
         headers["Content-Range"] = selection.content_range
     answer = part(call.database, stream, selection.start, selection.stop)
@@ -39,7 +40,12 @@ def read(call: Call) -> Answer:
 
 def part(database: Any, stream: Any, start: int, stop: int) -> Answer:
     """The bytes of a stream from `start` up to `stop`, which it has, as they are read from the database."""
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(stop - start), "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "Cache-Control": "private, no-cache",
+        "Content-Type": MEDIA_TYPE,
+        "Content-Length": str(stop - start),
+        "X-Content-Type-Options": "nosniff",
+    }
     if start >= stop:
         return Answer(b"", headers=headers)
     offset = stream.offset
