@@ -16,7 +16,7 @@ from Products.ERP5Wendelin.errors import Conflict, NotFound
 from Products.ERP5Wendelin.portal import command_shell
 from Products.ERP5Wendelin.portal.command import main, make_parser
 from Products.ERP5Wendelin.portal.command_shell import COMMAND, LOST, Shell
-from support.lake import COMMANDS, ServedLake, wendelin
+from support.lake import COMMANDS, START_TIMEOUT, ServedLake, wendelin
 from support.shell import DEADLINE
 from support.site import Lake, as_user
 from support.terminal import Terminal
@@ -235,37 +235,39 @@ def test_it_works_on_a_lake_that_is_being_served_and_reads_standard_input(instan
         assert instance.stop() == 0
 
 
+MAKE = f"data_set = {NEW_DATA_SET}('hearts'); 'made ' + data_set.getReference()"
+
+
+def press(terminal: Terminal, keys: str, shown: str) -> None:
+    """Press keys, and wait until something is shown, and then the prompt: by then the terminal takes keys again."""
+    terminal.press(keys)
+    terminal.wait_for_text(shown)
+    terminal.wait_for_text(">>> ")
+
+
 def test_at_a_terminal_it_is_pythons_prompt_with_completion_and_history(instance: ServedLake, tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, {"PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"}, DEADLINE)
+    terminal = Terminal(tmp_path, {"PATH": f"{COMMANDS}{os.pathsep}{os.environ['PATH']}"}, START_TIMEOUT)
     try:
-        terminal.type(f"wendelin shell --user ada '{instance.directory}'")
-        terminal.wait_for_text("Nothing is kept until transaction.commit() or commit(). Ctrl-D leaves.")
+        shown = "Nothing is kept until transaction.commit() or commit(). Ctrl-D leaves."
+        press(terminal, f"wendelin shell --user ada '{instance.directory}'\r", shown)
         assert f"with the lake {instance.directory}, as ada.\n" in terminal.screen
-        terminal.wait_for_text(">>> ")
-        terminal.press("portal.data_set_mod\t.getId()\r")
-        terminal.wait_for_text("'data_set_module'")
-        terminal.type(f"{NEW_DATA_SET}('a/b')")
-        terminal.wait_for_text('  File "<console>", line 1, in <module>')
-        terminal.wait_for_text("Products.ERP5Wendelin.errors.BadInput: The reference 'a/b' has a slash or a backslash.")
-        terminal.type(f"data_set = {NEW_DATA_SET}('hearts')")
-        terminal.wait_for_text(">>> ")
+        press(terminal, "portal.data_set_mod\t.getId()\r", "'data_set_module'")
+        press(terminal, f"{NEW_DATA_SET}('a/b')\r", "BadInput: The reference 'a/b' has a slash or a backslash.")
+        assert '\nTraceback (most recent call last):\n  File "<console>", line 1, in <module>\nProd' in terminal.screen
+        press(terminal, MAKE + "\r", "'made hearts'")
         terminal.press("\x04")
         assert terminal.wait_for_end() == 0
         assert LOST in terminal.screen
 
         terminal.screen = ""
-        terminal.type(f"wendelin shell '{instance.directory}'")
-        terminal.wait_for_text("as system, who may do anything.")
-        terminal.wait_for_text(">>> ")
-        terminal.press("\x1b[A\r")
-        terminal.wait_for_text("'hearts'")
-        terminal.type("commit(); data_set.getReference().upper()")
-        terminal.wait_for_text("'HEARTS'")
-        terminal.type("exit()")
+        press(terminal, f"wendelin shell '{instance.directory}'\r", "as system, who may do anything.")
+        press(terminal, "\x1b[A\r", "'made hearts'")
+        press(terminal, "commit(); data_set.getReference().upper()\r", "'HEARTS'")
+        terminal.press("exit()\r")
         assert terminal.wait_for_end() == 0
         assert LOST not in terminal.screen
     finally:
         terminal.close()
     history = instance.directory / "var" / "shell-history"
     assert history.stat().st_mode & 0o077 == 0
-    assert f"data_set = {NEW_DATA_SET}('hearts')" in history.read_text()
+    assert MAKE in history.read_text()
