@@ -2,9 +2,18 @@
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
 
 def pytest_configure() -> None:
-    """Start programs as a terminal does, with no signal ignored, also where the tests run below nohup or in a
+    """What is generated may take its time, on any machine."""
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
+    _start_programs_as_a_terminal_does()
+
+
+def _start_programs_as_a_terminal_does() -> None:
+    """With no signal ignored, also where the tests run below nohup or in a
     script's background: signals that are ignored are inherited, those that have a handler are not.
     """
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):

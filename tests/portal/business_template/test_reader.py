@@ -424,7 +424,7 @@ BT5 = Path(__file__).parents[3] / "bt5"
 OURS = sorted(path for path in BT5.glob("*/*/**/*") if path.is_file())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_damage_to_our_templates_is_an_error_or_another_template(tmp_path_factory, data):
     chosen = data.draw(st.lists(st.sampled_from(OURS), min_size=1, max_size=8, unique=True))
@@ -491,7 +491,7 @@ plain = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.dictionaries(st.sampled_from(NAMES), plain)), max_size=4))
 def test_any_values_of_properties_are_an_error_or_a_template(tmp_path_factory, objects):
     files = {}
