@@ -59,6 +59,7 @@ SUBJECTS: dict[str, Callable[[Any], Any]] = {
     "Data Set": lambda portal: portal.data_set_module.newDataSet("x"),
     "Data Ingestion Line and Data Supply Line": line,
     "scripts": lambda portal: portal,
+    "scripts of the original ebulk's addresses": lambda portal: portal,
     "portal_ingestion_policies and Ingestion Policy": policy,
     "Data Analysis": lambda portal: portal.data_analysis_module.newContent("Data Analysis"),
     "portal_alarms": lambda portal: portal.portal_alarms.wendelin_compute_md5,
