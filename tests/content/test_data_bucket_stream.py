@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 
 import pytest
 import transaction
+from AccessControl.unauthorized import Unauthorized
 from DateTime import DateTime
 from persistent import GHOST
 from Products.PythonScripts.PythonScript import PythonScript
@@ -11,6 +12,7 @@ from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.content.data_bucket_stream import DataBucketStream
 from Products.ERP5Wendelin.errors import BadInput, NotFound
+from support.site import as_user
 
 
 @pytest.fixture
@@ -195,3 +197,18 @@ def test_a_script_walks_over_a_sequence(site, buckets):
     )
     pairs = [("a", b"aaa"), ("b", b"bbb"), ("c", b"ccc")]
     assert script.__of__(site)(buckets) == (pairs, 3, (0, "b"), [(1, "a"), (2, "c")])
+
+
+@pytest.mark.parametrize(
+    "change", ["insertBucket('d', b'')", "delBucketByKey('a')", "delBucketByIndex(0)", "initBucketTree()", "bucket"]
+)
+def test_a_script_of_a_downloader_reads_buckets_and_changes_none(site, buckets, change):
+    buckets.validate()
+    script = PythonScript("change")
+    with as_user(site, "dan"):
+        script.ZPythonScript_edit("buckets", "return buckets.getBucketByKey('a')")
+        assert script.__of__(site)(buckets) == b"aaa"
+        script.ZPythonScript_edit("buckets", f"return buckets.{change}")
+        with pytest.raises(Unauthorized):
+            script.__of__(site)(buckets)
+    assert buckets.getBucketCount() == 3
