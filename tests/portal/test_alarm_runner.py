@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import datetime, timedelta, timezone
 
@@ -13,7 +14,7 @@ from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.lease import DURATION, renew
 from support.alarms import START, add_alarm, add_script
 from support.databases import zeo_server
-from support.site import Lake, make_data_fs
+from support.site import Lake
 
 MINUTE = timedelta(minutes=1)
 COUNT = "context.setTitle(context.getTitle() + 'x')\nreturn 'counted'"
@@ -271,10 +272,12 @@ def test_names_of_processes_differ():
     assert process_name() != process_name()
 
 
-@pytest.mark.parametrize("alarms", [8])
-def test_two_servers_at_the_same_moment_run_each_due_alarm_once(tmp_path, clock, alarms):
+# ZEO may leave the event loop of a client's thread to the garbage collector, which closes its sockets before it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_two_servers_at_the_same_moment_run_each_due_alarm_once(tmp_path, data_fs, clock):
     """Two databases on one ZEO server, as two machines have them; both begin at once, round after round."""
-    make_data_fs(tmp_path / "Data.fs")
+    alarms = 4
+    shutil.copy(data_fs, tmp_path / "Data.fs")
     with zeo_server(tmp_path) as uri:
         databases = [open_database(uri) for _ in range(2)]
         prepare(Lake(databases[0]), *(f"alarm{number}" for number in range(alarms)))
