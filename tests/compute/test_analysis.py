@@ -190,6 +190,13 @@ def test_only_validated_transformations_take_part(site):
     assert work(site) == (([], []), ([], []))
 
 
+def test_a_published_transformation_takes_part(site):
+    ingest(site)
+    transform(site).publish()
+    transaction.commit()
+    assert len(work(site)[0].made) == 1
+
+
 def test_other_products_are_not_analysed(site):
     ingestion, _ = ingest(site)
     ingestion.objectValues()[0].setResource("data_product_module/counts")

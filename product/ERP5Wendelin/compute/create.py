@@ -1,6 +1,6 @@
 """Making Data Analyses: one for each Data Transformation and each stream of the product that it begins with.
 
-A transformation takes part once it is validated. It begins with what Data Ingestion Lines have as resource its own
+A transformation takes part while it is validated or published. It begins with what Data Ingestion Lines have as resource its own
 resource. Its lines say what its analyses have, and their `quantity` which way it goes:
 
 * below 0, a Data Product: an input. The one of the transformation's own resource leads to what the ingestion line
@@ -8,7 +8,7 @@ resource. Its lines say what its analyses have, and their `quantity` which way i
   stopped, and the analysis runs once; with `use/big_data/ingestion/stream` it may be running, and the analysis runs
   again for what is new. Without one of both it is as the ingestion line has it. Any other input leads to what the
   transformation's line aggregates itself: a table of calibrations, for instance.
-* 0, or whatever, a Data Operation: it is done, by its script. Several are done in the order of `int_index`.
+* of any quantity, a Data Operation: it is done, by its script. Several are done in the order of `int_index`.
 * above 0, a Data Product: an output, for which a document of each portal type of `aggregated_portal_type_list` is
   made, unless the transformation's line aggregates one itself.
 
@@ -31,6 +31,8 @@ from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 BATCH = "big_data/ingestion/batch"
 STREAM = "big_data/ingestion/stream"
 
+IN_USE = ("validated", "published")
+
 STATES = ("started", "stopped")
 """Of the ingestions that are looked at: what was delivered has been dealt with."""
 
@@ -50,7 +52,7 @@ def create_analyses(site: Any, keep_going: Callable[[], bool]) -> Created:
     """Make the analyses that are missing, each in a transaction of its own."""
     created = Created([], [])
     found = site.portal_catalog.unrestrictedSearchResults(
-        portal_type="Data Transformation", validation_state="validated", sort_on="reference"
+        portal_type="Data Transformation", validation_state=IN_USE, sort_on="reference"
     )
     for url in [brain.relative_url for brain in found]:
         try:
@@ -93,7 +95,7 @@ def _create_missing(site: Any, url: str, line_url: str) -> str | None:
     """Make the analysis of an ingestion line by a transformation, unless it is there, or it is too early."""
     with serialised(CATALOGUE):
         transformation, line = find(site, url), find(site, line_url)
-        if transformation is None or line is None or transformation.getValidationState() != "validated":
+        if transformation is None or line is None or transformation.getValidationState() not in IN_USE:
             return None
         states = ("stopped",) if BATCH in uses(transformation, line) else STATES
         if line.getSimulationState() not in states or not line.getAggregateList():
