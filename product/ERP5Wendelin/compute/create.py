@@ -1,7 +1,7 @@
 """Making Data Analyses: one for each Data Transformation and each stream of the product that it begins with.
 
-A transformation takes part while it is validated or published. It begins with what Data Ingestion Lines have as resource its own
-resource. Its lines say what its analyses have, and their `quantity` which way it goes:
+A transformation takes part while it is validated or published. It begins with what is brought by Data Ingestion Lines
+of the same resource. Its lines say what its analyses have, and their `quantity` which way it goes:
 
 * below 0, a Data Product: an input. The one of the transformation's own resource leads to what the ingestion line
   aggregates; its `use` says how that is to be taken. With `use/big_data/ingestion/batch` the ingestion must have
