@@ -12,8 +12,9 @@ from zope.publisher.interfaces.browser import IDefaultBrowserLayer
 from Products.ERP5Wendelin import permissions
 from Products.ERP5Wendelin.views.access import PUBLIC
 from Products.ERP5Wendelin.views.directives import resource
+from Products.ERP5Wendelin.views.erp5.script import Script
 from Products.ERP5Wendelin.views.interfaces import IApiRequest
-from Products.ERP5Wendelin.views.routing import CONTEXTS, routes
+from Products.ERP5Wendelin.views.routing import CONTEXTS, portal_routes, routes
 from support.push import metadata
 
 FOR_EVERYBODY = {
@@ -80,6 +81,53 @@ def test_functions_of_the_api_are_not_published(server):
         assert route.handler.__module__.startswith(f"{VIEWS}api.")
 
 
+PORTAL_ROUTES = {
+    ("POST", "/portal_ingestion_policies/{policy}/ingest"): ("policy", permissions.PushData),
+    ("GET", "/data_stream_module/{id}/getData"): ("data_stream", permissions.View),
+    **{
+        ("GET", f"/ERP5Site_{name}"): ("site", PUBLIC)
+        for name in (
+            "getIngestionConstantsJson",
+            "checkIngestionReferenceExists",
+            "ingestionReferenceExists",
+            "getDataStreamList",
+            "getDataStreamCount",
+            "getDataStreamChunk",
+            "getDescriptorHTMLContent",
+        )
+    },
+    **{
+        (method, f"/ERP5Site_{name}"): ("site", permissions.PushData)
+        for method in ("GET", "POST")
+        for name in (
+            "invalidateIngestionObjects",
+            "renameIngestion",
+            "increaseDatasetVersion",
+            "setDatasetDescription",
+        )
+    },
+}
+"""Of the scripts, each sees for itself which data set the caller may see, or change."""
+
+
+def test_addresses_at_the_portal_are_these_with_these_permissions(server):
+    found = portal_routes()
+    assert {(route.method, route.path): (route.context, route.permission) for route in found} == PORTAL_ROUTES
+    assert {route.path for route in found if route.changes} == {
+        path
+        for (method, path), (context, permission) in PORTAL_ROUTES.items()
+        if method == "POST" and context == "site"
+    }
+    for route in found:
+        assert isinstance(route.handler, Script) or route.handler.__module__.startswith(f"{VIEWS}erp5.")
+
+
+def test_api_has_none_of_the_addresses_at_the_portal(server):
+    for _, path in PORTAL_ROUTES:
+        assert server.request("GET", path).status == 404
+    assert server.request("GET", f"{server.portal}/data-sets").status == 404
+
+
 def test_requests_come_in_through_one_view(server):
     ours = [
         registration
@@ -89,9 +137,11 @@ def test_requests_come_in_through_one_view(server):
     ours.sort(key=lambda registration: registration.name)
     assert [(registration.name, registration.required[1]) for registration in ours] == [
         ("api", IApiRequest),
+        ("customise", IDefaultBrowserLayer),
         ("front", IDefaultBrowserLayer),
         ("front.css", IDefaultBrowserLayer),
         ("index.html", IApiRequest),
+        ("index.html", IDefaultBrowserLayer),
     ]
 
 

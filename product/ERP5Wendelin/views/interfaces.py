@@ -23,5 +23,5 @@ class IRoute(Interface):
     changes = Attribute("Whether it changes something though it is a GET.")
 
 
-class IPortalRoute(IRoute):
-    """A route whose path begins at the portal and not at `/api/v1`: an address that ERP5's clients know."""
+class IPortalRoute(Interface):
+    """As IRoute, of a path that begins at the portal and not at `/api/v1`: an address that ERP5's clients know."""
