@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import transaction
+from backports import zstd
 
 from Products.ERP5Wendelin.content.arrival import Arrival
 from Products.ERP5Wendelin.content.entry import Entry
@@ -357,6 +358,27 @@ def test_abandoned_pieces_expire_and_finished_ones_are_forgotten(ada, server, la
         assert ebulk.drop_expired(site) == 1
         assert (arrivals(site), states(site)) == ([], ["cancelled", "stopped"])
     assert ada.references("brain") == ["brain/finished/bin"]
+
+
+def test_ingestion_lives_as_long_as_its_pieces_come(ada, server, lake):
+    ada.send("brain", "a.bin", ALL, "001")
+    with lake.open("system") as site:
+        (ingestion,) = site.data_ingestion_module.objectValues()
+        ingestion.modified -= LIFETIME - timedelta(seconds=60)
+        transaction.commit()
+        before = ingestion.expires
+    ada.send("brain", "a.bin", ALL, "002")
+    with lake.open("system") as site:
+        (ingestion,) = site.data_ingestion_module.objectValues()
+        assert ingestion.expires > before + timedelta(days=6)
+
+
+def test_form_may_come_in_a_content_coding(ada, server):
+    body = zstd.compress(b"data_chunk=" + base64.b64encode(ALL))
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "zstd"}
+    path = "portal_ingestion_policies/default_ebulk/ingest"
+    answer = ada.ask("POST", path, body, headers, reference=ada.reference("brain", "a.bin", "END"))
+    assert (answer.status, content(server, "a.bin")) == (204, ALL)
 
 
 def test_piece_of_what_was_cancelled_begins_anew(ada, server, lake):

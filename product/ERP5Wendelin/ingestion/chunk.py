@@ -48,6 +48,9 @@ class Source(Protocol):
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end."""
 
+    def tell(self) -> int:
+        """How many bytes of it were read."""
+
     def seek(self, position: int, /) -> int:
         """Go to a place."""
 
@@ -62,7 +65,7 @@ class Chunk:
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes as they were sent, out of the form if there is one, in pieces of at most a few MiB."""
-        self._source.seek(0)
+        self._rewind()
         if self._media_type == FORM:
             return unquoted(form_field(self._source, FIELD))
         if self._media_type == MULTIPART:
@@ -84,12 +87,17 @@ class Chunk:
         """The bytes that the field stands for in base64, all of them decoded: what is malformed is met before anything
         is stored. BadInput: no form, no such field, no base64. To be closed.
         """
-        self._source.seek(0)
+        self._rewind()
         if self._media_type == FORM:
             return Decoded(base64_decoded(base64_text(form_field(self._source, FIELD))))
         if self._media_type == MULTIPART:
             return Decoded(base64_decoded(multipart_field(self._source, self._boundary, FIELD)))
         raise BadInput(f"The body must be a form ({FORM}) with the field {FIELD}, in base64.")
+
+    def _rewind(self) -> None:
+        # a body that comes in a content coding can be read, and not sought
+        if self._source.tell():
+            self._source.seek(0)
 
 
 class Decoded:

@@ -20,6 +20,7 @@ Functions here check the permissions of the current user themselves, so that scr
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from hashlib import md5
 from typing import Any
 
@@ -46,6 +47,9 @@ INLINE = IN_MEMORY
 
 OUTPUT = "out_stream"
 """Reference of the line of an ingestion that says where what it brought is."""
+
+SIGN_OF_LIFE = timedelta(days=1)
+"""How old the sign of life of an ingestion may be whose pieces still come."""
 
 SUPPLY = "default_ebulk"
 """Id of the Data Supply whose lines each ingestion begins with."""
@@ -258,7 +262,10 @@ def _begin(site: Any, reference: IngestionReference, author: str, full_size: int
 def _continue(site: Any, reference: IngestionReference, arrival: Arrival, author: str) -> Arrival:
     """Let more of a file arrive; what was finished is open again."""
     announced = reference.full_size
-    if arrival.finished or (announced is not None and announced != arrival.full_size):
+    is_announced = announced is not None and announced != arrival.full_size
+    ingestion = _ingestion(site, arrival)
+    is_old = ingestion is not None and now() - ingestion.modified > SIGN_OF_LIFE
+    if arrival.finished or is_announced or is_old:
         with serialised(CATALOGUE):
             if announced is not None:
                 arrival.full_size = announced
@@ -266,6 +273,8 @@ def _continue(site: Any, reference: IngestionReference, arrival: Arrival, author
                 data_set = _open_data_set(site, reference.data_set)
                 arrival.ingestion = _new_ingestion(site, data_set, arrival.reference, author).getId()
                 arrival.finished = False
+            elif ingestion is not None:
+                ingestion.touch()  # or it would expire while its pieces come
             arrival.touch()
     return arrival
 
