@@ -73,9 +73,9 @@ def test_whatever_is_sent_arrives(data, name, read_size):
         (b"data_chunk=QQ==QQ==", "data_chunk is not base64: character 3 of it, '=', does not belong there."),
         (b"data_chunk=QUJDQ", "data_chunk is not base64: it ends within a byte, after 5 characters."),
         (b"data_chunk=QUI==", "data_chunk is not base64: 2 characters of padding end it, and 1 belong there."),
-        (b"chunk=QUI=", "The form has no field data_chunk. The bytes of a file go in it, in base64."),
-        (b"data_chunk", "The form has no field data_chunk. The bytes of a file go in it, in base64."),
-        (b"", "The form has no field data_chunk. The bytes of a file go in it, in base64."),
+        (b"chunk=QUI=", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
+        (b"data_chunk", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
+        (b"", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
         (b"a" * 2000 + b"=b", "The form has a field whose name is longer than 1024 bytes."),
     ],
 )
@@ -115,7 +115,7 @@ def test_multipart_form_is_read(read_size, monkeypatch):
     ("body", "boundary", "problem"),
     [
         (b"", "", "The header Content-Type names no boundary, which multipart/form-data needs."),
-        (b"--limit--\r\n", "limit", "The form has no field data_chunk. The bytes of a file go in it, in base64."),
+        (b"--limit--\r\n", "limit", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
         (
             part(b"data_chunk", b"QQ=="),
             "limit",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,25 +12,15 @@ from urllib.parse import unquote, urlsplit
 from docutils.core import publish_doctree
 
 from Products.ERP5Wendelin.views.routing import allowed, routes, split
-from support.protocol_scenario import STEPS, Normaliser, play, request_text, response_text
+from support.protocol_scenario import STEPS, Normaliser, drifted, play, request_text, response_text
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "protocol.rst"
-RECORD = bool(os.environ.get("RECORD_PROTOCOL"))
 
 
 def test_server_answers_as_recorded(server):
-    normalise = Normaliser()
-    drifted = []
-    for step, path, response in play(server):
-        for suffix, sent in ((".req", request_text(step, path)), (".resp", response_text(response))):
-            file = HERE / f"{step.name}{suffix}"
-            text = normalise(sent)
-            if RECORD:
-                file.write_text(text, encoding="utf-8")
-            if not file.exists() or file.read_text(encoding="utf-8") != text:
-                drifted.append(f"--- {file.name} should be:\n{text}")
-    assert not drifted, "\n".join(drifted)
+    sent = ((step.name, request_text(step, path), response_text(response)) for step, path, response in play(server))
+    assert not drifted(HERE, sent, Normaliser())
 
 
 def test_every_recording_has_its_step():

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -323,3 +325,21 @@ class Ids(dict[str, str]):
         name = hashlib.sha256(str(len(self)).encode()).hexdigest()[: len(identity)]
         self[identity] = name
         return name
+
+
+def drifted(folder: Path, sent: Iterable[tuple[str, str, str]], normalise: Callable[[str], str]) -> str:
+    """What the files of a folder should be, where they are not what was sent now: (name, request, response).
+
+    With RECORD_PROTOCOL in the environment they are written anew.
+    """
+    wrong = []
+    for name, request, response in sent:
+        for file, text in (
+            (folder / f"{name}.req", normalise(request)),
+            (folder / f"{name}.resp", normalise(response)),
+        ):
+            if os.environ.get("RECORD_PROTOCOL"):
+                file.write_text(text, encoding="utf-8")
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                wrong.append(f"--- {file.name} should be:\n{text}")
+    return "\n".join(wrong)

@@ -13,6 +13,7 @@ None), `string_offset_index` (text), and `bucket` (`storage.bucket.NumberedBucke
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import timezone
 from typing import Any, ClassVar
 
@@ -26,6 +27,59 @@ from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.bucket import Key, NumberedBucket
 from Products.ERP5Wendelin.storage.tree_sequence import TreeSequence
+
+
+def _key(key: Any) -> Any:
+    """A key as storage has it: Zope's DateTime, which is what scripts have for a time, as Python's."""
+    return key.utcdatetime().replace(tzinfo=timezone.utc) if isinstance(key, DateTime) else key
+
+
+def _by_key(what: str, element: Callable[[Any, Key], Any]) -> Callable[..., TreeSequence]:
+    """A method that returns `element(self, key)` of each bucket in the order of keys."""
+
+    def sequence(
+        self: Any,
+        start_key: Any = None,
+        stop_key: Any = None,
+        count: int | None = None,
+        exclude_start_key: bool = False,
+        exclude_stop_key: bool = False,
+    ) -> TreeSequence:
+        return self.bucket.by_key(
+            lambda key, index: element(self, key),
+            _key(start_key),
+            _key(stop_key),
+            exclude_start=exclude_start_key,
+            exclude_stop=exclude_stop_key,
+            limit=count,
+        )
+
+    sequence.__doc__ = f"{what}, in the order of keys, from a key to another, `count` at the most."
+    return sequence
+
+
+def _by_index(what: str, element: Callable[[Any, int, Key], Any]) -> Callable[..., TreeSequence]:
+    """A method that returns `element(self, index, key)` of each bucket in the order of indexes."""
+
+    def sequence(
+        self: Any,
+        start_index: int | None = None,
+        stop_index: int | None = None,
+        count: int | None = None,
+        exclude_start_index: bool = False,
+        exclude_stop_index: bool = False,
+    ) -> TreeSequence:
+        return self.bucket.by_number(
+            lambda index, key: element(self, index, key),
+            start_index,
+            stop_index,
+            exclude_start=exclude_start_index,
+            exclude_stop=exclude_stop_index,
+            limit=count,
+        )
+
+    sequence.__doc__ = f"{what}, in the order of indexes, from an index to another, `count` at the most."
+    return sequence
 
 
 @declared
@@ -131,143 +185,34 @@ class DataBucketStream(ValidationState, Base):
         """The last index, or the last up to `index`; None where there is none."""
         return self.bucket.last_number(index)
 
-    # lazy sequences in the order of keys, from a key to another, `count` at the most
+    # lazy sequences, see `_by_key` and `_by_index`
 
-    @security.protected(View)
-    def getBucketKeySequenceByKey(
-        self,
-        start_key: Any = None,
-        stop_key: Any = None,
-        count: int | None = None,
-        exclude_start_key: bool = False,
-        exclude_stop_key: bool = False,
-    ) -> TreeSequence:
-        """The keys."""
-        return self._by_key(lambda key, index: key, start_key, stop_key, count, exclude_start_key, exclude_stop_key)
+    getBucketKeySequenceByKey = _by_key("The keys", lambda self, key: key)
+    getBucketValueSequenceByKey = _by_key("The bytes", lambda self, key: self._value(key))
+    getBucketKeyItemSequenceByKey = _by_key("Pairs of key and bytes", lambda self, key: (key, self._value(key)))
+    security.declareProtected(
+        View, "getBucketKeySequenceByKey", "getBucketValueSequenceByKey", "getBucketKeyItemSequenceByKey"
+    )
 
-    @security.protected(View)
-    def getBucketValueSequenceByKey(
-        self,
-        start_key: Any = None,
-        stop_key: Any = None,
-        count: int | None = None,
-        exclude_start_key: bool = False,
-        exclude_stop_key: bool = False,
-    ) -> TreeSequence:
-        """The bytes."""
-        return self._by_key(
-            lambda key, index: self._value(key), start_key, stop_key, count, exclude_start_key, exclude_stop_key
-        )
-
-    @security.protected(View)
-    def getBucketKeyItemSequenceByKey(
-        self,
-        start_key: Any = None,
-        stop_key: Any = None,
-        count: int | None = None,
-        exclude_start_key: bool = False,
-        exclude_stop_key: bool = False,
-    ) -> TreeSequence:
-        """Pairs of key and bytes."""
-        return self._by_key(
-            lambda key, index: (key, self._value(key)), start_key, stop_key, count, exclude_start_key, exclude_stop_key
-        )
-
-    # lazy sequences in the order of indexes, from an index to another, `count` at the most
-
-    @security.protected(View)
-    def getBucketKeySequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """The keys."""
-        return self._by_index(
-            lambda index, key: key, start_index, stop_index, count, exclude_start_index, exclude_stop_index
-        )
-
-    @security.protected(View)
-    def getBucketIndexSequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """The indexes."""
-        return self._by_index(
-            lambda index, key: index, start_index, stop_index, count, exclude_start_index, exclude_stop_index
-        )
-
-    @security.protected(View)
-    def getBucketIndexKeySequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """Pairs of index and key."""
-        return self._by_index(
-            lambda index, key: (index, key), start_index, stop_index, count, exclude_start_index, exclude_stop_index
-        )
-
-    @security.protected(View)
-    def getBucketValueSequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """The bytes."""
-        return self._by_index(
-            lambda index, key: self._value(key), start_index, stop_index, count, exclude_start_index, exclude_stop_index
-        )
-
-    @security.protected(View)
-    def getBucketIndexItemSequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """Pairs of index and bytes."""
-        return self._by_index(
-            lambda index, key: (index, self._value(key)),
-            start_index,
-            stop_index,
-            count,
-            exclude_start_index,
-            exclude_stop_index,
-        )
-
-    @security.protected(View)
-    def getBucketIndexKeyItemSequenceByIndex(
-        self,
-        start_index: int | None = None,
-        stop_index: int | None = None,
-        count: int | None = None,
-        exclude_start_index: bool = False,
-        exclude_stop_index: bool = False,
-    ) -> TreeSequence:
-        """Index, key and bytes."""
-        return self._by_index(
-            lambda index, key: (index, key, self._value(key)),
-            start_index,
-            stop_index,
-            count,
-            exclude_start_index,
-            exclude_stop_index,
-        )
+    getBucketKeySequenceByIndex = _by_index("The keys", lambda self, index, key: key)
+    getBucketIndexSequenceByIndex = _by_index("The indexes", lambda self, index, key: index)
+    getBucketIndexKeySequenceByIndex = _by_index("Pairs of index and key", lambda self, index, key: (index, key))
+    getBucketValueSequenceByIndex = _by_index("The bytes", lambda self, index, key: self._value(key))
+    getBucketIndexItemSequenceByIndex = _by_index(
+        "Pairs of index and bytes", lambda self, index, key: (index, self._value(key))
+    )
+    getBucketIndexKeyItemSequenceByIndex = _by_index(
+        "Index, key and bytes", lambda self, index, key: (index, key, self._value(key))
+    )
+    security.declareProtected(
+        View,
+        "getBucketKeySequenceByIndex",
+        "getBucketIndexSequenceByIndex",
+        "getBucketIndexKeySequenceByIndex",
+        "getBucketValueSequenceByIndex",
+        "getBucketIndexItemSequenceByIndex",
+        "getBucketIndexKeyItemSequenceByIndex",
+    )
 
     # lists, in memory
 
@@ -291,27 +236,8 @@ class DataBucketStream(ValidationState, Base):
         """All pairs of index and key, in the order of indexes."""
         return list(self.getBucketIndexKeySequenceByIndex())
 
-    def _by_key(
-        self, element: Any, start: Any, stop: Any, count: int | None, exclude_start: bool, exclude_stop: bool
-    ) -> TreeSequence:
-        return self.bucket.by_key(
-            element, _key(start), _key(stop), exclude_start=exclude_start, exclude_stop=exclude_stop, limit=count
-        )
-
-    def _by_index(
-        self, element: Any, start: Any, stop: Any, count: int | None, exclude_start: bool, exclude_stop: bool
-    ) -> TreeSequence:
-        return self.bucket.by_number(
-            element, start, stop, exclude_start=exclude_start, exclude_stop=exclude_stop, limit=count
-        )
-
     def _value(self, key: Key) -> bytes:
         value = self.bucket.get(key)
         if value is None:
             raise NotFound(f"There is no {key!r} in this data bucket.")
         return value
-
-
-def _key(key: Any) -> Any:
-    """A key as storage has it: Zope's DateTime, which is what scripts have for a time, as Python's."""
-    return key.utcdatetime().replace(tzinfo=timezone.utc) if isinstance(key, DateTime) else key

@@ -5,14 +5,12 @@ State (public format): that of `content.base`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
-from Products.ERP5Wendelin.content.msgpack_records import unpacked
 from Products.ERP5Wendelin.content.state import ValidationState
 
 
@@ -29,13 +27,3 @@ class IngestionPolicy(ValidationState, Base):
         "script_id": "text",
         "data_operation_script_id": "text",
     }
-
-    @security.public
-    def unpack(self, data: bytes) -> list[Any]:
-        """The records of MessagePack in bytes. BadInput: they are none, or end within one."""
-        return list(self.unpackLazy(data))
-
-    @security.public
-    def unpackLazy(self, data: bytes, use_list: bool = True) -> Iterator[Any]:
-        """Iterate over the same records; sequences in them are lists or, quicker, tuples."""
-        return unpacked(data, use_list)

@@ -17,7 +17,7 @@ from Products.ERP5Wendelin.content.tool import Tool
 
 @declared
 class IngestionPolicyTool(Tool):
-    """All Ingestion Policies, by their ids."""
+    """All Ingestion Policies, by their ids; they acquire its methods."""
 
     security = ClassSecurityInfo()
 

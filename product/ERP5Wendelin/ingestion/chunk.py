@@ -155,7 +155,7 @@ def form_field(source: Source, name: str) -> Iterator[bytes]:
                 field, begun = None, b""
                 start = end + 1
     if field != wanted:
-        raise BadInput(f"The form has no field {name}. The bytes of a file go in it, in base64.")
+        raise BadInput(f"The form has no field {name}. Data goes in it, or, as it is, in a body of another Content-Type.")
 
 
 def unquoted(pieces: Iterable[bytes]) -> Iterator[bytes]:

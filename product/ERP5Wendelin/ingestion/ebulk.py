@@ -38,6 +38,7 @@ from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotF
 from Products.ERP5Wendelin.ingestion import pieces
 from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Chunk, Decoded
 from Products.ERP5Wendelin.ingestion.expiry import as_system
+from Products.ERP5Wendelin.ingestion.lines import copy_lines
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 from Products.ERP5Wendelin.permissions import AddDataSet, ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.stream import ByteStream
@@ -384,17 +385,7 @@ def _new_ingestion(site: Any, data_set: Any, reference: str, author: str) -> Any
         author=author,
         specialise=supply.getRelativeUrl(),
     )
-    for line in supply.objectValues(portal_type="Data Supply Line"):
-        ingestion.newContent(
-            portal_type="Data Ingestion Line",
-            id=line.getId(),
-            reference=line.getReference(),
-            title=line.getTitle(),
-            int_index=line.getIntIndex(),
-            quantity=line.getQuantity(),
-            resource_list=line.getResourceList(),
-            use_list=line.getUseList(),
-        )
+    copy_lines(supply, ingestion)
     return ingestion
 
 

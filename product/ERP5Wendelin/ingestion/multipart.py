@@ -35,7 +35,7 @@ def multipart_field(source: Source, boundary: str, name: str) -> Iterator[bytes]
             return
         for _ in content:
             pass
-    raise BadInput(f"The form has no field {name}. The bytes of a file go in it, in base64.")
+    raise BadInput(f"The form has no field {name}. Data goes in it, or, as it is, in a body of another Content-Type.")
 
 
 class _Form:

@@ -40,6 +40,7 @@ from Products.ERP5Wendelin.content.scripts import run, script_of
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound, TooLarge
 from Products.ERP5Wendelin.ingestion.chunk import Chunk
 from Products.ERP5Wendelin.ingestion.expiry import as_system
+from Products.ERP5Wendelin.ingestion.lines import copy_lines, lines, relations
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData
 from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
 
@@ -240,18 +241,9 @@ def _begin(policy: Any, movement: dict[str, Any], tag: str) -> tuple[Ends, dict[
         author=getSecurityManager().getUser().getId() or "",
         start_date=now(),
         specialise_value=supply,
-        **_categories(supply, without="specialise"),
+        **relations(supply, without="specialise"),
     )
-    for line in _lines(supply):
-        ingestion.newContent(
-            "Data Ingestion Line",
-            line.getId(),
-            reference=line.getReference(),
-            title=line.getTitle(),
-            int_index=line.getIntIndex(),
-            quantity=line.getQuantity(),
-            **_categories(line),
-        )
+    copy_lines(supply, ingestion)
     ends = _ends(ingestion, movement)
     if ends is None:
         raise Conflict(
@@ -299,7 +291,7 @@ def _ends(document: Any, movement: dict[str, Any]) -> Ends | None:
     """The operation and the product of a supply's or an ingestion's lines; None if either is missing."""
     operations: list[tuple[Any, Any]] = []
     products: list[tuple[Any, Any]] = []
-    for line in _lines(document):
+    for line in lines(document):
         resource = _related(line, "resource")
         if resource is not None:
             kept = {"Data Operation": operations, "Data Product": products}.get(resource.getPortalType())
@@ -309,11 +301,6 @@ def _ends(document: Any, movement: dict[str, Any]) -> Ends | None:
     wanted = movement.get("resource_reference")
     products.sort(key=lambda found: (found[1].getReference() != wanted, found[0].getReference() != OUTPUT))
     return Ends(*operations[0], *products[0]) if operations and products else None
-
-
-def _lines(document: Any) -> list[Any]:
-    """The lines of a supply or an ingestion, in order."""
-    return sorted(document.objectValues(), key=lambda line: line.getIntIndex() or 0)
 
 
 def _documents(line: Any) -> dict[str, Any]:
@@ -352,9 +339,3 @@ def _related(document: Any, base: str) -> Any:
     """The first that a document is related to, whoever may view it; None if there is none."""
     path = next(iter(relation.paths(document, base)), None)
     return None if path is None else relation.find(document.getPortalObject(), path)
-
-
-def _categories(document: Any, without: str = "") -> dict[str, list[str]]:
-    """The relations of a document, as `newContent` takes them."""
-    bases = {text.partition("/")[0] for text in document.getCategoryList()} - {without}
-    return {f"{base}_list": relation.paths(document, base) for base in bases}

@@ -5,32 +5,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from Products.ERP5Wendelin.views.routing import allowed, portal_routes, split
 from support.ebulk_scenario import STEPS, EbulkNormaliser, play, shown_request
-from support.protocol_scenario import response_text
+from support.protocol_scenario import drifted, response_text
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[2] / "docs" / "original_ebulk.rst"
-RECORD = bool(os.environ.get("RECORD_PROTOCOL"))
 
 
 def test_server_answers_the_original_ebulk_as_recorded(server):
-    normalise = EbulkNormaliser()
-    drifted = []
-    for step, path, response in play(server):
-        for suffix, sent in ((".req", shown_request(step, path)), (".resp", response_text(response))):
-            file = HERE / f"{step.name}{suffix}"
-            text = normalise(sent)
-            if RECORD:
-                file.write_text(text, encoding="utf-8")
-            if not file.exists() or file.read_text(encoding="utf-8") != text:
-                drifted.append(f"--- {file.name} should be:\n{text}")
-    assert not drifted, "\n".join(drifted)
+    sent = ((step.name, shown_request(step, path), response_text(response)) for step, path, response in play(server))
+    assert not drifted(HERE, sent, EbulkNormaliser())
 
 
 def test_every_recording_has_its_step_and_is_shown():

@@ -35,7 +35,14 @@ from Products.ERP5Wendelin.content.folder import Container, Folder
 from Products.ERP5Wendelin.content.portal_types import DOCUMENT_CLASSES, PORTAL_TYPE_CLASSES
 from Products.ERP5Wendelin.content.scripts import CALLABLES
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, portal_type_of, take, texts
+from Products.ERP5Wendelin.portal.business_template.kinds.kind import (
+    Source,
+    check_id,
+    find,
+    portal_type_of,
+    take,
+    texts,
+)
 from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
     install_object,
     is_source,
@@ -127,14 +134,14 @@ class _DocumentKind:
         return path
 
     def read(self, site: Any, path: str) -> Data | None:
-        document = _find(site, path)
+        document = find(site, path)
         if document is None:
             return None
         return read_object(document) or _read(document, path)
 
     def install(self, site: Any, path: str, data: Data, old: Data | None) -> None:
         parent, _, id = path.rpartition("/")
-        container = _find(site, parent)
+        container = find(site, parent)
         if container is None:
             raise BadInput(f"There is no {parent} for {id}.")
         if "class" in data:
@@ -148,11 +155,11 @@ class _DocumentKind:
 
     def remove(self, site: Any, path: str, data: Data) -> None:
         parent, _, id = path.rpartition("/")
-        if _find(site, path) is not None:
-            _find(site, parent)._delObject(id)
+        if find(site, path) is not None:
+            find(site, parent)._delObject(id)
 
     def refusal(self, site: Any, path: str) -> str | None:
-        document = _find(site, path)
+        document = find(site, path)
         if document is None or not _is_category(path) or not document.objectIds():
             return None
         return f"{path} has categories that no template brought: {', '.join(sorted(document.objectIds())[:5])}."
@@ -306,16 +313,6 @@ def _state(record: Record) -> str | None:
 
 def _is_category(path: str) -> bool:
     return path.startswith(f"{CATEGORIES}/")
-
-
-def _find(site: Any, path: str) -> Any:
-    """The object at a path from the site; None if there is none."""
-    found = site
-    for id in path.split("/"):
-        found = found._getOb(id, None) if hasattr(aq_base(found), "_getOb") else None
-        if found is None:
-            return None
-    return found
 
 
 def _read(document: Any, path: str) -> Data:

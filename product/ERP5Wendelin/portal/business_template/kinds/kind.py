@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from Acquisition import aq_base
+
 from Products.ERP5Wendelin.portal.business_template.files import Files
 from Products.ERP5Wendelin.portal.business_template.template import Data, Item, TemplateError
 from Products.ERP5Wendelin.portal.business_template.xml import Record, read_record
@@ -192,3 +194,13 @@ def check_name(name: str, file: str, line: int, element: str) -> str:
     if not name or "|" in name or "/" in name or not name.isprintable():
         raise TemplateError(f"{name!r} can't be a name.", file, line, element)
     return name
+
+
+def find(site: Any, path: str) -> Any:
+    """The object at a path from the site; None if there is none."""
+    found = site
+    for id in path.split("/"):
+        found = found._getOb(id, None) if hasattr(aq_base(found), "_getOb") else None
+        if found is None:
+            return None
+    return found

@@ -16,7 +16,7 @@ from OFS.Folder import Folder
 
 from Products.ERP5Wendelin.content.scripts import CUSTOM, SKINS
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, number, take, text
+from Products.ERP5Wendelin.portal.business_template.kinds.kind import Source, check_id, find, number, take, text
 from Products.ERP5Wendelin.portal.business_template.kinds.sources import (
     install_object,
     is_source,
@@ -59,7 +59,7 @@ class SkinKind:
         return path.split("/")[1]
 
     def read(self, site: Any, path: str) -> Data | None:
-        found = _find(site, path)
+        found = find(site, path)
         if found is None:
             return None
         if isinstance(aq_base(found), Folder):
@@ -69,7 +69,7 @@ class SkinKind:
 
     def install(self, site: Any, path: str, data: Data, old: Data | None) -> None:
         parent, _, id = path.rpartition("/")
-        container = _find(site, parent)
+        container = find(site, parent)
         if container is None:
             raise BadInput(f"There is no folder {parent} for {id}.")
         if "class" in data:
@@ -79,13 +79,13 @@ class SkinKind:
 
     def remove(self, site: Any, path: str, data: Data) -> None:
         parent, _, id = path.rpartition("/")
-        if _find(site, path) is not None:
-            _find(site, parent)._delObject(id)
+        if find(site, path) is not None:
+            find(site, parent)._delObject(id)
             if parent == SKINS:
                 _set_layers(site, lambda layers: [layer for layer in layers if layer != id])
 
     def refusal(self, site: Any, path: str) -> str | None:
-        found = _find(site, path)
+        found = find(site, path)
         if found is None or not isinstance(aq_base(found), Folder) or not found.objectIds():
             return None
         some = ", ".join(sorted(found.objectIds())[:5])
@@ -95,16 +95,6 @@ class SkinKind:
 def _folder_data(record: Record) -> Data:
     taken = take(record, {"title": text, PRIORITY: number}, frozenset({"business_template_registered_skin_selections"}))
     return {"title": taken.get("title", ""), "priority": taken.get(PRIORITY, 0.0)}
-
-
-def _find(site: Any, path: str) -> Any:
-    """The object at a path from the site; None if there is none."""
-    found = site
-    for id in path.split("/"):
-        found = found._getOb(id, None) if hasattr(aq_base(found), "_getOb") else None
-        if found is None:
-            return None
-    return found
 
 
 def _install_folder(site: Any, container: Any, id: str, data: Data) -> None:
