@@ -18,6 +18,7 @@ from Products.ERP5Wendelin.ingestion.chunk import FORM, MULTIPART, Chunk
 from Products.ERP5Wendelin.protocol import MIB
 
 ALL = bytes(range(256)) * 5
+NO_FIELD = "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."
 
 
 def decoded(body, media_type=FORM, boundary=""):
@@ -73,9 +74,9 @@ def test_whatever_is_sent_arrives(data, name, read_size):
         (b"data_chunk=QQ==QQ==", "data_chunk is not base64: character 3 of it, '=', does not belong there."),
         (b"data_chunk=QUJDQ", "data_chunk is not base64: it ends within a byte, after 5 characters."),
         (b"data_chunk=QUI==", "data_chunk is not base64: 2 characters of padding end it, and 1 belong there."),
-        (b"chunk=QUI=", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
-        (b"data_chunk", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
-        (b"", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
+        (b"chunk=QUI=", NO_FIELD),
+        (b"data_chunk", NO_FIELD),
+        (b"", NO_FIELD),
         (b"a" * 2000 + b"=b", "The form has a field whose name is longer than 1024 bytes."),
     ],
 )
@@ -115,7 +116,7 @@ def test_multipart_form_is_read(read_size, monkeypatch):
     ("body", "boundary", "problem"),
     [
         (b"", "", "The header Content-Type names no boundary, which multipart/form-data needs."),
-        (b"--limit--\r\n", "limit", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
+        (b"--limit--\r\n", "limit", NO_FIELD),
         (
             part(b"data_chunk", b"QQ=="),
             "limit",
