@@ -18,7 +18,7 @@ from Products.ERP5Wendelin.ingestion.chunk import FORM, MULTIPART, Chunk
 from Products.ERP5Wendelin.protocol import MIB
 
 ALL = bytes(range(256)) * 5
-NO_FIELD = "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."
+NO_FIELD = "The form has no field data_chunk. What is no form goes with another Content-Type."
 
 
 def decoded(body, media_type=FORM, boundary=""):

@@ -413,7 +413,7 @@ def test_piece_of_a_file_that_is_begun_again_meanwhile_is_refused(ada, server, m
     ("body", "problem"),
     [
         (b"data_chunk=QUI*", "data_chunk is not base64: character 4 of it, '*', does not belong there."),
-        (b"", "The form has no field data_chunk. Data goes in it, or, as it is, in a body of another Content-Type."),
+        (b"", "The form has no field data_chunk. What is no form goes with another Content-Type."),
         (
             b"data_chunk=" + base64.b64encode(bytes(3 * MIB)) + b"*",
             f"data_chunk is not base64: character {4 * MIB + 1} of it, '*', does not belong there.",

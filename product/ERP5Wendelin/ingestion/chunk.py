@@ -155,9 +155,7 @@ def form_field(source: Source, name: str) -> Iterator[bytes]:
                 field, begun = None, b""
                 start = end + 1
     if field != wanted:
-        raise BadInput(
-            f"The form has no field {name}. Data goes in it, or, as it is, in a body of another Content-Type."
-        )
+        raise BadInput(f"The form has no field {name}. What is no form goes with another Content-Type.")
 
 
 def unquoted(pieces: Iterable[bytes]) -> Iterator[bytes]:

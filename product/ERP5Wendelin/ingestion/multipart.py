@@ -35,7 +35,7 @@ def multipart_field(source: Source, boundary: str, name: str) -> Iterator[bytes]
             return
         for _ in content:
             pass
-    raise BadInput(f"The form has no field {name}. Data goes in it, or, as it is, in a body of another Content-Type.")
+    raise BadInput(f"The form has no field {name}. What is no form goes with another Content-Type.")
 
 
 class _Form:
