@@ -244,6 +244,26 @@ def test_function_that_scripts_do_not_get_does_not_exist(site, name):
         run_text(site, f"return {name}(1)")
 
 
+INTERFACE = "{'shape': (3,), 'typestr': '|u1', 'version': 3, 'data': b'abc'}"
+"""Instead of bytes, an address in memory could be the data."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"request = context.REQUEST\nrequest.set('__array_interface__', {INTERFACE})\nreturn numpy.asarray(request)",
+        f"request = context.REQUEST\nrequest.form['__array_interface__'] = {INTERFACE}\nreturn numpy.asarray(request)",
+        "from Products.PythonScripts.standard import DTML\n"
+        "page = DTML('<dtml-var \"asarray(_.namespace(**given)[0])\">')\n"
+        f"return page(None, {{'asarray': numpy.asarray, 'given': {{'__array_interface__': {INTERFACE}}}}})",
+    ],
+    ids=["request", "form", "DTML"],
+)
+def test_numpy_takes_no_memory_from_what_a_script_has_put_into_an_object(site, body):
+    with pytest.raises(errors.ScriptError, match="Invalid __array_interface__ value, must be a dict"):
+        run_text(site, f"import numpy\n{body}")
+
+
 def test_array_that_maps_a_file_is_closed_to_scripts(site, tmp_path):
     site.portal_skins.custom.mapped = numpy.memmap(tmp_path / "file", "u1", "w+", shape=(4,))
     with pytest.raises(errors.NotAuthorised):

@@ -15,6 +15,8 @@ Scripts of a site are compiled by RestrictedPython and guarded by AccessControl:
   A script's class may not inherit from one whose attributes are listed, for it would have them all. What is printed
   is bounded.
 
+* objects whose attributes are what a script has put into them, requests among them: `__array_interface__` would be one.
+
 A script can hand any object to numpy, which then calls methods of it that have names of functions (`sqrt`, `put`).
 
 How long a script runs, and how much memory it fills with values of its own, is not bounded: who may write scripts is.
@@ -35,8 +37,11 @@ from AccessControl import ZopeGuards
 from AccessControl.SecurityInfo import ModuleSecurityInfo, secureModule
 from AccessControl.SimpleObjectPolicies import ContainerAssertions, allow_type
 from AccessControl.unauthorized import Unauthorized
+from DocumentTemplate._DocumentTemplate import DictInstance
 from RestrictedPython.Guards import full_write_guard, guarded_delattr, guarded_setattr
 from RestrictedPython.PrintCollector import PrintCollector
+from ZPublisher.BaseRequest import BaseRequest
+from ZPublisher.HTTPRequest import TaintRequestWrapper
 
 from Products.ERP5Wendelin.content.data_array import ReadOnlyArray
 from Products.ERP5Wendelin.errors import TooLarge
@@ -211,6 +216,9 @@ IN_PLACE = {
 OUTSIDE = ("BaseException", "GeneratorExit", "KeyboardInterrupt")
 """Exceptions that end more than a request; scripts can neither raise nor catch them by name."""
 
+MAPPINGS = (BaseRequest, TaintRequestWrapper, DictInstance)
+"""Classes that answer for any attribute from a mapping that scripts may change."""
+
 
 def install() -> None:
     """Add to AccessControl's tables what scripts of this process may use; calling it again changes nothing."""
@@ -230,6 +238,8 @@ def install() -> None:
     )
     for name in OUTSIDE:
         ZopeGuards.safe_builtins.pop(name, None)
+    for mapping in MAPPINGS:
+        mapping.__array_interface__ = None  # which numpy refuses, and does not look for in the mapping
     ZopeGuards._safe_globals.update(
         _write_=writable, _inplacevar_=change_in_place, _print_=BoundedPrint, __metaclass__=make_class
     )
