@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 from DateTime import DateTime
+from Products.ZCatalog.ZCatalog import ZCatalog
 
-from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.content.catalogue import UNFILTERED
+from Products.ERP5Wendelin.errors import BadInput, NotAuthorised
+from support.scripts import run_text
 from support.site import as_user
 
 
@@ -263,3 +266,20 @@ def test_what_it_can_t_answer_is_refused(catalogue, query, problem):
     with pytest.raises(BadInput) as error:
         catalogue(**query)
     assert str(error.value) == problem
+
+
+@pytest.mark.parametrize("name", UNFILTERED)
+def test_script_of_a_reader_does_not_reach_what_tells_of_all_documents(site, name):
+    with as_user(site, "dan"), pytest.raises(NotAuthorised, match=f"You are not allowed to access '{name}'"):
+        run_text(site, f"return context.portal_catalog.{name}")
+
+
+def test_nothing_that_zcatalog_opens_to_all_searchers_tells_of_documents():
+    opened = {
+        name.removesuffix("__roles__")
+        for name in dir(ZCatalog)
+        if getattr(getattr(ZCatalog, name), "_p", "") == "_Search_ZCatalog_Permission"
+    }
+    filtered = {"searchResults", "__call__"}
+    of_itself = {"schema", "indexes", "all_meta_types", "valid_roles"}
+    assert opened - filtered - of_itself == set(UNFILTERED)

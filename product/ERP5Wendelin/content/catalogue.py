@@ -49,7 +49,7 @@ from Products.ERP5Wendelin.content.query import (
 )
 from Products.ERP5Wendelin.content.relation import CATEGORIES, is_document
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.permissions import View
+from Products.ERP5Wendelin.permissions import View, ViewManagementScreens
 
 ALLOWED = "allowedRolesAndUsers"
 """The index of who may view a document."""
@@ -65,6 +65,24 @@ SEARCHED = (
     ALLOWED,
 )
 """The indexes of a query, in the order in which they are searched: what leaves little first."""
+
+UNFILTERED = (
+    "getAllBrains",
+    "getIndexDataForRID",
+    "getIndexDataForUID",
+    "getMetadataForRID",
+    "getMetadataForUID",
+    "getobject",
+    "getpath",
+    "getrid",
+    "index_objects",
+    "resolve_path",
+    "resolve_url",
+    "search",
+    "searchAll",
+    "uniqueValuesFor",
+)
+"""ZCatalog's own methods that tell of all documents, whoever asks: its management screens need them."""
 
 Filter = Callable[[int], bool]
 """Whether the document of a record id is to be found."""
@@ -127,6 +145,7 @@ class CatalogTool(CMFCatalogTool):
     """`portal_catalog`: `portal_catalog(portal_type=…, …)` finds what the current user may view."""
 
     security = ClassSecurityInfo()
+    security.declareProtected(ViewManagementScreens, *UNFILTERED)
 
     meta_type = "ERP5 Catalog"
 
