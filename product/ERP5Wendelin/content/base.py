@@ -37,6 +37,9 @@ class Base(Located, PortalContent):
     security.declareObjectProtected(View)
     security.setDefaultAccess("deny")
     security.declarePrivate("created", "modified", "categories", "properties", "base_categories", "fixed")
+    # for Zope's screens
+    security.declarePublic("meta_type", "zmi_icon")
+    security.declareProtected(View, "title_or_id")
 
     portal_type = meta_type = "Base Document"
 

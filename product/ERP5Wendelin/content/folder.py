@@ -125,6 +125,7 @@ class Folder(FewContents, Base):
     """A document that contains documents, such as lines."""
 
     security = ClassSecurityInfo()
+    security.declarePublic("cb_dataValid", "has_order_support")  # for Zope's screen of its contents
 
     _objects: tuple[dict[str, str], ...] = ()
 

@@ -26,6 +26,9 @@ class ERP5Site(Located, PortalObjectBase):
 
     security = ClassSecurityInfo()
 
+    # but for a tab that CMFCore offers, and its own security refuses to everybody
+    manage_options = tuple(tab for tab in PortalObjectBase.manage_options if tab["label"] != "Components Folder")
+
     __ac_roles__: tuple[str, ...] = ()
     """Roles defined here, by business templates, besides Zope's Manager, Owner, Authenticated and Anonymous."""
 

@@ -1,0 +1,69 @@
+"""Zope's management screens, as a manager opens them in a browser: each tab of each class of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import transaction
+from Acquisition import aq_base
+
+from Products.ERP5Wendelin.content.module import Module
+from support.http_server import Server
+
+FAILS_IN_CMF = "portal_memberdata/manage_showContents"
+"""CMFCore asks for a list of all users there, which no PluggableAuthService has."""
+
+
+def below(container: Any) -> Iterator[Any]:
+    """What is in a container, and in what is in it."""
+    for thing in container.objectValues():
+        yield thing
+        if hasattr(aq_base(thing), "objectValues"):
+            yield from below(thing)
+
+
+def tabs_of(site: Any) -> list[str]:
+    """The path of each tab of an object of each class, below the site."""
+    depth = len(site.getPhysicalPath())
+    found: dict[tuple[type, str], str] = {}
+    for thing in (site, *below(site)):
+        for tab in thing.filtered_manage_options():
+            path = "/".join([*thing.getPhysicalPath()[depth:], tab["action"]])
+            found.setdefault((type(aq_base(thing)), tab["action"]), path)
+    return list(found.values())
+
+
+@pytest.fixture
+def documents(server: Server) -> None:
+    """A document of each portal type that a module takes."""
+    with server.lake.open("boss") as site:
+        for module in site.objectValues():
+            if isinstance(module, Module):
+                for portal_type in site.portal_types.getTypeInfo(module).allowed_content_types:
+                    module.newContent(portal_type=portal_type, title=f"A {portal_type}", reference="sample")
+        transaction.commit()
+
+
+# CMFCore calls what CMFCore deprecates
+@pytest.mark.filterwarnings("ignore:TypeInformation.listContentTypes:DeprecationWarning")
+def test_each_tab_of_each_class_of_objects_opens(server, documents):
+    with server.lake.open("boss") as site:
+        paths = tabs_of(site)
+    assert len(paths) > 200
+    assert FAILS_IN_CMF in paths
+    refused = {}
+    for path in paths:
+        answer = server.request("GET", f"{server.portal}/{quote(path)}", user="boss")
+        if answer.status not in (200, 302) and path != FAILS_IN_CMF:
+            refused[path] = answer.status
+    assert refused == {}
+
+
+def test_document_with_lines_lists_them(server):
+    page = server.request("GET", f"{server.portal}/data_supply_module/default/manage_main", user="boss")
+    assert page.status == 200
+    assert b'value="1"' in page.body
+    assert b'title="Data Supply Line"' in page.body
