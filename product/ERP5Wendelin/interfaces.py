@@ -125,6 +125,9 @@ class IManifest(Interface):
     def find_content(digest):
         """An entry with this sha-256 (32 bytes), from any version, or None."""
 
+    def refuse_clash(path):
+        """PushConflict if a file of this path would be file and folder at once with one of the newest version."""
+
     def versions(before=None):
         """Iterate over versions, newest first; only those with a smaller number than `before`."""
 

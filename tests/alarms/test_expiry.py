@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import transaction
 
+from Products.ERP5Wendelin.alarms.budget import interruptible
 from Products.ERP5Wendelin.alarms.expiry import expire_ingestions
-from Products.ERP5Wendelin.content.arrival import Arrival
+from Products.ERP5Wendelin.content.arrival import LAST, Arrival
 from Products.ERP5Wendelin.content.upload import LIFETIME
-from support.pushes import send_large, start
+from support.pushes import push, send_large, start
 
 LATE = LIFETIME + timedelta(seconds=1)
 
@@ -21,12 +22,12 @@ def test_pushes_that_nobody_continues_are_cancelled_in_all_data_sets(site, alarm
     transaction.commit()
     pushes = [start(one), start(other), start(other)]
     send_large(pushes[0], "large", b"12345")
-    for push in pushes[:2]:
-        push.modified -= LATE
+    for each in pushes[:2]:
+        each.modified -= LATE
     transaction.commit()
     assert expire(alarm) == "Given up: 2 pushes, 0 files that came in part."
     transaction.begin()
-    assert [push.getSimulationState() for push in pushes] == ["cancelled", "cancelled", "started"]
+    assert [each.getSimulationState() for each in pushes] == ["cancelled", "cancelled", "started"]
     assert len(pushes[0].uploads) == 0
     assert expire(alarm) == "Given up: 0 pushes, 0 files that came in part."
 
@@ -52,3 +53,32 @@ def test_pieces_of_the_original_ebulk_that_nobody_continues_are_dropped(site, al
     transaction.begin()
     assert data_set.getArrival("a.nii") is None
     assert ingestion.getSimulationState() == "cancelled"
+
+
+def test_a_file_that_is_here_and_can_not_be_finished_is_a_failure(site, alarm):
+    data_set = site.data_set_module.newDataSet("scans")
+    ingestion = site.data_ingestion_module.newContent(portal_type="Data Ingestion", data_set="scans", author="ada")
+    arrival = Arrival(ingestion.getId(), "a", "scans/a/none", 0)
+    arrival.take(1, 0, b"")
+    arrival.take(LAST, 0, b"")
+    data_set.addArrival(arrival)
+    transaction.commit()
+    push(data_set, {"a/b": b"x"})
+    report = expire_ingestions(alarm)
+    assert report.failed
+    assert report.text.splitlines() == [
+        "Given up: 0 pushes, 0 files that came in part.",
+        "'scans': 'a' would be a file and a folder at once, since 'a/b' is below it. "
+        "Rename or remove one of the two and push again.",
+    ]
+
+
+def test_a_run_that_is_asked_to_stop_gives_up_nothing(site, alarm):
+    data_set = site.data_set_module.newDataSet("scans")
+    transaction.commit()
+    start(data_set).modified -= LATE
+    data_set.addArrival(Arrival("gone", "a.nii", "scans/a/nii", 10))
+    transaction.commit()
+    with interruptible(lambda: True):
+        assert expire(alarm) == "Given up: 0 pushes, 0 files that came in part."
+    assert expire(alarm) == "Given up: 1 pushes, 1 files that came in part."

@@ -333,7 +333,7 @@ def test_file_whose_pieces_are_here_when_the_server_was_killed_is_finished_later
     assert ada.exists("brain", "a.bin") == "TRUE"
     assert content(server, "a.bin") is None
     with lake.open("system") as site:
-        assert ebulk.drop_expired(site) == 0
+        assert ebulk.drop_expired(site) == (0, [])
     assert content(server, "a.bin") == CONTENTS["001"] + CONTENTS["EOF"]
     assert server.request("GET", "/data-sets/brain/versions").data["items"][0]["author"] == "ada"
 
@@ -350,12 +350,12 @@ def test_abandoned_pieces_expire_and_finished_ones_are_forgotten(ada, server, la
     send_in_order(ada, "abandoned.bin", ["001", "002"], CONTENTS)
     send_in_order(ada, "finished.bin", ["001", "EOF"], CONTENTS)
     with lake.open("system") as site:
-        assert ebulk.drop_expired(site) == 0
+        assert ebulk.drop_expired(site) == (0, [])
         assert (len(arrivals(site)), states(site)) == (2, ["started", "stopped"])
         for arrival in arrivals(site):
             arrival.modified -= LIFETIME + timedelta(seconds=1)
         transaction.commit()
-        assert ebulk.drop_expired(site) == 1
+        assert ebulk.drop_expired(site) == (1, [])
         assert (arrivals(site), states(site)) == ([], ["cancelled", "stopped"])
     assert ada.references("brain") == ["brain/finished/bin"]
 

@@ -40,14 +40,19 @@ def clashes_with(tree: OOBTree, paths: Iterable[str]) -> Iterator[Clash]:
     """The clashes of some of a tree's paths, in order, with any of its paths: a few look-ups for each."""
     clean_folder = ""  # of the path before: its ancestors need no second look
     for path in paths:
-        below = next(iter(tree.keys(min=path + "/")), "")
-        if below.startswith(path + "/") and not _is_folder(tree[path]):
-            yield path, below
+        if not _is_folder(tree[path]):
+            yield from _clashes_below(tree, path)
         folder = path.rpartition("/")[0]
         if folder != clean_folder:
-            files = [name for name in _ancestors(path) if name in tree and not _is_folder(tree[name])]
-            yield from ((file, path) for file in files)
-            clean_folder = clean_folder if files else folder
+            found = list(_clashes_above(tree, path))
+            yield from found
+            clean_folder = clean_folder if found else folder
+
+
+def clashes_of_file(tree: OOBTree, path: str) -> Iterator[Clash]:
+    """The clashes of a file that is yet to come with a tree's paths."""
+    yield from _clashes_below(tree, path)
+    yield from _clashes_above(tree, path)
 
 
 def refuse(clashes: Iterator[Clash], version: int) -> None:
@@ -62,6 +67,16 @@ def refuse(clashes: Iterator[Clash], version: int) -> None:
         paths=sorted({name for clash in found for name in clash}),
         version=version,
     )
+
+
+def _clashes_below(tree: OOBTree, file: str) -> Iterator[Clash]:
+    below = next(iter(tree.keys(min=file + "/")), "")
+    if below.startswith(file + "/"):
+        yield file, below
+
+
+def _clashes_above(tree: OOBTree, path: str) -> Iterator[Clash]:
+    return ((name, path) for name in _ancestors(path) if name in tree and not _is_folder(tree[name]))
 
 
 def _is_folder(entry: tuple[Any, ...]) -> bool:

@@ -25,7 +25,7 @@ from BTrees.OOBTree import OOBTree
 from persistent import Persistent
 from zope.interface import implementer
 
-from Products.ERP5Wendelin.content.clash import all_clashes, clashes_with, refuse
+from Products.ERP5Wendelin.content.clash import all_clashes, clashes_of_file, clashes_with, refuse
 from Products.ERP5Wendelin.content.entry import FOLDER, Entry
 from Products.ERP5Wendelin.content.version import ChangedPaths, Files, Version, items_from, lay_over
 from Products.ERP5Wendelin.errors import NotFound
@@ -86,6 +86,10 @@ class Manifest(Persistent):
             return None
         stream, offset, size = location
         return Entry(stream, offset, size, digest, 0)
+
+    def refuse_clash(self, path: str) -> None:
+        """PushConflict, with `paths`, if a file of this path would be file and folder at once with one that is here."""
+        refuse(clashes_of_file(self._entries, path), self.version)
 
     def versions(self, before: int | None = None) -> Iterator[Version]:
         """Iterate over versions, newest first; only those with a smaller number than `before`."""

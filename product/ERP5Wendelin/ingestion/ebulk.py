@@ -20,21 +20,32 @@ Functions here check the permissions of the current user themselves, so that scr
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import md5
-from typing import Any
+from typing import Any, NamedTuple
 
 import transaction
 from AccessControl.SecurityInfo import ModuleSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
 from BTrees.OOBTree import OOBTree
+from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.content import relation
 from Products.ERP5Wendelin.content.arrival import FIRST, LAST, Arrival
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.ingestion_reference import IngestionReference, parse
-from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound
+from Products.ERP5Wendelin.errors import (
+    BadInput,
+    Conflict,
+    NotAuthorised,
+    NotFound,
+    NotReady,
+    PushConflict,
+    WendelinError,
+    WrongOffset,
+)
 from Products.ERP5Wendelin.ingestion import pieces
 from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Chunk, Decoded
 from Products.ERP5Wendelin.ingestion.expiry import as_system
@@ -42,6 +53,7 @@ from Products.ERP5Wendelin.ingestion.lines import copy_lines
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 from Products.ERP5Wendelin.permissions import AddDataSet, ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.stream import ByteStream
+from Products.ERP5Wendelin.storage.transaction import pause
 
 INLINE = IN_MEMORY
 """The largest whole file that is stored in the transaction that commits it."""
@@ -51,6 +63,12 @@ OUTPUT = "out_stream"
 
 SIGN_OF_LIFE = timedelta(days=1)
 """How old the sign of life of an ingestion may be whose pieces still come."""
+
+ATTEMPTS = 5
+"""How often a piece is received that meets what other processes do."""
+
+GC_INTERVAL = 1000
+"""Arrivals looked at between two collections of the object cache."""
 
 SUPPLY = "default_ebulk"
 """Id of the Data Supply whose lines each ingestion begins with."""
@@ -118,10 +136,30 @@ def receive(site: Any, reference: IngestionReference, content: Decoded) -> None:
     else:
         with serialised(CATALOGUE):
             arrival = _begin(site, reference, author, full_size=content.size)
-    pieces.receive(arrival, number, content, author)
-    transaction.begin()
-    if arrival.complete:
-        _finish(site, reference.data_set, arrival, author)
+    _receive_piece(site, reference, arrival, number, content, author)
+
+
+def _receive_piece(
+    site: Any, reference: IngestionReference, arrival: Arrival, number: int, content: Decoded, author: str
+) -> None:
+    """Store a piece of a file, and finish the file with the last one. NotReady: other processes were quicker.
+
+    Conflicts are not left to the publisher: it would receive the whole request again, and 001, which is here then,
+    would start the file over. What is done here is not done twice.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            pieces.receive(arrival, number, content, author)
+            transaction.begin()
+            if arrival.complete:
+                _finish(site, reference.data_set, arrival, author)
+            return
+        except (TransientError, WrongOffset):
+            pause(attempt)
+    raise NotReady(
+        f"{reference.path!r} could not be put together: other servers were changing the same things, again and again. "
+        "What is here of it stays; send the last piece again."
+    )
 
 
 def is_known(site: Any, reference: IngestionReference) -> bool:
@@ -187,22 +225,44 @@ def describe(site: Any, reference: str, description: str) -> None:
         _data_set(site, reference, ModifyPortalContent).edit(description=description)
 
 
-def drop_expired(site: Any) -> int:
-    """Drop what has arrived of files that nobody continues, in transactions of their own; how many those are.
+class Expired(NamedTuple):
+    """What came of dropping what nobody continues."""
+
+    files: int
+    """Files that came in part and were dropped."""
+    problems: list[str]
+    """Sentences, each about a file that is here and can't be finished."""
+
+
+def drop_expired(site: Any, keep_going: Callable[[], bool] = lambda: True) -> Expired:
+    """Drop what has arrived of files that nobody continues, in transactions of their own, while `keep_going()`.
 
     Files of which all has arrived, and that were not finished because the server was killed, are finished.
     """
-    count = 0
+    files, problems = 0, []
     for data_set in site.data_set_module.objectValues():
-        for arrival in data_set.arrivals():
-            if arrival.complete and not arrival.finished and _is_alive(site, arrival):
-                _finish(site, data_set.getReference(), arrival, _author_of(site, arrival))
-            elif arrival.expires < now() or not (arrival.finished or _is_alive(site, arrival)):
-                count += not arrival.finished
-                with serialised(CATALOGUE):
-                    if arrival.expires < now() or not (arrival.finished or _is_alive(site, arrival)):
-                        _drop(site, data_set, arrival.path)
-    return count
+        for count, arrival in enumerate(data_set.arrivals(), 1):
+            if not keep_going():
+                break
+            try:
+                files += _drop_or_finish(site, data_set, arrival)
+            except WendelinError as error:
+                problems.append(f"{data_set.getReference()!r}: {error}")
+            if not count % GC_INTERVAL:
+                site._p_jar.cacheGC()
+    return Expired(files, problems)
+
+
+def _drop_or_finish(site: Any, data_set: Any, arrival: Arrival) -> bool:
+    """Drop what has arrived of a file if nobody continues it; finish what is complete. Whether bytes were dropped."""
+    if _is_abandoned(site, arrival):
+        with serialised(CATALOGUE):
+            if not arrival.dropped and _is_abandoned(site, arrival):  # it may have been begun again
+                _drop(site, data_set, arrival.path)
+                return not arrival.finished
+    elif arrival.complete and not arrival.finished and data_set.getValidationState() != "invalidated":
+        _finish(site, data_set.getReference(), arrival, _author_of(site, arrival))
+    return False
 
 
 # arrivals
@@ -250,8 +310,9 @@ def _arrival_of(site: Any, reference: IngestionReference, number: int, content: 
 
 
 def _begin(site: Any, reference: IngestionReference, author: str, full_size: int | None = None) -> Arrival:
-    """Let a file arrive, from its beginning, in the current transaction."""
+    """Let a file arrive, from its beginning, in the current transaction. PushConflict: its path is a folder's."""
     data_set = _open_data_set(site, reference.data_set)
+    data_set.manifest.refuse_clash(reference.path)  # before anything is stored
     _drop(site, data_set, reference.path)
     ingestion = _new_ingestion(site, data_set, reference.ingestion_reference, author)
     announced = reference.full_size if full_size is None else full_size
@@ -268,6 +329,7 @@ def _continue(site: Any, reference: IngestionReference, arrival: Arrival, author
     is_old = ingestion is not None and now() - ingestion.modified > SIGN_OF_LIFE
     if arrival.finished or is_announced or is_old:
         with serialised(CATALOGUE):
+            pieces.refuse_dropped(arrival)
             if announced is not None:
                 arrival.full_size = announced
             if arrival.finished:
@@ -296,6 +358,11 @@ def _is_alive(site: Any, arrival: Arrival) -> bool:
     """Whether a file that is not finished may be continued: nobody has cancelled its ingestion, or let it expire."""
     ingestion = _ingestion(site, arrival)
     return ingestion is not None and ingestion.getSimulationState() == "started" and arrival.expires >= now()
+
+
+def _is_abandoned(site: Any, arrival: Arrival) -> bool:
+    """Whether nobody continues a file, or sends again a piece of one that is finished."""
+    return arrival.expires < now() or not (arrival.finished or _is_alive(site, arrival))
 
 
 def _is_current(data_set: Any, arrival: Arrival) -> bool:
@@ -332,17 +399,34 @@ def _receive_at_once(site: Any, reference: IngestionReference, content: Decoded,
 
 
 def _finish(site: Any, data_set_reference: str, arrival: Arrival, author: str) -> None:
-    """Commit a file that has arrived."""
+    """Commit a file that has arrived, unless another request has. PushConflict: its path is a folder's by now."""
+    try:
+        while not _commit_arrival(site, data_set_reference, arrival, author):
+            pass
+    except PushConflict:
+        with serialised(CATALOGUE):
+            if not arrival.dropped:
+                _drop(site, site.data_set_module.getDataSet(data_set_reference), arrival.path)
+        raise
+
+
+def _commit_arrival(site: Any, data_set_reference: str, arrival: Arrival, author: str) -> bool:
+    """The same; False if a piece was replaced while digests were computed."""
+    stream, end = arrival.stream, arrival.end
     sha256_digest, md5_digest = pieces.digests(arrival)
     with serialised(CATALOGUE):
-        if not arrival.complete or arrival.finished or arrival.dropped:
-            return  # by another request
+        pieces.refuse_dropped(arrival)
+        if not arrival.complete or arrival.finished:
+            return True
+        if arrival.stream is not stream or arrival.end != end:
+            return False
         data_set = _open_data_set(site, data_set_reference)
-        entry = _entry(arrival.stream if arrival.end else None, arrival.end, sha256_digest)
+        entry = _entry(stream if end else None, end, sha256_digest)
         _commit(_ingestion(site, arrival), data_set, arrival.path, entry, md5_digest)
         arrival.finished = True
         arrival.digest = sha256_digest
         arrival.touch()
+    return True
 
 
 def _entry(stream: ByteStream | None, size: int, digest: bytes) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,14 +28,16 @@ def cancel_expired(reference: str) -> None:
                 ingestion.cancel()
 
 
-def cancel_all_expired(site: Any) -> int:
-    """Cancel the expired pushes of all data sets, each in a transaction of its own; how many they are.
+def cancel_all_expired(site: Any, keep_going: Callable[[], bool] = lambda: True) -> int:
+    """Cancel the expired pushes of all data sets, each in a transaction of its own, while `keep_going()`; how many.
 
     What agents send arrives for as long as they run: their ingestions have no data set, and do not expire.
     """
     found = site.portal_catalog.unrestrictedSearchResults(portal_type="Data Ingestion", simulation_state="started")
     count = 0
     for id in [brain.id for brain in found if brain.data_set]:
+        if not keep_going():
+            break
         with serialised(CATALOGUE), as_system():
             ingestion = site.data_ingestion_module._getOb(id, None)
             if ingestion is not None and ingestion.getSimulationState() == "started" and ingestion.expires < now():

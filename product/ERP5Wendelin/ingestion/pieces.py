@@ -20,7 +20,7 @@ from ZODB import DB
 from ZODB.Connection import Connection
 
 from Products.ERP5Wendelin.content.arrival import LAST, Arrival, Piece
-from Products.ERP5Wendelin.errors import Conflict, NotReady, WrongOffset
+from Products.ERP5Wendelin.errors import Conflict, NotReady
 from Products.ERP5Wendelin.ingestion.chunk import Decoded
 from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.ingestion.upload import LAST_CATCH_UP_LIMIT
@@ -37,9 +37,6 @@ from Products.ERP5Wendelin.storage.transaction import (
 _RUNNING = RunningDigests()
 """Of the streams that this process appends to, by database and object id."""
 
-ATTEMPTS = 5
-"""How often a piece is stored while another process gets ahead."""
-
 _TURNS = Turns(grace=0.0)
 """A piece that is early waits for those that are being stored, and for no others."""
 
@@ -48,7 +45,8 @@ def receive(arrival: Arrival, number: int, content: Decoded, author: str) -> Non
     """Store a piece (`number` LAST: EOF), and append what can be; the arrival is complete then, or waits for more.
 
     Each step is a transaction of a connection of its own; the caller's is aborted. Conflict when the arrival is dropped
-    meanwhile, for the file was sent from its beginning again.
+    meanwhile, for the file was sent from its beginning again. WrongOffset, or a conflict of transactions, when another
+    process gets ahead: to be called again, what is stored by then is not stored twice.
     """
     database = arrival._p_jar.db()
 
@@ -56,19 +54,13 @@ def receive(arrival: Arrival, number: int, content: Decoded, author: str) -> Non
         arrival._p_jar.transaction_manager.begin()
         return not arrival.is_next(number, content.size)
 
-    with _TURNS.turn(_key(arrival), is_early):
-        for attempt in range(ATTEMPTS):
-            with separate_connection(database) as connection:
-                receiver = _Receiver(database, connection, arrival._p_oid, author)
-                try:
-                    receiver.receive(number, content)
-                    return
-                except WrongOffset:  # another process was storing a piece of this file
-                    if attempt == ATTEMPTS - 1:
-                        raise
-                finally:
-                    receiver.release()
-            content.file.seek(0)
+    content.file.seek(0)
+    with _TURNS.turn(_key(arrival), is_early), separate_connection(database) as connection:
+        receiver = _Receiver(database, connection, arrival._p_oid, author)
+        try:
+            receiver.receive(number, content)
+        finally:
+            receiver.release()
 
 
 def digests(arrival: Arrival) -> tuple[bytes, bytes]:
@@ -120,7 +112,7 @@ class _Receiver:
         """The arrival as it is now."""
         self._connection.transaction_manager.begin()
         arrival = self._arrival
-        _refuse_dropped(arrival)
+        refuse_dropped(arrival)
         return arrival
 
     def _step(self, function: Callable[[Arrival], Any]) -> Any:
@@ -128,7 +120,7 @@ class _Receiver:
 
         def step() -> Any:
             arrival = self._arrival
-            _refuse_dropped(arrival)
+            refuse_dropped(arrival)
             return function(arrival)
 
         return in_transaction(self._connection, step, note=f"receive {self._arrival.path}", user=self._author)
@@ -148,7 +140,7 @@ class _Receiver:
                 running.update(data)
 
         def on_slice(stored: Arrival) -> None:
-            _refuse_dropped(stored)
+            refuse_dropped(stored)
             if stored.offset == stop:
                 stored.take(number, stop, sha256)
 
@@ -255,7 +247,8 @@ def _running(arrival: Arrival) -> RunningDigestWithMd5:
     return RunningDigestWithMd5()
 
 
-def _refuse_dropped(arrival: Arrival) -> None:
+def refuse_dropped(arrival: Arrival) -> None:
+    """Conflict if the file was begun again, or given up, since the arrival was found."""
     if arrival.dropped:
         raise Conflict(
             f"{arrival.path!r} was begun again meanwhile, by another request: this piece belongs to what was before."

@@ -100,9 +100,13 @@ def in_transaction(
         except BaseException:
             manager.abort()
             raise
-        # Many writers that collide at the same moment must not come back at the same moment.
-        time.sleep(random.uniform(0, min(DELAY_MAX, DELAY * 2**attempt)))  # noqa: S311
+        pause(attempt)
         attempt += 1
+
+
+def pause(attempt: int) -> None:
+    """Sleep after the failure of an attempt: many that collide at one moment must not come back at one moment."""
+    time.sleep(random.uniform(0, min(DELAY_MAX, DELAY * 2**attempt)))  # noqa: S311
 
 
 def is_full(error: BaseException) -> bool:
