@@ -67,3 +67,4 @@ def test_document_with_lines_lists_them(server):
     assert page.status == 200
     assert b'value="1"' in page.body
     assert b'title="Data Supply Line"' in page.body
+    assert b"manage_workflowsTab" in page.body

@@ -127,6 +127,8 @@ class Folder(FewContents, Base):
     security = ClassSecurityInfo()
     security.declarePublic("cb_dataValid", "has_order_support")  # for Zope's screen of its contents
 
+    manage_options = ObjectManager.manage_options + Base.manage_options
+
     _objects: tuple[dict[str, str], ...] = ()
 
     def _new_id(self) -> str:
