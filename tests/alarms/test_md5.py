@@ -45,7 +45,7 @@ def test_a_data_set_is_looked_at_again_when_it_has_changed(alarm, data_sets, mon
     walked = []
     compute_missing = md5_alarm.compute_missing
     monkeypatch.setattr(
-        md5_alarm, "compute_missing", lambda db, data_set, size: walked.append(1) or compute_missing(db, data_set, size)
+        md5_alarm, "compute_missing", lambda *found, **options: walked.append(1) or compute_missing(*found, **options)
     )
     assert compute(alarm) == "Computed: 0 files. Data sets not done yet: 0."
     assert walked == []
@@ -78,6 +78,12 @@ def test_a_data_set_that_takes_long_does_not_keep_others_from_their_turn(alarm, 
 def test_a_run_that_is_asked_to_stop_computes_nothing(alarm, data_sets):
     with interruptible(lambda: True):
         assert compute(alarm) == "Computed: 0 files. Data sets not done yet: 2."
+
+
+def test_a_run_that_is_asked_to_stop_does_not_read_a_large_file_to_its_end(alarm, data_sets):
+    asked = iter([False] * 2)  # the second file is begun
+    with interruptible(lambda: next(asked, True)):
+        assert compute(alarm) == "Computed: 1 files. Data sets not done yet: 2."
 
 
 def test_a_data_set_that_is_gone_is_forgotten(site, alarm, data_sets):

@@ -17,6 +17,7 @@ from backports import zstd
 from Products.ERP5Wendelin.content.arrival import Arrival
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.upload import LIFETIME
+from Products.ERP5Wendelin.errors import StorageFull
 from Products.ERP5Wendelin.ingestion import ebulk, md5, pieces
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.digest import RunningDigests
@@ -48,6 +49,10 @@ def content(server, path, data_set="brain"):
     """A file as the new client reads it; None if there is none."""
     answer = server.request("GET", f"/data-sets/{data_set}/files/{quote(path)}")
     return answer.body if answer.status == 200 else None
+
+
+def raises(error):
+    raise error
 
 
 def send_in_order(user, path, order, contents, **options):
@@ -613,10 +618,48 @@ def test_md5_is_computed_in_bounded_portions(lake, monkeypatch):
     monkeypatch.setattr(md5, "BATCH", 1)
     with lake.open() as site:
         data_set = stage(site, {"a": b"a" * 60, "b": b"b" * 50, "c": b"c" * 40, "same": b"a" * 60})
-        assert md5.compute_missing(lake.db, data_set, 30, whole_files=False) == (0, 3)
+        assert md5.compute_missing(lake.db, data_set, 30, whole_files=False) == (0, 4)
         assert md5.compute_missing(lake.db, data_set, 100) == (2, 1)
         assert md5.compute_missing(lake.db, data_set, 10) == (1, 0)
         assert md5.compute_missing(lake.db, data_set, 10) == (0, 0)
+
+
+def test_md5_is_computed_while_files_leave_the_data_set(lake, monkeypatch):
+    monkeypatch.setattr(md5, "BATCH", 1)
+    paths = [f"{number:02d}" for number in range(100)]
+    with lake.open() as site:
+        data_set = stage(site, {path: path.encode() for path in paths})
+    computed = md5._md5_of
+
+    def removed_meanwhile(*arguments):
+        monkeypatch.setattr(md5, "_md5_of", computed)
+        with lake.open() as other:
+            other.data_set_module.getDataSet("brain").commit(files({}), paths[1:], "ada", "", DATE)
+            transaction.commit()
+        return computed(*arguments)
+
+    monkeypatch.setattr(md5, "_md5_of", removed_meanwhile)
+    with lake.open() as site:
+        data_set = site.data_set_module.getDataSet("brain")
+        assert md5.compute_missing(lake.db, data_set, 1000) == (100, 0)
+
+
+def test_md5_of_a_file_is_given_up_in_its_middle_when_that_is_asked_for(lake):
+    with lake.open() as site:
+        data_set = stage(site, {"a": b"a", "b": bytes(6 * MIB), "c": b"c"})
+        asked = iter([True] * 3)
+        assert md5.compute_missing(lake.db, data_set, 10 * MIB, keep_going=lambda: next(asked, False)) == (1, 1)
+        transaction.begin()
+        known = [path for path in "abc" if data_set.getMd5(data_set.manifest.get(path).digest)]
+        assert known == ["a"]
+
+
+def test_files_are_listed_though_the_disk_has_no_room_for_their_md5(ada, lake, monkeypatch):
+    with lake.open() as site:
+        stage(site, {"a": b"aa"})
+    monkeypatch.setattr(md5, "in_transaction", lambda *arguments, **options: raises(StorageFull("The disk is full.")))
+    (found,) = ada.list("brain")["result"]
+    assert (found["reference"], found["size"], found["hash"]) == ("brain/a/none", 2, "")
 
 
 @pytest.mark.parametrize(

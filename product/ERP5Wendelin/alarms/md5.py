@@ -46,7 +46,7 @@ def compute_md5(alarm: Any) -> Report:
             continue
         left = 1
         while left and budget.is_left:
-            count, left = compute_missing(module._p_jar.db(), data_set, STEP)
+            count, left = compute_missing(module._p_jar.db(), data_set, STEP, keep_going=lambda: not budget.interrupted)
             budget.spend(STEP)
             done += count
         last = id

@@ -6,6 +6,7 @@ Functions take and return plain data, or an `Answer`. They check the permissions
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,7 +19,7 @@ from Products.ERP5Wendelin.content.ingestion_reference import (
     parse,
     parse_ingestion_reference,
 )
-from Products.ERP5Wendelin.errors import BadInput, NotFound
+from Products.ERP5Wendelin.errors import BadInput, NotFound, StorageFull
 from Products.ERP5Wendelin.ingestion import ebulk, md5
 from Products.ERP5Wendelin.ingestion.chunk import base64_decoded
 from Products.ERP5Wendelin.views import locate
@@ -68,7 +69,8 @@ def data_stream_list(context: Any, data_set_reference: str) -> Any:
         return {"status_code": 0, "result": []}
     if not may_view(data_set):
         return UNAUTHORISED
-    md5.compute_missing(data_set._p_jar.db(), data_set, md5.REQUEST_LIMIT, whole_files=False)
+    with suppress(StorageFull):  # what is here can be listed, and fetched, all the same
+        md5.compute_missing(data_set._p_jar.db(), data_set, md5.REQUEST_LIMIT, whole_files=False)
     transaction.begin()  # to see that
     return listing(data_set)
 
