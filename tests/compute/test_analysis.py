@@ -7,10 +7,13 @@ from datetime import timedelta
 import numpy
 import pytest
 import transaction
+from AccessControl.SecurityManagement import getSecurityManager
 
 from Products.ERP5Wendelin.compute import execute as execute_module
 from Products.ERP5Wendelin.compute.create import create_analyses
 from Products.ERP5Wendelin.compute.execute import ATTEMPTS, execute_analyses
+from Products.ERP5Wendelin.errors import NotAuthorised
+from Products.ERP5Wendelin.permissions import ModifyPortalContent
 from support.alarms import add_script
 from support.site import as_user
 
@@ -237,6 +240,36 @@ def test_a_script_may_do_what_the_transformation_s_owner_may_and_no_more(site):
     assert "NotAuthorised" in only_analysis(site).getFailure()
 
 
+def test_an_analysis_that_a_contributor_made_by_hand_has_no_more_rights_than_the_contributor(site):
+    transformation = transform(site, user="boss")
+    body = "context.portal_alarms.wendelin_compute_md5.setTitle('ada was here')"
+    add_script(site, "DataAnalysisLine_count", body, "r")
+    with as_user(site, "ada"):
+        analysis = site.data_analysis_module.newContent(specialise_value=transformation)
+        analysis.newContent("Data Analysis Line", resource="data_operation_module/count", quantity=1)
+        analysis.newContent(
+            "Data Analysis Line",
+            resource="data_product_module/readings",
+            quantity=-1,
+            reference="r",
+            aggregate_value=site.data_stream_module.newContent(reference="s"),
+        )
+    transaction.commit()
+    assert execute_analyses(site, always).failed == [analysis.getRelativeUrl()]
+    assert "NotAuthorised" in analysis.getFailure()
+
+
+def test_contributor_does_not_change_what_runs_with_the_rights_of_others(site):
+    transformation = transform(site, user="boss")
+    operation = site.data_operation_module.count
+    with as_user(site, "ada"):
+        assert operation.getTitleOrId() == "count"
+        for document in (transformation, transformation.objectValues()[0], operation, site.data_supply_module.default):
+            assert not getSecurityManager().checkPermission(ModifyPortalContent, document)
+        with pytest.raises(NotAuthorised, match=r"^You may not invalidate the Data Operation 'count'\.$"):
+            operation.invalidate()
+
+
 def test_an_analysis_and_its_output_are_the_owner_s(site):
     ingest(site, user="ada")
     transform(site, user="ada")
@@ -256,8 +289,8 @@ def test_a_transformation_whose_owner_is_gone_is_a_problem_and_stops_no_other(si
     created, executed = work(site)
     assert len(created.made) == len(executed.done) == 1
     assert created.problems == [
-        f"The owner of {gone.getRelativeUrl()}, 'eve', is no user any more: invalidate the transformation, and let "
-        "somebody else make it anew."
+        f"The owner of {gone.getRelativeUrl()}, 'eve', is no user any more: invalidate or cancel it, and let somebody "
+        "else make it anew."
     ]
 
 

@@ -260,7 +260,8 @@ def test_supply_that_is_not_in_effect_or_not_validated_is_not_taken(site, defaul
     new_supply(site, "sensor", effective_date=DateTime() + 1)
     new_supply(site, "sensor", expiration_date=DateTime() - 1)
     new_supply(site, "sensor").invalidate()
-    site.data_supply_module["default"].invalidate()
+    with as_user(site, "boss"):
+        site.data_supply_module["default"].invalidate()
     message = (
         f"No Data Supply takes the tag '{TAG}' of Ingestion Policy 'default': none with the reference 'sensor' "
         "or 'default' is validated and in effect. Add or validate one, or change dates."

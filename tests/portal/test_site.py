@@ -35,6 +35,7 @@ def test_tools_are_found_as_utilities_of_the_current_site(site):
     assert getUtility(ICatalogTool).getPhysicalPath() == ("", "erp5", "portal_catalog")
     assert sorted(getUtility(IWorkflowTool).objectIds()) == [
         "data_analysis_workflow",
+        "data_configuration_workflow",
         "data_ingestion_workflow",
         "data_set_workflow",
     ]

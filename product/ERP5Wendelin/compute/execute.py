@@ -101,7 +101,8 @@ def _do(analysis: Any) -> bool:
     sizes, is_last = _sizes(analysis), _is_last(analysis)
     results: list[bool] = []
     if sizes != analysis.sizes:
-        with as_owner(_transformation(analysis)):
+        _check_transformation(analysis)
+        with as_owner(analysis):
             results = [_call(analysis, line) for line in _operations(analysis)]
     again = any(results)
     analysis.note_success(None if again else sizes, is_last and not again)
@@ -137,14 +138,12 @@ def _sizes(analysis: Any) -> dict[str, int]:
     return {url: document.getSize() for url, document in documents if hasattr(aq_base(document), "getSize")}
 
 
-def _transformation(analysis: Any) -> Any:
-    """The transformation that an analysis specialises."""
+def _check_transformation(analysis: Any) -> None:
+    """NotFound unless the transformation that an analysis specialises is still there."""
     site = analysis.getPortalObject()
-    for url in paths(analysis, "specialise"):
-        document = find(site, url)
-        if document is not None and document.getPortalType() == "Data Transformation":
-            return document
-    raise NotFound(f"The Data Transformation of {analysis.getRelativeUrl()} is gone: cancel the analysis.")
+    documents = (find(site, url) for url in paths(analysis, "specialise"))
+    if not any(document is not None and document.getPortalType() == "Data Transformation" for document in documents):
+        raise NotFound(f"The Data Transformation of {analysis.getRelativeUrl()} is gone: cancel the analysis.")
 
 
 def _lines(analysis: Any) -> list[Any]:

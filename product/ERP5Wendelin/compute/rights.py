@@ -1,7 +1,8 @@
 """With whose rights a Data Transformation works: those of its owner, and not those of the alarm.
 
-Otherwise who may add a transformation could have scripts read data that they themselves may not see. What has no owner,
-such as what a business template has brought, works as the system user.
+Otherwise who may add a transformation could have scripts read data that they themselves may not see. An analysis works
+with its own owner's rights: that is the transformation's owner, who made it, or whoever else made one by hand. What has
+no owner, such as what a business template has brought, works as the system user.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from Products.ERP5Wendelin.errors import NotAuthorised
 
 
 @contextmanager
-def as_owner(transformation: Any) -> Iterator[None]:
-    """Act as the owner of a transformation. NotAuthorised: there was one, and is none any more."""
+def as_owner(document: Any) -> Iterator[None]:
+    """Act as the owner of a transformation or an analysis. NotAuthorised: there was one, and is none any more."""
     before = getSecurityManager()
-    newSecurityManager(None, owner_of(transformation))
+    newSecurityManager(None, owner_of(document))
     try:
         yield
     finally:
         setSecurityManager(before)
 
 
-def owner_of(transformation: Any) -> Any:
-    """The user a transformation belongs to."""
-    owner = transformation.getOwnerTuple()
+def owner_of(document: Any) -> Any:
+    """The user a transformation or an analysis belongs to."""
+    owner = document.getOwnerTuple()
     if owner is None:
         return system
-    users = transformation.getPortalObject().acl_users
+    users = document.getPortalObject().acl_users
     user = users.getUserById(owner[1])
     if user is None:
         raise NotAuthorised(
-            f"The owner of {transformation.getRelativeUrl()}, {owner[1]!r}, is no user any more: invalidate the "
-            "transformation, and let somebody else make it anew."
+            f"The owner of {document.getRelativeUrl()}, {owner[1]!r}, is no user any more: invalidate or cancel it, "
+            "and let somebody else make it anew."
         )
     return user.__of__(users)
