@@ -8,9 +8,10 @@ from AccessControl.unauthorized import Unauthorized
 from Acquisition import aq_base
 from DateTime import DateTime
 
+from Products.ERP5Wendelin.content import alarm as alarm_module
 from Products.ERP5Wendelin.content.alarm import RUNS_KEPT, TEXT_LENGTH, Report, checked_alarm
 from Products.ERP5Wendelin.errors import BadInput, NotAuthorised, NotFound
-from Products.ERP5Wendelin.storage.lease import DURATION
+from Products.ERP5Wendelin.storage.lease import DURATION, SKEW
 from support.alarms import add_script
 from support.site import as_user
 
@@ -66,13 +67,29 @@ def test_what_is_no_schedule_is_refused(alarm, properties, message):
     with pytest.raises(BadInput) as caught:
         alarm.edit(**properties)
     assert str(caught.value) == message
-    assert alarm.next_date() == START + DAY
+    assert alarm.next_date(START) == START + DAY
 
 
-def test_next_date_follows_the_last_run(alarm):
+def test_next_date_follows_the_last_run(alarm, monkeypatch):
+    monkeypatch.setattr(alarm_module, "now", lambda: START)
     assert alarm.getNextAlarmDate() == DateTime("2026/01/02 03:10 UTC")
     assert alarm.claim("a", START + 3 * DAY)
-    assert alarm.next_date() == START + 4 * DAY
+    assert alarm.next_date(START + 3 * DAY) == START + 4 * DAY
+
+
+def test_an_alarm_that_a_clock_which_was_wrong_has_run_in_the_future_is_due(alarm):
+    alarm.claim("a", START + 300 * DAY)
+    alarm.lease.release("a")
+    assert alarm.next_date(START + 300 * DAY - SKEW) == START + 301 * DAY  # another's clock may be so far behind
+    time = START + 2 * DAY
+    assert alarm.next_date(time) == START
+    assert alarm.claim("a", time)
+    assert alarm.next_date(time) == START + 3 * DAY
+
+
+def test_an_alarm_that_was_made_in_the_future_is_due(alarm):
+    alarm.created = START + 300 * DAY
+    assert alarm.next_date(START) == START
 
 
 def test_an_alarm_that_is_not_enabled_has_no_next_date(alarm):
@@ -89,6 +106,7 @@ def test_due_alarms_come_by_how_long_they_wait(site, alarm):
         new.created = START
     new.edit(periodicity_minute=0)
     tool = site.portal_alarms
+    tool.manage_delObjects([id for id in tool.objectIds() if id not in ("later", "early", "daily")])
     assert tool.due_ids(START + timedelta(minutes=49)) == []
     assert tool.due_ids(START + timedelta(minutes=50)) == ["later"]
     assert tool.due_ids(START + DAY) == ["later", "early", "daily"]

@@ -132,6 +132,38 @@ def test_a_lease_that_is_renewed_while_a_script_runs_does_not_make_it_run_again(
         assert not find_alarm(site, "first").lease.is_held(clock())
 
 
+def test_what_a_run_did_that_lost_its_lease_is_not_kept_and_not_done_again(lake, clock, monkeypatch):
+    prepare(lake, "first")
+    sense, calls = Alarm.activeSense, []
+
+    def claim():
+        clock.time += DURATION
+        with lake.open("system") as site:
+            assert find_alarm(site, "first").claim("other", clock())
+            transaction.commit()
+
+    def suspended(alarm):
+        calls.append(alarm.getId())
+        report = sense(alarm)
+        other = threading.Thread(target=claim)  # which has a transaction of its own
+        other.start()
+        other.join()
+        return report
+
+    monkeypatch.setattr(Alarm, "activeSense", suspended)
+    with lake.open("system") as site, pytest.raises(Conflict) as caught:
+        run_alarm(site, "first", "me", clock)
+    assert str(caught.value) == (
+        "The alarm 'first' was taken over by another process, since this one did not renew its lease in time: "
+        "what it did last was not kept."
+    )
+    assert calls == ["first"]
+    assert titles(lake) == [""]
+    assert last_run(lake)["text"] == "It did not finish: the process that ran it has ended."
+    with lake.open("system") as site:
+        assert find_alarm(site, "first").lease.is_held_by("other", clock())
+
+
 def test_of_two_processes_only_one_runs_alarms(lake, clock):
     prepare(lake, "first")
     one, other = AlarmRunner(lake.db, "one", clock), AlarmRunner(lake.db, "other", clock)

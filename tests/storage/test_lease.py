@@ -9,7 +9,7 @@ from ZODB import DB
 from ZODB.MappingStorage import MappingStorage
 from ZODB.POSException import ConflictError
 
-from Products.ERP5Wendelin.storage.lease import DURATION, RENEWAL, Lease, LeaseKeeper, renew
+from Products.ERP5Wendelin.storage.lease import DURATION, RENEWAL, SKEW, Lease, LeaseKeeper, renew
 from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=timezone.utc)
@@ -59,6 +59,16 @@ def test_a_lease_that_is_held_is_refused_to_another_until_it_expires():
     assert lease.is_held_by("a", NOON)
     assert lease.claim("b", NOON + DURATION)
     assert lease.is_held_by("b", NOON + DURATION)
+
+
+def test_a_lease_that_a_clock_which_was_wrong_has_claimed_in_the_future_is_free():
+    lease = Lease()
+    lease.claim("a", NOON + SKEW)
+    assert lease.is_held(NOON)  # clocks may be so far apart
+    lease.claim("a", NOON + SKEW + MOMENT)
+    assert not lease.is_held_by("a", NOON)
+    assert lease.claim("b", NOON)
+    assert lease.is_held_by("b", NOON)
 
 
 def test_a_lease_that_was_released_is_free_at_once():

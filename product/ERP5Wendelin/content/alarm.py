@@ -15,7 +15,7 @@ first), `memory` (a dictionary of plain values that the script keeps from one ru
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, ClassVar, NamedTuple
 
 from AccessControl.SecurityInfo import ClassSecurityInfo, allow_class
@@ -30,7 +30,9 @@ from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.periodicity import WEEK_DAYS, Periodicity, next_date
 from Products.ERP5Wendelin.errors import BadInput, NotAuthorised
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
-from Products.ERP5Wendelin.storage.lease import Lease
+from Products.ERP5Wendelin.storage.lease import SKEW, Lease
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 RUNS_KEPT = 10
 """Runs that are remembered; one that says the same as the one before takes its place."""
@@ -141,7 +143,7 @@ class Alarm(Base):
     @security.protected(View)
     def getNextAlarmDate(self) -> DateTime | None:
         """When it is due, which may be a date that has passed; None: never."""
-        date = self.next_date()
+        date = self.next_date(now())
         return None if date is None else shown_date(date)
 
     @security.protected(View)
@@ -168,11 +170,15 @@ class Alarm(Base):
         return _as_report(scripts.run(scripts.script_of(self, self.active_sense_method_id)))
 
     @security.private
-    def next_date(self) -> datetime | None:
-        """When it is due; None: never."""
+    def next_date(self, time: datetime) -> datetime | None:
+        """When it is due, as it looks at a time; None: never.
+
+        A clock that was wrong may have noted a beginning in the future: it would never be due again. It is due then.
+        """
         if not self.isEnabled():
             return None
-        return next_date(self._periodicity(), self.log.start or self.created)
+        begun = self.log.start or self.created
+        return next_date(self._periodicity(), begun if begun <= time + SKEW else EPOCH)
 
     @security.private
     def claim(self, holder: str, time: datetime) -> bool:

@@ -33,5 +33,5 @@ class AlarmTool(Tool):
     @security.private
     def due_ids(self, time: Any) -> list[str]:
         """The ids of the alarms that are due at a time, the longest waiting first."""
-        dates = ((alarm.next_date(), alarm.getId()) for alarm in self.objectValues(portal_type="Alarm"))
+        dates = ((alarm.next_date(time), alarm.getId()) for alarm in self.objectValues(portal_type="Alarm"))
         return [id for date, id in sorted((date, id) for date, id in dates if date is not None and date <= time)]

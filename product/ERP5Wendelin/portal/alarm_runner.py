@@ -45,6 +45,10 @@ ATTEMPTS = 5
 logger = logging.getLogger("wendelin.alarms")
 
 
+class _LeaseLost(Conflict):
+    """Another process has taken the alarm over."""
+
+
 def process_name() -> str:
     """A name for this process that no other has, on whatever machine."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
@@ -71,7 +75,7 @@ def alarm_tool(site: Any) -> Any:
 def run_alarm(site: Any, id: str, holder: str, clock: Clock = utc_now) -> Report:
     """Run an alarm on this thread's connection, in transactions of its own, and return what it had to say.
 
-    NotFound: there is none of this id. Conflict: it is running already.
+    NotFound: there is none of this id. Conflict: it is running already, or another process has it by now.
     """
     if not _committed(lambda: find_alarm(site, id).claim(holder, clock())):
         raise Conflict(f"The alarm {id!r} is running already. Wait until it is done.")
@@ -83,7 +87,7 @@ def run_alarm_if_due(site: Any, id: str, holder: str, clock: Clock, stopping: Ca
 
     def claim() -> bool:
         alarm, time = find_alarm(site, id), clock()
-        due = alarm.next_date()
+        due = alarm.next_date(time)
         return due is not None and due <= time and alarm.claim(holder, time)
 
     if _committed(claim):
@@ -103,18 +107,28 @@ def _run_claimed(site: Any, id: str, holder: str, clock: Clock, stopping: Callab
 def _sensed(site: Any, id: str, holder: str, clock: Clock) -> Report:
     """Call an alarm's script, and note what it said or how it failed."""
 
-    def sense() -> Report:
+    def held() -> Alarm:
         alarm = find_alarm(site, id)
-        report = alarm.activeSense()
-        find_alarm(site, id).finish(holder, clock(), report)
+        if alarm.lease.holder != holder:
+            raise _LeaseLost(
+                f"The alarm {id!r} was taken over by another process, since this one did not renew its lease in time: "
+                "what it did last was not kept."
+            )
+        return alarm
+
+    def sense() -> Report:
+        report = held().activeSense()
+        held().finish(holder, clock(), report)
         return report
 
     try:
         report = _committed(sense)
+    except _LeaseLost:
+        raise
     except Exception as error:
         report = Report(failed=True, text=_explained(error))
         logger.error("the alarm %s failed: %s", id, report.text)
-        _committed(lambda: find_alarm(site, id).finish(holder, clock(), report))
+        _committed(lambda: held().finish(holder, clock(), report))
     else:
         logger.log(logging.WARNING if report.failed else logging.DEBUG, "the alarm %s: %s", id, report.text)
     return report

@@ -25,6 +25,9 @@ DURATION = timedelta(minutes=4)
 RENEWAL = timedelta(minutes=1)
 """How often it is renewed: three may fail. Each is a record of some 200 bytes, so 300 kB a day."""
 
+SKEW = timedelta(minutes=1)
+"""How far two clocks may be apart. What is later than that is of a clock that was wrong, and nobody waits for it."""
+
 Clock = Callable[[], datetime]
 
 logger = logging.getLogger("wendelin.lease")
@@ -43,7 +46,7 @@ class Lease(Persistent):
 
     def is_held(self, time: datetime) -> bool:
         """Whether anybody has it at a time."""
-        return bool(self.holder) and self.expires is not None and time < self.expires
+        return bool(self.holder) and self.expires is not None and time < self.expires <= time + DURATION + SKEW
 
     def is_held_by(self, holder: str, time: datetime) -> bool:
         """Whether this holder has it at a time."""
