@@ -204,6 +204,26 @@ def test_script_that_can_t_be_compiled_is_refused_and_stays_as_it_was(site):
     assert (script.params(), script.body()) == ("", "return 1\n")
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("a=", "Parameters 'a=': SyntaxError: invalid syntax"),
+        ("container", "Parameters 'container': SyntaxError: name 'container' is parameter and global"),
+        ("a=unknown", "NameError: name 'unknown' is not defined"),
+        ("a=1/0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_parameters_that_are_none_are_refused_and_not_logged(site, params, message, caplog):
+    script = add_script(site, "Base_x", "return 1")
+    wanted = f"^The script Base_x can't be compiled: {re.escape(message)}$"
+    with pytest.raises(errors.BadInput, match=wanted):
+        script.ZPythonScript_edit(params, "return 2")
+    with pytest.raises(errors.BadInput, match=wanted):
+        script.write(f"##parameters={params}\nreturn 2")
+    assert (script.params(), site.Base_x()) == ("", 1)
+    assert caplog.records == []
+
+
 def test_script_of_zope_s_class_works_and_says_which_line_can_t_be_compiled(site):
     with as_user(site, "system"):
         site.portal_skins.custom._setObject("Base_x", ZopeScript("Base_x"), set_owner=False)

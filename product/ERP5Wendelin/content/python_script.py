@@ -42,6 +42,19 @@ class PythonScript(ZopeScript):
         """Set it from a source that may begin with lines such as `##parameters=`; as `ZPythonScript_edit`."""
         self._change(super().write, text)
 
+    def _compile(self) -> None:
+        """As Zope's, but that what it raises becomes an error of the script, which write() does not log as its own."""
+        try:
+            super()._compile()
+        except SyntaxError as error:  # those of the body are among the errors already
+            self._refuse(f"Parameters {self._params!r}: SyntaxError: {error.msg}")
+        except Exception as error:  # anything: what parameters are by default is calculated here
+            self._refuse(f"{type(error).__name__}: {error}")
+
+    def _refuse(self, error: str) -> None:
+        self._code = self._v_ft = None
+        self.errors = (error,)
+
     def _change(self, change: Any, *arguments: Any) -> None:
         state: dict[str, Any] = self.__dict__
         before = state.copy()
@@ -49,7 +62,7 @@ class PythonScript(ZopeScript):
             change(*arguments)
             if self.errors:
                 raise BadInput(f"The script {self.id} can't be compiled: {' '.join(self.errors)}")
-        except (BadInput, SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        except (BadInput, SyntaxError) as error:
             state.clear()
             state.update(before)
             if isinstance(error, BadInput):
