@@ -228,5 +228,9 @@ def test_template_that_is_not_there_is_an_error_that_says_what_there_is(tmp_path
     )
     with pytest.raises(NotFound) as caught:
         load(f"{tmp_path}/erp5_base")
+    assert str(caught.value) == f"There is no folder {tmp_path}/erp5_base."
+    (tmp_path / "erp5_base").mkdir()
+    with pytest.raises(NotFound) as caught:
+        load(f"{tmp_path}/erp5_base")
     message = f"{tmp_path}/erp5_base is not the folder of a business template: it has no folder bt."
     assert str(caught.value) == message

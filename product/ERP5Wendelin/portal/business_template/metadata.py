@@ -73,9 +73,12 @@ def read_metadata(files: Files, list_names: Iterable[str]) -> Metadata:
 
 def check_dependencies(template: Template, available: Iterable[Metadata]) -> None:
     """TemplateError if none of `available` is, or provides, what a template depends on."""
+    available = list(available)
     for dependency in unmet_dependencies(template.metadata, available):
+        other = next((metadata.version for metadata in available if metadata.title == dependency.name), None)
+        what = "which is not there" if other is None else f"and here is {other or 'one without a version'}"
         raise TemplateError(
-            f"It needs {dependency}, which is not there. Install that first.", f"{template.name}/bt/dependency_list"
+            f"It needs {dependency}, {what}. Install that first.", f"{template.name}/bt/dependency_list"
         )
 
 

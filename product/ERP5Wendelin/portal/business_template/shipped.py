@@ -42,6 +42,8 @@ def load(name: str) -> Template:
     """A template by its name, or by the path of its folder, which has a slash. NotFound: there is none."""
     if os.sep not in name:
         return shipped(name)
+    if not Path(name).is_dir():
+        raise NotFound(f"There is no folder {name}.")
     if not (Path(name) / "bt").is_dir():
         raise NotFound(f"{name} is not the folder of a business template: it has no folder bt.")
     return read(Path(name).resolve())
