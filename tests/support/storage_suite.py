@@ -276,6 +276,45 @@ class StorageSuite:
             assert list(bucket.by_number(lambda number, key: (number, key), None, None)) == [(0, "theirs"), (1, "mine")]
             assert list(bucket.items()) == [("mine", b"2"), ("theirs", b"1")]
 
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [("renumber", "add"), ("add", "renumber"), ("delete", "renumber"), ("clear", "add"), ("add", "clear")],
+    )
+    def test_what_changes_in_a_bucket_while_it_is_renumbered_or_cleared_stays_in_order(
+        self, database: DB, first: str, second: str
+    ) -> None:
+        oid = new_owner(database)
+        with separate_connection(database) as mine, separate_connection(database) as theirs:
+
+            def make() -> None:
+                bucket = mine.get(oid).bucket = NumberedBucket()
+                for number in range(200):  # in several records, so that changes of different keys could be merged
+                    bucket.set(number, b"")
+
+            changes = {
+                "renumber": lambda connection: connection.get(oid).bucket.renumber(),
+                "add": lambda connection: connection.get(oid).bucket.set(1000, b"new"),
+                "delete": lambda connection: connection.get(oid).bucket.delete(100),
+                "clear": lambda connection: connection.get(oid).bucket.clear(),
+            }
+
+            def change_mine() -> None:
+                changes[second](mine)
+                if not attempts:
+                    in_transaction(theirs, lambda: changes[first](theirs), note="theirs")
+                attempts.append("mine")
+
+            attempts: list[str] = []
+            in_transaction(mine, make, note="make")
+            in_transaction(mine, change_mine, note="mine")
+            assert attempts == ["mine", "mine"]
+            bucket = mine.get(oid).bucket
+            keys = list(bucket.keys())
+            assert (1000 in keys) == ("add" in (first, second) and second != "clear")
+            assert list(bucket.by_key(lambda key, number: number, None, None)) == list(range(len(keys)))
+            assert list(bucket.by_number(lambda number, key: key, None, None)) == keys
+            assert len(bucket) == len(keys)
+
     def test_a_stream_larger_than_the_memory_allowed_is_written_and_read(self, uri: str) -> None:
         oid = committed_owner(uri)
         child = run_child("measure", uri, oid, self.large, 2 * B)

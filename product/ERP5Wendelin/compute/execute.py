@@ -73,7 +73,8 @@ def execute(analysis: Any, keep_going: Callable[[], bool]) -> bool:
     """Run an analysis that is planned or started, in transactions of its own; False if its script failed."""
     if analysis.getSimulationState() == "planned":
         with serialised(CATALOGUE):
-            analysis.start()
+            if analysis.getSimulationState() == "planned":
+                analysis.start()
     try:
         while _do(analysis) and keep_going():
             pass

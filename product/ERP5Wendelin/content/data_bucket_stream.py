@@ -121,7 +121,7 @@ class DataBucketStream(ValidationState, Base):
     @security.protected(PushData)
     def initBucketTree(self) -> None:
         """Make it empty; indexes begin at 0 again."""
-        self.bucket = NumberedBucket()
+        self.bucket.clear()
 
     @security.protected(PushData)
     def rebuildIndexTreeByKeyOrder(self) -> None:

@@ -20,7 +20,7 @@ Functions here check the permissions of the current user themselves, so that scr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from hashlib import md5
 from typing import Any, NamedTuple
@@ -66,9 +66,6 @@ SIGN_OF_LIFE = timedelta(days=1)
 
 ATTEMPTS = 5
 """How often a piece is received that meets what other processes do."""
-
-GC_INTERVAL = 1000
-"""Arrivals looked at between two collections of the object cache."""
 
 SUPPLY = "default_ebulk"
 """Id of the Data Supply whose lines each ingestion begins with."""
@@ -240,17 +237,25 @@ def drop_expired(site: Any, keep_going: Callable[[], bool] = lambda: True) -> Ex
     Files of which all has arrived, and that were not finished because the server was killed, are finished.
     """
     files, problems = 0, []
-    for data_set in site.data_set_module.objectValues():
-        for count, arrival in enumerate(data_set.arrivals(), 1):
-            if not keep_going():
-                break
-            try:
-                files += _drop_or_finish(site, data_set, arrival)
-            except WendelinError as error:
-                problems.append(f"{data_set.getReference()!r}: {error}")
-            if not count % GC_INTERVAL:
-                site._p_jar.cacheGC()
+    for data_set, arrival in _all_arrivals(site):
+        if not keep_going():
+            break
+        try:
+            files += _drop_or_finish(site, data_set, arrival)
+        except WendelinError as error:
+            problems.append(f"{data_set.getReference()!r}: {error}")
     return Expired(files, problems)
+
+
+def _all_arrivals(site: Any) -> Iterator[tuple[Any, Arrival]]:
+    """Each arrival with its data set; what was loaded on the way is given back."""
+    module = site.data_set_module
+    for id in list(module.objectIds()):
+        data_set = module._getOb(id, None)
+        for arrival in () if data_set is None else data_set.arrivals():
+            yield data_set, arrival
+            site._p_jar.cacheGC()
+        site._p_jar.cacheGC()
 
 
 def _drop_or_finish(site: Any, data_set: Any, arrival: Arrival) -> bool:

@@ -125,6 +125,7 @@ class NumberedBucket(DataBucket):
     def set(self, key: Key, data: bytes) -> None:
         """Store bytes under a key, and give it the next number, in place of the one it had."""
         super().set(key, data)
+        _conflict_with_changes_of(self)
         key = stored_key(key)
         old = self._numbers.get(key)
         if old is not None:
@@ -134,10 +135,21 @@ class NumberedBucket(DataBucket):
     def delete(self, key: Key) -> None:
         """Remove a key with its number. NotFound when it isn't there."""
         super().delete(key)
+        _conflict_with_changes_of(self)
         del self._keys[self._numbers.pop(stored_key(key))]
+
+    def clear(self) -> None:
+        """Remove all keys; numbers begin at 0 again."""
+        self._conflict_with_changes()
+        self._values = OOBTree()
+        self._length = Length()
+        self._numbers = OLBTree()
+        self._keys = LOBTree()
+        self._next = Length()
 
     def renumber(self) -> None:
         """Number all keys anew, from 0 on in their order, in the current transaction."""
+        self._conflict_with_changes()
         self._keys = LOBTree()
         self._next = Length()
         for key in list(self._numbers):
@@ -179,6 +191,10 @@ class NumberedBucket(DataBucket):
         """The last number, or the last up to `stop`; None where there is none."""
         return _end(self._keys.maxKey, stop)
 
+    def _conflict_with_changes(self) -> None:
+        _conflict_with_changes_of(self._next)  # which every `set` writes
+        _conflict_with_changes_of(self._length)  # and every `delete`
+
     def _number(self, key: Key) -> None:
         number = self._next()
         self._next.change(1)  # two transactions both add 1; what they conflict in is the number's key
@@ -205,6 +221,17 @@ def stored_key(key: Any) -> Key:
 def kind_of(key: Key) -> str:
     """Which of KINDS a key is of."""
     return next(kind for kind, types in KINDS.items() if isinstance(key, types))
+
+
+def _conflict_with_changes_of(thing: Persistent) -> None:
+    """Let the current transaction fail if another changes an object that this one does not.
+
+    Who renumbers or clears puts new trees in place of those that others write to at the same time, and changes none of
+    their records.
+    """
+    if thing._p_jar is not None:
+        thing._p_activate()
+        thing._p_jar.readCurrent(thing)
 
 
 def _end(end_of_tree: Callable[..., Any], bound: Any) -> Any:
