@@ -29,6 +29,12 @@ def test_reference_that_the_publisher_gives_a_meaning_to_is_a_reference_like_any
     assert server.request("GET", f"/data-sets/{name}").data["reference"] == name
 
 
+def test_address_before_which_a_skin_is_chosen_is_nothing(server):
+    for path in ("++skin++x/api/v1/", "++skin++x/ERP5Site_getIngestionConstantsJson", "++skin++x/"):
+        assert server.request("GET", f"{server.portal}/{path}").status == 404
+    assert server.request("PUT", "/data-sets/++skin++x").status == 201
+
+
 def test_reference_in_another_script_comes_back(server):
     created = server.request("PUT", "/data-sets/%E8%84%B3%20mri%3F")
     assert created.headers["Location"] == f"{server.api}/data-sets/%E8%84%B3%20mri%3F"

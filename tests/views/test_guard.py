@@ -25,6 +25,11 @@ PLACES = (
     "erp5/data_set_module",
     "erp5/portal_catalog",
     "erp5/portal_membership",
+    "erp5/portal_alarms",
+    "erp5/portal_alarms/wendelin_compute_md5",
+    "erp5/portal_ingestion_policies",
+    "erp5/portal_skins/erp5_wendelin_data_lake/ERP5Site_getDataStreamChunk",
+    "erp5/portal_templates/erp5_wendelin",
 )
 REFUSED = {401, 404}
 OPEN = re.compile(r"(/.*)?/erp5/?(@@front(\.css)?)?")

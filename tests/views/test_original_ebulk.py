@@ -474,7 +474,8 @@ def test_who_may_not_push_is_refused(server, lake, user, status):
 
 
 def test_unknown_policy_and_get_are_refused(ada):
-    assert refused(ada.send, "brain", "a.txt", b"x", policy="nobody").status == 404
+    for name in ("nobody", "manage_main", "title"):
+        assert refused(ada.send, "brain", "a.txt", b"x", policy=name).status == 404
     assert ada.ask("GET", "portal_ingestion_policies/default_ebulk/ingest", reference="x").status == 405
 
 
@@ -704,6 +705,14 @@ def test_unknown_stream_is_not_found(ada, id):
     error = refused(ada.get, "ERP5Site_getDataStreamChunk", id=id, start_offset="0", end_offset="1")
     assert error.status == 404
     assert "that you may see. Ask for the list again." in error.detail
+
+
+def test_buckets_are_no_bytes_to_download(ada, lake):
+    with lake.open() as site:
+        site.data_stream_module.newContent("Data Bucket Stream", id="flights").validate()
+        transaction.commit()
+    assert ada.ask("GET", "data_stream_module/flights/getData").status == 404
+    assert refused(ada.chunk, "data_stream_module/flights", 0, 1).status == 404
 
 
 def test_stream_stays_what_it_was_when_its_file_is_replaced(ada):

@@ -41,9 +41,9 @@ def claim(event: Any) -> None:
     request = event.request
     environ = request.environ
     path = environ.get("PATH_INFO", "")
-    if "/++skin++" in path and not BASE.search(path):  # the publisher would fail on it
-        raise NotFound("There is nothing at this address.")
     found = _place(path)
+    if "/++skin++" in path[: None if found is None else found[0]]:  # the publisher would fail on it
+        raise NotFound("There is nothing at this address.")
     if found is None:
         return
     start, end = found

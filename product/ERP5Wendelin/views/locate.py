@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from Acquisition import aq_base
+
+from Products.ERP5Wendelin.content.data_stream import DataStream
+from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.errors import NotAuthorised, NotFound
 from Products.ERP5Wendelin.views.access import is_known, may_view
 
@@ -21,7 +25,7 @@ def data_set(site: Any, reference: str) -> Any:
 def policy(site: Any, id: str) -> Any:
     """An ingestion policy that is in use."""
     found = site.portal_ingestion_policies._getOb(id, None)
-    if found is None or found.getValidationState() not in ("validated", "published"):
+    if not isinstance(aq_base(found), IngestionPolicy) or found.getValidationState() not in ("validated", "published"):
         raise NotFound(f"There is no ingestion policy {id!r} in use. Check the spelling, or validate the policy.")
     return found
 
@@ -29,7 +33,7 @@ def policy(site: Any, id: str) -> Any:
 def data_stream(site: Any, id: str) -> Any:
     """A stream of an agent, or of a data set's file."""
     found = site.data_stream_module._getOb(id, None)
-    if found is not None and may_view(found):
+    if isinstance(aq_base(found), DataStream) and may_view(found):
         return found
     if is_known():
         raise NotFound(f"There is no data stream {id!r} that you may see. Ask for the list again.")
