@@ -80,13 +80,14 @@ def test_conflict_that_ends_is_not_seen(server):
 
 
 @pytest.mark.parametrize("when", [when_called, at_commit])
-def test_full_disk_is_507(server, when):
+def test_full_disk_is_507_and_logged(server, when, caplog):
     with route(when(OSError(errno.ENOSPC, "No space left on device"))):
         answer = server.request("GET", "/fails")
     assert (answer.status, answer.reason) == (507, "Insufficient Storage")
     assert (
         answer.data["detail"] == "The server's disk is full; nothing of this request was kept. Tell its administrator."
     )
+    assert "a request found no room in the storage: [Errno 28] No space left on device" in caplog.messages
 
 
 @pytest.mark.parametrize("when", [when_called, at_commit])

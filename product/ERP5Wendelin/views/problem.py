@@ -110,6 +110,8 @@ def problem_of(error: BaseException, known: bool) -> Problem:
         status = HTTPStatus.UNAUTHORIZED
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return unexpected(error)
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:  # which is the administrator's to mend
+        logger.warning("a request found no room in the storage: %s", error.__cause__ or error)
     return Problem(int(status), detail_of(error), getattr(error, "extra", {}), headers_of(error, status))
 
 
