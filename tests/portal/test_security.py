@@ -10,23 +10,44 @@ from types import FunctionType
 
 import pytest
 import transaction
+from AccessControl.SecurityInfo import _appliedModuleSecurity, _moduleSecurity
 from Acquisition import aq_base
 from ExtensionClass import Base as ExtensionClass
 from ZPublisher import zpublish_mark
 
-import Products.ERP5Wendelin.content
-import Products.ERP5Wendelin.portal
-from support.site import PASSWORD
+import Products.ERP5Wendelin
+from Products.ERP5Wendelin.content.portal_types import PORTAL_TYPE_CLASSES
+from support.site import PASSWORD, as_user
+
+OPEN_TO_SCRIPTS = {
+    "alarms.analysis": "handle_analysis",
+    "alarms.consistency": "check_consistency",
+    "alarms.expiry": "expire_ingestions",
+    "alarms.md5": "compute_md5",
+    "errors": "BadInput BadPath Conflict DigestMismatch Gone Incomplete NotAuthorised NotFound TooLarge WrongState",
+    "ingestion.ebulk": "find_operation parse_tag write",
+    "ingestion.fluentd": "contents",
+    "ingestion.policy": "add_policy find_operation",
+    "views.erp5.ebulk": "constants data_stream_chunk data_stream_count data_stream_list descriptor increase_version "
+    "invalidate reference_exists rename set_description",
+}
+"""Our modules that scripts may import, and what of them: functions that check permissions themselves."""
+
+
+def modules():
+    """All of our modules."""
+    package = Products.ERP5Wendelin
+    return [
+        importlib.import_module(info.name) for info in pkgutil.walk_packages(package.__path__, "Products.ERP5Wendelin.")
+    ]
 
 
 def classes():
     """All classes that our packages define and Zope can reach: those with acquisition."""
-    for package in (Products.ERP5Wendelin.content, Products.ERP5Wendelin.portal):
-        for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            module = importlib.import_module(info.name)
-            for value in vars(module).values():
-                if isinstance(value, type) and issubclass(value, ExtensionClass) and value.__module__ == info.name:
-                    yield value
+    for module in modules():
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, ExtensionClass) and value.__module__ == module.__name__:
+                yield value
 
 
 def methods():
@@ -50,16 +71,42 @@ def test_public_method_is_not_published(cls, name):
     assert zpublish_mark(vars(cls)[name]) is False
 
 
-@pytest.mark.parametrize(
-    "portal_type",
-    ["data_set", "data_stream", "data_array", "data_ingestion", "data_supply", "data_operation", "data_product"],
-)
-def test_object_that_is_an_attribute_of_a_document_is_private(site, portal_type):
-    module = site[f"{portal_type}_module"]
-    document = aq_base(module.newDataSet("x") if portal_type == "data_set" else module.newContent())
-    for name, value in vars(document).items():
-        if not name.startswith("_") and name != "workflow_history" and not isinstance(value, (str, int)):
-            assert getattr(type(document), name + "__roles__", "open") == (), name
+@pytest.mark.usefixtures("site")
+def test_scripts_may_import_of_our_modules_what_is_listed_here_and_no_more():
+    security = _moduleSecurity | _appliedModuleSecurity
+    functions = {
+        module.__name__.removeprefix("Products.ERP5Wendelin."): " ".join(sorted(security[module.__name__].names))
+        for module in modules()
+        if module.__name__ in security and not hasattr(module, "__path__")
+    }
+    assert functions == OPEN_TO_SCRIPTS
+
+
+def test_object_that_is_an_attribute_of_a_document_or_a_tool_is_private(site):
+    found = [thing for thing in site.objectValues() if hasattr(thing, "newContent")]
+    with as_user(site, "boss"):
+        for container in list(found):
+            add_contents(site, container, found)
+    found += [site.portal_templates, site.portal_templates.erp5_wendelin]
+    assert {thing.getPortalType() for thing in found} >= PORTAL_TYPE_CLASSES.keys() - {"Module"}
+    opened = {
+        (type(thing).__name__, name)
+        for thing in map(aq_base, found)
+        for name, value in vars(thing).items()
+        if not name.startswith("_") and name != "workflow_history" and not isinstance(value, (str, int))
+        if name not in getattr(thing, "objectIds", list)() and getattr(type(thing), name + "__roles__", "open") != ()
+    }
+    assert opened == set()
+
+
+def add_contents(site, container, found):
+    """Make a document of each portal type that a container takes, and in them those that they take."""
+    info = site.portal_types.getTypeInfo(container.getPortalType())
+    for portal_type in info.allowed_content_types:
+        if portal_type not in {thing.getPortalType() for thing in found}:
+            found.append(container.newContent(portal_type, **({"reference": "x"} if portal_type == "Data Set" else {})))
+            if hasattr(found[-1], "newContent"):
+                add_contents(site, found[-1], found)
 
 
 def request(lake, path, user="boss", method="GET"):
