@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import transaction
 
 from support.http_server import basic
+from support.scripts import add_script
 
 CHALLENGE = 'Basic realm="Wendelin", charset="UTF-8"'
 WRONG = "The user name and password, or the token, are wrong. Check them and try again."
@@ -97,3 +99,13 @@ def test_token_without_a_title_is_400(server):
 def test_cookies_are_not_credentials(server):
     answer = server.request("GET", "/user", headers={"Cookie": "__ac=YWRhOmNvcnJlY3QgaG9yc2U="}, user=None)
     assert answer.status == 401
+
+
+def test_script_does_not_see_the_password_of_who_calls_it(server):
+    with server.lake.open("boss") as site:
+        body = "request = context.REQUEST\nreturn '%s %s %s' % (request['wendelin.target'], request, request.environ)"
+        add_script(site, "ERP5Site_getIngestionConstantsJson", body)
+        transaction.commit()
+    shown = server.request("GET", f"{server.portal}/ERP5Site_getIngestionConstantsJson").body
+    assert b"has_credentials=True" in shown
+    assert basic("ada", "correct horse").encode().removeprefix(b"Basic ") not in shown

@@ -38,7 +38,7 @@ class Call:
         self._environ = request.environ
         self._stdin = request.stdin
         target: Target = request[TARGET]
-        self.has_credentials = target.authorization is not None
+        self.has_credentials = target.has_credentials
         self.method = target.method
         self.segments = target.segments
         self.of_portal = target.of_portal

@@ -51,7 +51,7 @@ def claim(event: Any) -> None:
         _method(environ),
         split(path[end:]),
         environ.get("QUERY_STRING", ""),
-        request._auth,
+        request._auth is not None,
         of_portal=start == end,
     )
     if not _is_readable(request._auth):

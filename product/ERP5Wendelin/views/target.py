@@ -16,8 +16,8 @@ class Target:
     segments: tuple[str, ...]
     """What follows `/api/v1`, or the portal where it is one of the portal's own routes; percent-decoded."""
     query_string: str
-    authorization: str | None
-    """The header, as it was sent."""
+    has_credentials: bool
+    """Whether it has a header Authorization. Of what is in that nothing is kept here: scripts can show a request."""
     headers: dict[str, str] = field(default_factory=dict)
     of_portal: bool = False
     """Whether it is one of the portal's own routes."""
