@@ -35,3 +35,14 @@ def test_document_parses_without_a_warning_and_links_to_files_that_exist(name: P
         target = link.get("refuri", "")
         if target and not re.match(r"[a-z]+:", target):
             assert (path.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_each_manual_is_reached_by_links_from_the_readme() -> None:
+    reached, found = set(), [ROOT / "README.rst"]
+    while found:
+        path = found.pop()
+        if path not in reached:
+            reached.add(path)
+            targets = re.findall(r"<([\w./]+\.rst)>`_", path.read_text(encoding="utf-8"))
+            found += [(path.parent / target).resolve() for target in targets]
+    assert {ROOT / name for name in DOCUMENTS if name.parts[0] == "docs"} <= reached

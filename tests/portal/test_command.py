@@ -266,7 +266,16 @@ def test_a_command_line_that_makes_no_sense_is_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["init", "--help"], ["serve", "--help"], ["shell", "--help"], ["user", "add", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["init", "--help"],
+        ["serve", "--help"],
+        ["shell", "--help"],
+        ["user", "add", "--help"],
+        ["bt5", "--help"],
+        ["alarm", "--help"],
+    ],
 )
 def test_help_is_on_standard_output_and_no_wider_than_a_terminal(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

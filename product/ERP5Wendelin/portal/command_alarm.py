@@ -13,9 +13,23 @@ from Products.ERP5Wendelin.portal.alarm_runner import alarm_tool, process_name, 
 from Products.ERP5Wendelin.portal.instance import find, opened, perform
 from Products.ERP5Wendelin.portal.root import enter_site
 
+DESCRIPTION = """\
+What an instance does by itself while it is being served.
+
+  wendelin alarm list /srv/lake
+                              what is due when, and how it went the last time
+  wendelin alarm run /srv/lake wendelin_check_datastream_consistency
+                              compare all that is stored with its digests now
+"""
+
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("alarm", help="list and run alarms", description="What an instance does by itself.")
+    parser = subparsers.add_parser(
+        "alarm",
+        help="list and run alarms",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     listing = verbs.add_parser(

@@ -22,6 +22,18 @@ from Products.ERP5Wendelin.portal.instance import find, perform
 from Products.ERP5Wendelin.portal.root import enter_site
 from Products.ERP5Wendelin.portal.setup import add_tools
 
+DESCRIPTION = """\
+What a site is made of: portal types, workflows, modules, scripts. Objects
+that an administrator changed are kept.
+
+  wendelin bt5 upgrade /srv/lake --dry-run
+                              what an upgrade of the lake's software changes
+  wendelin bt5 diff /srv/lake
+                              what was changed on the site by hand
+  wendelin bt5 install /srv/lake ./hospital_lake
+                              add a template of your own
+"""
+
 TEMPLATES = "the name of one that comes with the lake, or the path of a folder, with a slash in it"
 
 
@@ -29,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bt5",
         help="install, upgrade and remove business templates",
-        description="What a site is made of: portal types, workflows, modules, scripts. Objects that an administrator"
-        " changed are kept.",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

@@ -46,6 +46,9 @@ FILE, or what comes on standard input. Bound are:
 
 Nothing is kept without commit(). While the instance is not being served, no
 other command can use it until this one ends.
+
+  wendelin shell /srv/lake -c 'print(portal.data_set_module.objectIds())'
+  wendelin shell /srv/lake --user ada report.py
 """
 
 BANNER = """\
