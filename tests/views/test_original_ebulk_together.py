@@ -12,8 +12,10 @@ from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.content.upload import LIFETIME
 from Products.ERP5Wendelin.ingestion import ebulk, pieces
+from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.digest import RunningDigests
+from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.original_ebulk import OriginalEbulk, Refused
 from support.push import metadata
 from support.site import PASSWORD
@@ -56,6 +58,10 @@ def first_time(monkeypatch, module, name, happens):
 
 def raises_conflict():
     raise ConflictError("another process was quicker")
+
+
+def killed():
+    raise RuntimeError("as if the server ended here")
 
 
 def stored(site):
@@ -148,6 +154,48 @@ def test_file_that_is_sent_again_while_it_is_opened_for_one_more_piece_starts_no
     assert content(server, "a.bin") == b"whole"
     with lake.open("system") as site:
         assert stored(site) == ([], ["stopped", "stopped"])
+
+
+def test_piece_that_waited_is_appended_once_by_one_of_two_processes(ada, server, monkeypatch):
+    monkeypatch.setattr(pieces, "_TURNS", Turns(waiting=0))  # as in processes that know nothing of each other
+    ada.send("brain", "a.bin", b"two ", "002")
+    first_time(monkeypatch, pieces._Receiver, "_append_waiting", lambda: ada.send("brain", "a.bin", b"two ", "002"))
+    ada.send("brain", "a.bin", b"one ", "001")
+    ada.send("brain", "a.bin", b"end", "EOF")
+    assert content(server, "a.bin") == b"one two end"
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("002", "003"), ("003", "002"), ("002", "002")])
+def test_pieces_that_are_replaced_by_two_processes_are_both_in_the_file(ada, server, monkeypatch, mine, theirs):
+    monkeypatch.setattr(pieces, "_TURNS", Turns(waiting=0))
+    contents = {"001": b"one ", "002": b"two ", "003": b"three "}
+    for eof, data in contents.items():
+        ada.send("brain", "a.bin", data, eof)
+    first_time(monkeypatch, ByteStream, "take_over", lambda: ada.send("brain", "a.bin", b"theirs ", theirs))
+    ada.send("brain", "a.bin", b"mine ", mine)
+    ada.send("brain", "a.bin", b"end", "EOF")
+    expected = {**contents, theirs: b"theirs ", mine: b"mine "}
+    assert content(server, "a.bin") == b"".join(expected.values()) + b"end"
+
+
+@pytest.mark.parametrize("when", ["incomplete", "complete", "finished"])
+@pytest.mark.parametrize("function", ["_leave_stream", "_append_waiting"])
+def test_piece_that_is_replaced_when_the_server_is_killed_is_replaced_when_it_is_sent_again(
+    ada, server, monkeypatch, when, function
+):
+    contents = {"001": b"one ", "002": b"two ", "003": b"three "}
+    with monkeypatch.context() as patch:
+        if when == "complete":
+            patch.setattr(ebulk, "_finish", lambda *arguments: None)
+        for eof, data in {**contents, **({} if when == "incomplete" else {"EOF": b"end"})}.items():
+            ada.send("brain", "a.bin", data, eof)
+    new = "004" if when == "finished" else "002"
+    first_time(monkeypatch, pieces._Receiver, function, killed)
+    assert refused(ada.send, "brain", "a.bin", b"new ", new).status == 500
+    ada.send("brain", "a.bin", b"new ", new)
+    ada.send("brain", "a.bin", b"end", "EOF")
+    assert content(server, "a.bin") == b"".join({**contents, new: b"new "}.values()) + b"end"
+    assert ada.download("brain", "a.bin") == content(server, "a.bin")
 
 
 # beside the new client

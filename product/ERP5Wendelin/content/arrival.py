@@ -153,6 +153,17 @@ class Arrival(Persistent):
             return numbered >= FIRST
         return size == self.full_size or (numbered >= FIRST and size > self.full_size)
 
+    @property
+    def outdated(self) -> int | None:
+        """The first place in the stream whose piece does not belong there, for another waits for it; None: all do.
+
+        EOF does not belong behind any other piece's place.
+        """
+        places = [place for number in self.waiting if (place := self.place(number)) is not None]
+        if self.waiting and self.complete:
+            places.append(self.taken.maxKey())
+        return min(places, default=None)
+
     def leave_stream(self, place: int, stream: ByteStream) -> None:
         """Have another stream, with the pieces before a place; the others wait where they are, if not replaced."""
         last = self.place(LAST)

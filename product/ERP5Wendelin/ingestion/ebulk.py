@@ -64,8 +64,11 @@ OUTPUT = "out_stream"
 SIGN_OF_LIFE = timedelta(days=1)
 """How old the sign of life of an ingestion may be whose pieces still come."""
 
-ATTEMPTS = 5
+ATTEMPTS = 6
 """How often a piece is received that meets what other processes do."""
+
+PATIENCE = 3
+"""Pauses between them are eight times as long as for a small transaction: another may be storing the same 50 MB."""
 
 SUPPLY = "default_ebulk"
 """Id of the Data Supply whose lines each ingestion begins with."""
@@ -152,7 +155,7 @@ def _receive_piece(
                 _finish(site, reference.data_set, arrival, author)
             return
         except (TransientError, WrongOffset):
-            pause(attempt)
+            pause(attempt + PATIENCE)
     raise NotReady(
         f"{reference.path!r} could not be put together: other servers were changing the same things, again and again. "
         "What is here of it stays; send the last piece again."

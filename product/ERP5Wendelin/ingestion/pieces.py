@@ -20,7 +20,7 @@ from ZODB import DB
 from ZODB.Connection import Connection
 
 from Products.ERP5Wendelin.content.arrival import LAST, Arrival, Piece
-from Products.ERP5Wendelin.errors import Conflict, NotReady
+from Products.ERP5Wendelin.errors import Conflict, NotReady, WrongOffset
 from Products.ERP5Wendelin.ingestion.chunk import Decoded
 from Products.ERP5Wendelin.ingestion.turns import Turns
 from Products.ERP5Wendelin.ingestion.upload import LAST_CATCH_UP_LIMIT
@@ -101,6 +101,8 @@ class _Receiver:
             self._append(number, content.file, content.size, content.sha256)
         elif here is None or here.sha256 != content.sha256:
             self._store_apart(number, content)
+        while (place := self._begin().outdated) is not None:
+            self._leave_stream(place)
         while (waiting := self._begin().next_waiting) is not None:
             self._append_waiting(waiting)
 
@@ -164,11 +166,14 @@ class _Receiver:
     def _append_waiting(self, number: int) -> None:
         """Append a piece that has waited."""
         with separate_connection(self._database) as reading:
-            piece = reading.get(self._oid).waiting[number].range
+            waiting = reading.get(self._oid).waiting.get(number)
+            if waiting is None:
+                return  # another process was quicker
+            piece = waiting.range
             self._append(number, _StreamSource(piece.stream, piece.start, piece.stop), piece.size, piece.sha256)
 
     def _store_apart(self, number: int, content: Decoded) -> None:
-        """Store a piece in a stream of its own; where another is in its place, take that out of the stream."""
+        """Store a piece in a stream of its own."""
         token = token_hex(8)
 
         def make(arrival: Arrival) -> bytes:
@@ -196,21 +201,19 @@ class _Receiver:
 
         self._step(complete)
         release(self._connection, oid)
-        arrival = self._begin()
-        place = arrival.place(number) or arrival.place(LAST)
-        if place is not None:
-            self._leave_stream(place)
 
     def _leave_stream(self, place: int) -> None:
         """Let the arrival have a new stream with the pieces before a place, and whatever is behind wait."""
 
-        def begin(arrival: Arrival) -> None:
+        def begin(arrival: Arrival) -> bytes:
             arrival.fresh = ByteStream()
+            self._connection.add(arrival.fresh)
             arrival.touch()
+            return bytes(arrival.fresh._p_oid)
 
         def copy(arrival: Arrival) -> bool:
-            if arrival.fresh is None:
-                raise Conflict(f"Another request puts {arrival.path!r} together. Send the piece again.")
+            if arrival.fresh is None or arrival.fresh._p_oid != fresh:
+                raise WrongOffset(f"Another process puts {arrival.path!r} together. Send the piece again.")
             taken = arrival.taken.get(place)
             stop = arrival.end if taken is None else taken[0]
             if arrival.fresh.take_over(arrival.stream, stop) < stop:
@@ -219,7 +222,7 @@ class _Receiver:
             return True
 
         self.release()
-        self._step(begin)
+        fresh = self._step(begin)
         while not self._step(copy):
             self._connection.cacheGC()
 
