@@ -168,6 +168,18 @@ def test_large_content_is_found_in_data_sets_one_may_view(module, data_set):
     assert module.findContent(entry("s").digest, lambda found: True) is None
 
 
+def test_deleted_data_set_leaves_its_reference_free_and_its_contents_unfound(site, module, data_set):
+    digest = entry("x").digest
+    data_set.commit(files({"big": Entry(None, 0, SMALL_FILE_SIZE, digest, 1)}), [], "ada", "", DATE)
+    reference = data_set.getReference()
+    with as_user(site, "boss"):
+        module.manage_delObjects([data_set.getId()])
+    assert module.getDataSet(reference) is None
+    assert module.findContent(digest, lambda found: True) is None
+    again = module.newDataSet(reference)
+    assert (module.getDataSet(reference), again.getVersion()) == (again, 0)
+
+
 # files as documents
 
 

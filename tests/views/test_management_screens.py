@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import transaction
@@ -12,6 +12,8 @@ from Acquisition import aq_base
 
 from Products.ERP5Wendelin.content.module import Module
 from support.http_server import Server
+from support.original_ebulk import OriginalEbulk
+from support.site import PASSWORD
 
 FAILS_IN_CMF = "portal_memberdata/manage_showContents"
 """CMFCore asks for a list of all users there, which no PluggableAuthService has."""
@@ -68,3 +70,19 @@ def test_document_with_lines_lists_them(server):
     assert b'value="1"' in page.body
     assert b'title="Data Supply Line"' in page.body
     assert b"manage_workflowsTab" in page.body
+
+
+def test_data_set_that_is_deleted_there_can_be_sent_again(server):
+    ada = OriginalEbulk(server.portal, "ada", PASSWORD)
+    for path, eof in (("whole.txt", "END"), ("parts.txt", "001")):
+        assert ada.send("brain", path, b"before", eof).status == 204
+    with server.lake.open("boss") as site:
+        id = site.data_set_module.getDataSet("brain").getId()
+    form = urlencode({"ids:list": id, "manage_delObjects:method": "Delete"}).encode()
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert server.request("POST", f"{server.portal}/data_set_module/", form, sent, user="boss").status == 200
+
+    assert server.request("GET", "/data-sets/brain").status == 404
+    assert ada.send("brain", "parts.txt", b"after", "END").status == 204
+    assert server.request("GET", "/data-sets/brain/files/parts.txt").body == b"after"
+    assert server.request("GET", "/data-sets/brain/files/whole.txt").status == 404

@@ -40,7 +40,9 @@ def compute_md5(alarm: Any) -> Report:
     done = 0
     # behind the last one first, and then from the beginning
     for id in sorted(ids, key=lambda id: (id <= last, id)):
-        data_set = module._getOb(id)
+        data_set = module._getOb(id, None)
+        if data_set is None:  # deleted since the run began
+            continue
         version = data_set.getVersion()
         if versions.get(id) == version:
             continue

@@ -63,6 +63,13 @@ class DataSetModule(Module):
         self._references[reference] = data_set.getId()
         return data_set
 
+    def _delOb(self, id: str) -> None:
+        """Forget a data set that is deleted; what `_contents` says of it stays, and finds nothing."""
+        reference = self._getOb(id).reference
+        super()._delOb(id)
+        if self._references.get(reference) == id:
+            del self._references[reference]
+
     @security.protected(AccessContentsInformation)
     def getDataSet(self, reference: str, default: Any = None) -> Any:
         """The data set of a reference, whatever its state, wrapped; no permission is checked."""
@@ -91,9 +98,10 @@ class DataSetModule(Module):
     def findContent(self, digest: bytes, may_view: Callable[[DataSet], bool]) -> Entry | None:
         """An entry with this content in any data set for which `may_view(data_set)`, or None (large files only)."""
         for key in self._contents.keys(digest, digest + LAST):
-            data_set = self._getOb(key[len(digest) :].decode())
-            if may_view(data_set):
-                return data_set.manifest.find_content(digest)
+            data_set = self._getOb(key[len(digest) :].decode(), None)
+            entry = data_set.manifest.find_content(digest) if data_set is not None and may_view(data_set) else None
+            if entry is not None:
+                return entry
         return None
 
     @security.private
