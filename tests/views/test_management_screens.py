@@ -49,6 +49,13 @@ def documents(server: Server) -> None:
         transaction.commit()
 
 
+def press(server: Server, path: str, method: str, fields: dict[str, str], headers: dict[str, str] | None = None):
+    """What a button of a screen does."""
+    sent = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+    body = urlencode({**fields, f"{method}:method": "OK"}).encode()
+    return server.request("POST", f"{server.portal}/{path}", body, sent, user="boss")
+
+
 # CMFCore calls what CMFCore deprecates
 @pytest.mark.filterwarnings("ignore:TypeInformation.listContentTypes:DeprecationWarning")
 def test_each_tab_of_each_class_of_objects_opens(server, documents):
@@ -72,15 +79,27 @@ def test_document_with_lines_lists_them(server):
     assert b"manage_workflowsTab" in page.body
 
 
+@pytest.mark.parametrize("container", ["data_supply_module", "portal_ingestion_policies", "data_supply_module/default"])
+def test_documents_are_neither_copied_nor_renamed_there(server, container):
+    id = "1" if container.endswith("/default") else "default"
+    copied = press(server, f"{container}/", "manage_copyObjects", {"ids:list": id})
+    clipboard = copied.headers["Set-Cookie"].partition(";")[0]
+    answers = [
+        press(server, f"{container}/", "manage_pasteObjects", {}, {"Cookie": clipboard}),
+        press(server, f"{container}/", "manage_renameObjects", {"ids:list": id, "new_ids:list": "other"}),
+    ]
+    for answer in answers:
+        assert answer.status == 400
+        assert b"Documents can't be copied, moved, renamed or imported. Make another one, by newContent." in answer.body
+
+
 def test_data_set_that_is_deleted_there_can_be_sent_again(server):
     ada = OriginalEbulk(server.portal, "ada", PASSWORD)
     for path, eof in (("whole.txt", "END"), ("parts.txt", "001")):
         assert ada.send("brain", path, b"before", eof).status == 204
     with server.lake.open("boss") as site:
         id = site.data_set_module.getDataSet("brain").getId()
-    form = urlencode({"ids:list": id, "manage_delObjects:method": "Delete"}).encode()
-    sent = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert server.request("POST", f"{server.portal}/data_set_module/", form, sent, user="boss").status == 200
+    assert press(server, "data_set_module/", "manage_delObjects", {"ids:list": id}).status == 200
 
     assert server.request("GET", "/data-sets/brain").status == 404
     assert ada.send("brain", "parts.txt", b"after", "END").status == 204

@@ -88,6 +88,10 @@ class Container(Located):
             raise BadInput(f"{where} holds no documents: the business template that says which is not installed.")
         raise BadInput(f"{where} holds {' and '.join(allowed)} documents, not {portal_type!r}.")
 
+    def _verifyObjectPaste(self, object: Any, validate_src: int = 1) -> None:
+        """Refuse what Zope's screens offer, copies, other ids and imports, since others know a document by its id."""
+        raise BadInput("Documents can't be copied, moved, renamed or imported. Make another one, by newContent.")
+
     @security.protected(View)
     def contentValues(self, portal_type: str | Iterable[str] | None = None) -> list[Any]:
         """The documents in it that the current user may view, of all portal types, of one or of several."""
