@@ -8,8 +8,9 @@ import threading
 import pytest
 
 from support.databases import zeo_server
+from support.disks import fill, small_disk
 from support.lake import PASSWORD, ServedLake, served_lake
-from support.original_ebulk import OriginalEbulk, md5
+from support.original_ebulk import OriginalEbulk, Refused, md5
 from support.shell import Shell
 
 MIB = 2**20
@@ -111,6 +112,25 @@ def test_killed_server_keeps_the_pieces_that_were_answered(lake):
     assert ada.exists("killed", "large.bin", "EOF") == "FALSE"
     ada.send("killed", "large.bin", sent[2][1], "EOF")
     assert ada.download("killed", "large.bin", MIB) == data
+
+
+def test_disk_that_is_full_in_the_middle_of_a_piece_keeps_those_before_and_takes_it_once_there_is_room(tmp_path):
+    before, large, end = os.urandom(3 * MIB + 5), os.urandom(9 * MIB + 1), os.urandom(MIB)
+    with small_disk(tmp_path / "disk", 64 * MIB) as disk, served_lake(disk) as lake:
+        lake.add_user("ada", "contributor")
+        ada = user_of(lake)
+        ada.send("full", "a.bin", before, "001")
+        for left in (0, 14 * MIB, 20 * MIB):  # the form, the bytes in it, and the stored ones are on this disk
+            filler = fill(disk, left)
+            with pytest.raises(Refused) as caught:
+                ada.send("full", "a.bin", large, "002")
+            filler.unlink()
+            assert caught.value.status == 507
+        lake.kill()
+        lake.start()
+        ada.send("full", "a.bin", large, "002")
+        ada.send("full", "a.bin", end, "EOF")
+        assert ada.download("full", "a.bin", 4 * MIB) == before + large + end
 
 
 @pytest.mark.parametrize("lake", ["file"], indirect=True)

@@ -105,6 +105,14 @@ def test_full_disk_is_507(number):
     assert found.detail == "The server's disk is full; nothing of this request was kept. Tell its administrator."
 
 
+def test_full_disk_that_a_script_met_is_507_and_no_defect_of_the_script():
+    error = errors.ScriptError("x failed in line 3: OSError: [Errno 28] No space left on device", script="x", line=3)
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    found = problem.problem_of(error, known=True)
+    assert found.status == 507
+    assert found.detail == "The server's disk is full; nothing of this request was kept. Tell its administrator."
+
+
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "secret"), KeyError("secret"), errors.WendelinError("secret")])
 def test_unexpected_error_is_500_with_an_id_that_the_log_has(error, caplog):
     with caplog.at_level(logging.ERROR):

@@ -126,8 +126,8 @@ def status_of(error: BaseException) -> int:
 
 
 def detail_of(error: BaseException) -> str:
-    """A sentence for a person: that of the error, where it is one of ours."""
-    if isinstance(error, errors.WendelinError):
+    """A sentence for a person: that of the error, where it is one of ours and no defect."""
+    if isinstance(error, errors.WendelinError) and not isinstance(error, errors.ScriptError):
         return str(error)
     if isinstance(error, TransientError):
         return "Others were changing the same things at the same time, again and again. Send the request once more."
