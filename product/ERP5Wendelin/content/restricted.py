@@ -28,7 +28,7 @@ import operator
 import re
 from datetime import date, datetime, time, timedelta, timezone
 from importlib import import_module
-from types import GeneratorType
+from types import GeneratorType, ModuleType
 from typing import Any
 
 import msgpack
@@ -255,7 +255,22 @@ def import_allowed(name: str, globals: Any = None, locals: Any = None, fromlist:
         return __import__(name, globals, locals, fromlist, level)
     if name.startswith(OWN_MODULES):
         import_module(name)  # which declares what scripts may use of it
-    return ZopeGuards.guarded_import(name, globals, locals, fromlist, level)
+    module = ZopeGuards.guarded_import(name, globals, locals, fromlist, level)
+    return numpy_of_scripts() if module is numpy else module
+
+
+def numpy_of_scripts() -> ModuleType:
+    """numpy, with our `frombuffer`."""
+    module = ModuleType("numpy")
+    vars(module).update(vars(numpy), frombuffer=frombuffer)
+    return module
+
+
+def frombuffer(buffer: Any, *arguments: Any, **keywords: Any) -> Any:
+    """numpy's, but for arrays of objects: whose elements would be addresses, to be read and written."""
+    if isinstance(buffer, (numpy.ndarray, numpy.generic)) and buffer.dtype.hasobject:
+        raise Unauthorized("Scripts may not use the memory of arrays of objects: give the array a dtype of values.")
+    return numpy.frombuffer(buffer, *arguments, **keywords)
 
 
 def attribute_of_plain(array: Any, name: str) -> Any:
