@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from Products.ERP5Wendelin.portal.command import main
+from Products.ERP5Wendelin.protocol import KIB
+from support.disks import small_disk
 from support.lake import COMMANDS, PASSWORD, ServedLake, wendelin
 
 
@@ -299,3 +301,10 @@ def test_interrupted_is_exit_code_130(tmp_path: Path) -> None:
     assert process.communicate()[1] == "wendelin: interrupted\n"
     assert process.returncode == 130
     assert not lake.exists()
+
+
+def test_init_on_a_disk_that_is_too_small_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 128 * KIB) as disk:
+        done = wendelin("init", disk / "lake", code=1)
+        assert done.stderr.splitlines()[-1] == "wendelin: No space left on device"
+        assert list(disk.iterdir()) == []

@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WendelinError as error:
         return fail(str(error), 1, arguments.debug)
     except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1, arguments.debug)
+        what = error.strerror or str(error)
+        return fail(f"{error.filename}: {what}" if error.filename else what, 1, arguments.debug)
     except KeyboardInterrupt:
         return fail("interrupted", 130, arguments.debug)
     except Exception as error:  # a fault of ours, or of a storage: still one line, and --debug for who looks into it
