@@ -199,7 +199,10 @@ def test_large_file_goes_in_chunks_to_the_path_of_the_location_at_our_own_host(f
 
 
 class Overlapping:
-    """An oddity: holds the chunk at the start until the next one is here, then does with both what a test says."""
+    """An oddity: holds the chunk at the start until the next one is here, then does with both what a test says.
+
+    What comes behind these two is answered after them, as by a lake, which lets each chunk wait for its turn.
+    """
 
     def __init__(self, lake: TinyLake, first: Callable[[Request], Answer], *, patient: bool) -> None:
         self._lake = lake
@@ -207,16 +210,20 @@ class Overlapping:
         self._patient = patient
         self._next_is_here = threading.Event()
         self._first_is_done = threading.Event()
+        self._next_is_done = threading.Event()
 
     def __call__(self, request: Request) -> Answer | None:
-        if request.method != "PATCH" or self._first_is_done.is_set():
+        if request.method != "PATCH":
+            return None
+        if self._first_is_done.is_set():
+            assert self._next_is_done.wait(TIMEOUT)
             return None
         if request.headers["upload-offset"] != "0":
             if self._patient:
                 self._next_is_here.set()
                 assert self._first_is_done.wait(TIMEOUT)
-                return None
             answer = self._lake.patch_uploads(request)
+            self._next_is_done.set()
             self._next_is_here.set()
             return answer
         assert self._next_is_here.wait(TIMEOUT)
