@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from Products.ERP5Wendelin.portal.command import main
+from Products.ERP5Wendelin.portal.command import main, was_interrupted
 from Products.ERP5Wendelin.protocol import KIB
 from support.disks import small_disk
 from support.lake import COMMANDS, PASSWORD, ServedLake, wendelin
@@ -289,6 +289,17 @@ def test_help_is_on_standard_output_and_no_wider_than_a_terminal(
     text = capsys.readouterr().out
     assert text.startswith("usage: wendelin")
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_interrupt_that_python_wraps_in_another_error_is_one() -> None:
+    class Interrupted:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(RuntimeError) as caught:
+        type("Made", (), {"attribute": Interrupted()})
+    assert was_interrupted(caught.value)
+    assert not was_interrupted(RuntimeError("something else"))
 
 
 def test_interrupted_is_exit_code_130(tmp_path: Path) -> None:

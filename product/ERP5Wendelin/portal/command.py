@@ -61,9 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(f"{error.filename}: {what}" if error.filename else what, 1, arguments.debug)
     except KeyboardInterrupt:
         return fail("interrupted", 130, arguments.debug)
-    except Exception as error:  # a fault of ours, or of a storage: still one line, and --debug for who looks into it
+    except Exception as error:
+        if was_interrupted(error):
+            return fail("interrupted", 130, arguments.debug)
+        # a fault of ours, or of a storage: still one line, and --debug for who looks into it
         return fail(f"{type(error).__name__}: {error} (--debug shows where)", 1, arguments.debug)
     return 0
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error comes of Ctrl-C: Python wraps one that meets it while it makes a class, as in an import."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def fail(message: str, code: int, debug: bool) -> int:
