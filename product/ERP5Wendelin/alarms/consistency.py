@@ -31,6 +31,7 @@ from Products.ERP5Wendelin.content.alarm import Report, checked_alarm
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.data_set import DataSet
 from Products.ERP5Wendelin.content.data_stream import DataStream
+from Products.ERP5Wendelin.content.located import name_of
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.transaction import separate_connection
 
@@ -121,7 +122,7 @@ class Walk:
         """Check a document, from where it was left; tell whether it was checked to its end."""
         name = f"{PARTS[self.memory['part']]}/{self.memory['id']}"
         try:
-            name = f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
+            name = name_of(document)
             if isinstance(document, DataSet):
                 with separate_connection(database) as connection:
                     return self._check_manifest(name, connection.get(document.manifest._p_oid), contents)

@@ -25,13 +25,13 @@ from typing import Any, NamedTuple
 from Products.ERP5Wendelin.compute.rights import as_owner
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.relation import find
+from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.ingestion.lines import lines
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 
 BATCH = "big_data/ingestion/batch"
 STREAM = "big_data/ingestion/stream"
-
-IN_USE = ("validated", "published")
 
 STATES = ("started", "stopped")
 """Of the ingestions that are looked at: what was delivered has been dealt with."""
@@ -87,8 +87,8 @@ def _lines_without_analysis(site: Any, url: str) -> list[str]:
             resource_relative_url=transformation.getResource(),
             simulation_state=STATES,
         )
-    lines = (brain.relative_url for brain in found)
-    return [line for line in lines if not site.data_analysis_module.has_key(_id(url, line))]
+    urls = (brain.relative_url for brain in found)
+    return [line for line in urls if not site.data_analysis_module.has_key(_id(url, line))]
 
 
 def _create_missing(site: Any, url: str, line_url: str) -> str | None:
@@ -123,7 +123,7 @@ def _create(site: Any, transformation: Any, line: Any) -> Any:
         specialise_list=[transformation.getRelativeUrl(), *ingestion.getSpecialiseList()],
         causality=ingestion.getRelativeUrl(),
     )
-    for each in sorted(transformation.objectValues(), key=lambda each: each.getIntIndex() or 0):
+    for each in lines(transformation):
         is_main_input = each in _inputs(transformation) and each.getResource() == transformation.getResource()
         analysis.newContent(
             portal_type="Data Analysis Line",

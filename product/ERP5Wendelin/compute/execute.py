@@ -27,8 +27,9 @@ from Products.ERP5Wendelin.compute.create import BATCH
 from Products.ERP5Wendelin.compute.rights import as_owner
 from Products.ERP5Wendelin.content import scripts
 from Products.ERP5Wendelin.content.base import now
-from Products.ERP5Wendelin.content.relation import find, paths
+from Products.ERP5Wendelin.content.relation import find, first, paths
 from Products.ERP5Wendelin.errors import NotFound
+from Products.ERP5Wendelin.ingestion.lines import lines
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 
 OPERATION = "Data Operation"
@@ -125,16 +126,16 @@ def _is_due(analysis: Any) -> bool:
 
 def _is_last(analysis: Any) -> bool:
     """Whether nothing more will come: it is of a batch, or its ingestion has ended."""
-    if any(BATCH in line.getUseList() for line in _lines(analysis) if line.getQuantity() < 0):
+    if any(BATCH in line.getUseList() for line in lines(analysis) if line.getQuantity() < 0):
         return True
-    ingestion = find(analysis.getPortalObject(), analysis.getCausality() or "")
+    ingestion = first(analysis, "causality")
     return ingestion is None or ingestion.getSimulationState() != "started"
 
 
 def _sizes(analysis: Any) -> dict[str, int]:
     """How many bytes, or buckets, each input has that is a stream."""
     site = analysis.getPortalObject()
-    urls = [url for line in _lines(analysis) if line.getQuantity() < 0 for url in paths(line, "aggregate")]
+    urls = [url for line in lines(analysis) if line.getQuantity() < 0 for url in paths(line, "aggregate")]
     documents = ((url, find(site, url)) for url in urls)
     return {url: document.getSize() for url, document in documents if hasattr(aq_base(document), "getSize")}
 
@@ -147,20 +148,15 @@ def _check_transformation(analysis: Any) -> None:
         raise NotFound(f"The Data Transformation of {analysis.getRelativeUrl()} is gone: cancel the analysis.")
 
 
-def _lines(analysis: Any) -> list[Any]:
-    return sorted(analysis.objectValues(portal_type="Data Analysis Line"), key=lambda line: line.getIntIndex() or 0)
-
-
 def _operations(analysis: Any) -> list[Any]:
-    site = analysis.getPortalObject()
-    operations = [line for line in _lines(analysis) if _is_operation(site, line)]
+    operations = [line for line in lines(analysis) if _is_operation(line)]
     if not operations:
         raise NotFound(f"{analysis.getRelativeUrl()} has no operation: none of its lines has one for its resource.")
     return operations
 
 
-def _is_operation(site: Any, line: Any) -> bool:
-    resource = find(site, line.getResource() or "")
+def _is_operation(line: Any) -> bool:
+    resource = first(line, "resource")
     return resource is not None and bool(resource.getPortalType() == OPERATION)
 
 
@@ -174,10 +170,9 @@ def _call(analysis: Any, line: Any) -> bool:
 
 def _parameters(analysis: Any) -> dict[str, Any]:
     """What scripts get, by the references of lines."""
-    site = analysis.getPortalObject()
     parameters: dict[str, Any] = {}
-    for line in _lines(analysis):
-        if _is_operation(site, line) or not line.getReference():
+    for line in lines(analysis):
+        if _is_operation(line) or not line.getReference():
             continue
         parameter = _parameter(analysis, line)
         before = parameters.get(line.getReference())

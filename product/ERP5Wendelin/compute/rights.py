@@ -7,25 +7,18 @@ no owner, such as what a business template has brought, works as the system user
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-from AccessControl.SecurityManagement import getSecurityManager, newSecurityManager, setSecurityManager
 from AccessControl.users import system
 
+from Products.ERP5Wendelin.content.acting import acting_as
 from Products.ERP5Wendelin.errors import NotAuthorised
 
 
-@contextmanager
-def as_owner(document: Any) -> Iterator[None]:
+def as_owner(document: Any) -> AbstractContextManager[None]:
     """Act as the owner of a transformation or an analysis. NotAuthorised: there was one, and is none any more."""
-    before = getSecurityManager()
-    newSecurityManager(None, owner_of(document))
-    try:
-        yield
-    finally:
-        setSecurityManager(before)
+    return acting_as(owner_of(document))
 
 
 def owner_of(document: Any) -> Any:

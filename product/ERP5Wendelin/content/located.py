@@ -66,3 +66,8 @@ class Located(PathReprProvider):
     def getObject(self) -> Any:
         """Itself: so that a document can stand where a row of the catalogue can."""
         return self
+
+
+def name_of(document: Any) -> str:
+    """What a document is called in messages: Data Stream 'sensor.one'."""
+    return f"{document.getPortalType()} {document.getReference() or document.getId()!r}"

@@ -71,6 +71,12 @@ def find(site: Any, path: str) -> Any:
     return found
 
 
+def first(document: Any, base: str) -> Any:
+    """The first that a document is related to by a base category, whoever asks; None if there is none."""
+    path = next(iter(paths(document, base)), None)
+    return None if path is None else find(document.getPortalObject(), path)
+
+
 def memberships(document: Any) -> list[str]:
     """By which relations the catalogue finds a document; being in a category is being in those it is in, too."""
     found = set(document.categories)

@@ -63,6 +63,11 @@ def script_of(document: Any, id: str) -> Any:
     return script.__of__(site).__of__(document)
 
 
+def parameters_of(script: Any) -> tuple[str, ...]:
+    """The names of a script's parameters, in their order."""
+    return tuple(script.__code__.co_varnames[: script.__code__.co_argcount])
+
+
 def customise(site: Any, script: Any) -> Any:
     """The script of this name in the layer `custom`, which wins: as it is there, or else a copy of this one."""
     custom = getattr(site.portal_skins, CUSTOM)

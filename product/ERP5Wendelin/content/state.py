@@ -14,8 +14,12 @@ from Products.CMFCore.WorkflowCore import WorkflowException
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.located import name_of
 from Products.ERP5Wendelin.errors import NotAuthorised, WrongState
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
+
+IN_USE = ("validated", "published")
+"""Values of `validation_state` of what is neither a draft nor given up."""
 
 
 def state_of(document: Any, variable: str) -> str:
@@ -30,7 +34,7 @@ def change_state(document: Any, variable: str, transition: str) -> None:
     one of those who may make it. Permissions follow the state, so only the document's own record changes.
     """
     tool = getUtility(IWorkflowTool)
-    name = f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
+    name = name_of(document)
     state = state_of(document, variable)
     possible = _transitions_from(tool, document, state)
     if transition not in possible:

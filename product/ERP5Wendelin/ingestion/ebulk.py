@@ -32,10 +32,12 @@ from BTrees.OOBTree import OOBTree
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.content import relation
+from Products.ERP5Wendelin.content.acting import as_system
 from Products.ERP5Wendelin.content.arrival import FIRST, LAST, Arrival
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.ingestion_reference import IngestionReference, parse
+from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import (
     BadInput,
     Conflict,
@@ -48,7 +50,6 @@ from Products.ERP5Wendelin.errors import (
 )
 from Products.ERP5Wendelin.ingestion import pieces
 from Products.ERP5Wendelin.ingestion.chunk import IN_MEMORY, Chunk, Decoded
-from Products.ERP5Wendelin.ingestion.expiry import as_system
 from Products.ERP5Wendelin.ingestion.lines import copy_lines
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 from Products.ERP5Wendelin.permissions import AddDataSet, ModifyPortalContent, PushData, View
@@ -99,10 +100,9 @@ def find_operation(policy: Any, reference: str) -> tuple[Any, dict[str, str]]:
 
     The Data Ingestion is made once the file is known to be well-formed: see `write`.
     """
-    site = policy.getPortalObject()
-    supply = _supply(site)
+    supply = _supply(policy.getPortalObject())
     for line in supply.objectValues(portal_type="Data Supply Line"):
-        operation = relation.find(site, line.getResource() or "")
+        operation = relation.first(line, "resource")
         if operation is not None and operation.getPortalType() == "Data Operation":
             return operation, {"reference": reference}
     raise NotFound(f"The Data Supply {SUPPLY} has no line with a Data Operation. Install its business template again.")
@@ -484,7 +484,7 @@ def _new_ingestion(site: Any, data_set: Any, reference: str, author: str) -> Any
 def _supply(site: Any) -> Any:
     """The Data Supply of all that the original ebulk sends."""
     supply = site.data_supply_module._getOb(SUPPLY, None)
-    if supply is None or supply.getValidationState() not in ("validated", "published"):
+    if supply is None or supply.getValidationState() not in IN_USE:
         raise NotFound(
             f"There is no Data Supply {SUPPLY} in use. Validate it, or install the business template "
             "erp5_wendelin_data_lake_ingestion."

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from AccessControl.SecurityManagement import getSecurityManager, newSecurityManager, setSecurityManager
-from AccessControl.SpecialUsers import system
 from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 
+from Products.ERP5Wendelin.content.acting import as_system
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
 
@@ -44,14 +42,3 @@ def cancel_all_expired(site: Any, keep_going: Callable[[], bool] = lambda: True)
                 ingestion.cancel()
                 count += 1
     return count
-
-
-@contextmanager
-def as_system() -> Iterator[None]:
-    """Act as the system user: only who started an ingestion may change it otherwise."""
-    before = getSecurityManager()
-    newSecurityManager(None, system)
-    try:
-        yield
-    finally:
-        setSecurityManager(before)

@@ -34,12 +34,14 @@ from Products.CMFCore.interfaces import ICatalogTool
 from zope.component import getUtility
 
 from Products.ERP5Wendelin.content import relation
+from Products.ERP5Wendelin.content.acting import as_system
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
-from Products.ERP5Wendelin.content.scripts import run, script_of
+from Products.ERP5Wendelin.content.located import name_of
+from Products.ERP5Wendelin.content.scripts import parameters_of, run, script_of
+from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound, TooLarge
 from Products.ERP5Wendelin.ingestion.chunk import Chunk
-from Products.ERP5Wendelin.ingestion.expiry import as_system
 from Products.ERP5Wendelin.ingestion.lines import copy_lines, lines, relations
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData
 from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
@@ -73,8 +75,6 @@ CATEGORY = "big_data/ingestion/stream"
 YEARS = 10
 """How long a new supply is in effect."""
 
-IN_USE = ("validated", "published")
-
 security = ModuleSecurityInfo("Products.ERP5Wendelin.ingestion.policy")
 security.declarePublic("add_policy", "find_operation")
 
@@ -100,17 +100,17 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
     movement = run(_script(policy, policy, "script_id"), _checked_tag(reference, REFERENCE_LENGTH))
     if not movement:
         raise BadInput(
-            f"{_name(policy)} does not take the tag {reference!r}. "
+            f"{name_of(policy)} does not take the tag {reference!r}. "
             f"Its script {policy.getScriptId()} says which tags it takes; send another, or to another policy."
         )
     finder = script_of(policy, policy.getDataOperationScriptId() or OPERATION_FINDER)
     operation, parameters = run(finder, movement, reference)
     if operation is None:
-        raise NotFound(f"{_name(policy)} has no Data Operation for the tag {reference!r}.")
+        raise NotFound(f"{name_of(policy)} has no Data Operation for the tag {reference!r}.")
     if operation.getValidationState() == "invalidated":
-        raise Conflict(f"{_name(operation)} is invalidated: it takes data once it is validated again.")
+        raise Conflict(f"{name_of(operation)} is invalidated: it takes data once it is validated again.")
     script = _script(policy, operation, "script_id")
-    if "chunk" in script.__code__.co_varnames[: script.__code__.co_argcount]:
+    if "chunk" in parameters_of(script):
         run(script, chunk=data_chunk, **parameters)
     else:
         run(script, data_chunk=_in_memory(data_chunk), **parameters)
@@ -179,9 +179,9 @@ def _check(policy: Any) -> None:
     if not isinstance(aq_base(policy), IngestionPolicy):
         raise BadInput("Data is taken in by an Ingestion Policy.")
     if not getSecurityManager().checkPermission(PushData, policy):
-        raise NotAuthorised(f"You may not send data to {_name(policy)}: it takes the role of contributor.")
+        raise NotAuthorised(f"You may not send data to {name_of(policy)}: it takes the role of contributor.")
     if policy.getValidationState() not in IN_USE:
-        raise Conflict(f"{_name(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
+        raise Conflict(f"{name_of(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
 
 
 def _checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
@@ -204,12 +204,8 @@ def _script(policy: Any, document: Any, name: str) -> Any:
     """The script that a property names, bound to the policy."""
     id = document.getProperty(name)
     if not id:
-        raise NotFound(f"{_name(document)} names no script: set its {name}.")
+        raise NotFound(f"{name_of(document)} names no script: set its {name}.")
     return script_of(policy, id)
-
-
-def _name(document: Any) -> str:
-    return f"{document.getPortalType()} {document.getReference() or document.getId()!r}"
 
 
 # the ingestion of a tag
@@ -220,7 +216,7 @@ def _running(policy: Any, tag: str) -> Any:
     ingestion = policy.getPortalObject().data_ingestion_module.getRunning(policy.getId(), tag)
     if ingestion is None or ingestion.getSimulationState() != "started":
         return None
-    supply = _related(ingestion, "specialise")
+    supply = relation.first(ingestion, "specialise")
     return ingestion if supply is not None and _is_in_use(supply) else None
 
 
@@ -247,7 +243,7 @@ def _begin(policy: Any, movement: dict[str, Any], tag: str) -> tuple[Ends, dict[
     ends = _ends(ingestion, movement)
     if ends is None:
         raise Conflict(
-            f"{_name(supply)} is incomplete: it takes a line whose resource is a Data Operation, and one whose "
+            f"{name_of(supply)} is incomplete: it takes a line whose resource is a Data Operation, and one whose "
             "resource is a Data Product."
         )
     documents = {sink.getPortalType(): sink for sink in _sinks(site, ends.product, tag)}
@@ -268,7 +264,7 @@ def _find_supply(policy: Any, movement: dict[str, Any], tag: str) -> Any:
         if supplies:
             return max(supplies, key=lambda supply: (_date(supply, "effective_date", datetime.min), supply.getId()))
     raise NotFound(
-        f"No Data Supply takes the tag {tag!r} of {_name(policy)}: none with the reference "
+        f"No Data Supply takes the tag {tag!r} of {name_of(policy)}: none with the reference "
         f"{' or '.join(map(repr, references)) or '…'} is validated and in effect. Add or validate one, or change dates."
     )
 
@@ -292,7 +288,7 @@ def _ends(document: Any, movement: dict[str, Any]) -> Ends | None:
     operations: list[tuple[Any, Any]] = []
     products: list[tuple[Any, Any]] = []
     for line in lines(document):
-        resource = _related(line, "resource")
+        resource = relation.first(line, "resource")
         if resource is not None:
             kept = {"Data Operation": operations, "Data Product": products}.get(resource.getPortalType())
             if kept is not None:
@@ -319,7 +315,9 @@ def _sinks(site: Any, product: Any, tag: str) -> Iterator[Any]:
     """What a product's data of a tag is kept in: the documents in use with the tag for their reference, or new ones."""
     portal_types = product.getAggregatedPortalTypeList()
     if not portal_types:
-        raise Conflict(f"{_name(product)} does not say in what its data is kept: set its aggregated_portal_type_list.")
+        raise Conflict(
+            f"{name_of(product)} does not say in what its data is kept: set its aggregated_portal_type_list."
+        )
     search = getUtility(ICatalogTool).unrestrictedSearchResults
     for portal_type in portal_types:
         noted = site.data_ingestion_module.getSink(portal_type, tag)
@@ -333,9 +331,3 @@ def _sinks(site: Any, product: Any, tag: str) -> Iterator[Any]:
             sink.validate()
         site.data_ingestion_module.noteSink(tag, sink)
         yield sink
-
-
-def _related(document: Any, base: str) -> Any:
-    """The first that a document is related to, whoever may view it; None if there is none."""
-    path = next(iter(relation.paths(document, base)), None)
-    return None if path is None else relation.find(document.getPortalObject(), path)

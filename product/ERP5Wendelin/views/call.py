@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from Products.ERP5Wendelin.errors import NotAuthorised, TooLarge
+from Products.ERP5Wendelin.ingestion.chunk import FORM
 from Products.ERP5Wendelin.protocol import API_VERSION, MIB
 from Products.ERP5Wendelin.views.access import is_asked_by_another_site, user_id
 from Products.ERP5Wendelin.views.body import Body
@@ -14,8 +15,6 @@ from Products.ERP5Wendelin.views.coding import decoded
 from Products.ERP5Wendelin.views.members import Members
 from Products.ERP5Wendelin.views.query import Query
 from Products.ERP5Wendelin.views.target import TARGET, Target
-
-FORM = "application/x-www-form-urlencoded"
 
 FORM_SIZE = MIB
 """The largest form that is held in memory."""

@@ -8,6 +8,7 @@ from Acquisition import aq_base
 
 from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
+from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import NotAuthorised, NotFound
 from Products.ERP5Wendelin.views.access import is_known, may_view
 
@@ -25,7 +26,7 @@ def data_set(site: Any, reference: str) -> Any:
 def policy(site: Any, id: str) -> Any:
     """An ingestion policy that is in use."""
     found = site.portal_ingestion_policies._getOb(id, None)
-    if not isinstance(aq_base(found), IngestionPolicy) or found.getValidationState() not in ("validated", "published"):
+    if not isinstance(aq_base(found), IngestionPolicy) or found.getValidationState() not in IN_USE:
         raise NotFound(f"There is no ingestion policy {id!r} in use. Check the spelling, or validate the policy.")
     return found
 

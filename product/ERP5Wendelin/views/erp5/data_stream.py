@@ -7,7 +7,7 @@ from typing import Any
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.reader import StreamReader
 from Products.ERP5Wendelin.views.answer import Answer
-from Products.ERP5Wendelin.views.api.files import MEDIA_TYPE
+from Products.ERP5Wendelin.views.api.files import MEDIA_TYPE, select
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.wire import format_digest
 
@@ -19,15 +19,7 @@ def read(call: Call) -> Answer:
     if stream.sha256 is None:
         return part(call.database, stream, 0, size)
     etag = f'"{format_digest(stream.sha256)}"'
-    selection = ranges.select(
-        etag,
-        size,
-        method=call.method,
-        byte_range=call.header("Range"),
-        if_range=call.header("If-Range"),
-        if_match=call.header("If-Match"),
-        if_none_match=call.header("If-None-Match"),
-    )
+    selection = select(call, etag, size)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if selection.status == ranges.NOT_MODIFIED:
         return Answer(None, selection.status, headers)

@@ -28,7 +28,7 @@ class Script:
         NotFound: the site has no such script. BadInput: a parameter that it needs is missing.
         """
         script = scripts.script_of(call.site, self.name)
-        names = script.__code__.co_varnames[: script.__code__.co_argcount]
+        names = scripts.parameters_of(script)
         values = {name: source.text(name) for name in names for source in (call.form, call.query) if name in source}
         needed = names[: len(names) - len(script.__defaults__ or ())]
         missing = [name for name in needed if name not in values]
