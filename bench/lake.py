@@ -8,7 +8,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,33 +44,45 @@ class Lake:
 @contextlib.contextmanager
 def lake(home: Path, *, storage: str | None = None) -> Iterator[Lake]:
     """An instance in `home`, served on a free port, with the client logged in."""
-    home.mkdir(parents=True)
-    password = home / "password"
-    password.touch(0o600)
-    password.write_text(secret := secrets.token_urlsafe(24))
-    instance = home / "instance"
-    wendelin = COMMANDS / "wendelin"
-    init: list[str | Path] = [wendelin, "init", instance, "--admin-user", USER, "--admin-password-file", password]
-    subprocess.run([*init, *(["--storage", storage] if storage else [])], check=True, stdout=subprocess.DEVNULL)
-    process = subprocess.Popen(
-        [wendelin, "serve", instance, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        url = None
-        for line in process.stdout or ():
-            if match := re.search(r"ready on (\S+)", line):
-                url = match[1]
-                break
-        if url is None:
-            raise RuntimeError("the server ended before it was ready")
+    instance = make_instance(home, storage)
+    with started([COMMANDS / "wendelin", "serve", instance, "--listen", "127.0.0.1:0"], "http") as (process, (url,)):
         environment = {"EBULK_CONFIG_DIR": str(home / "config"), "HOME": os.environ.get("HOME", "/")}
-        running = Lake(process, url, environment, secret)
+        password = home / "password"
+        running = Lake(process, url, environment, password.read_text())
         subprocess.run(
             running.ebulk("login", url, "--user", USER, "--password-file", password),
             check=True,
             stdout=subprocess.DEVNULL,
         )
         yield running
+
+
+def make_instance(home: Path, storage: str | None = None) -> Path:
+    """An instance in `home`, with the manager USER, whose password is in `home/password`."""
+    home.mkdir(parents=True)
+    password = home / "password"
+    password.touch(0o600)
+    password.write_text(secrets.token_urlsafe(24))
+    instance = home / "instance"
+    init: list[str | Path] = [COMMANDS / "wendelin", "init", instance]
+    init += ["--admin-user", USER, "--admin-password-file", password, *(["--storage", storage] if storage else [])]
+    subprocess.run(init, check=True, stdout=subprocess.DEVNULL)
+    return instance
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str | Path], *schemes: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, ...]]]:
+    """A server, until the block ends, and the URLs of these schemes on which it says that it is ready."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    urls: dict[str, str] = {}
+    try:
+        for line in process.stdout or ():
+            urls |= {scheme: url for url, scheme in re.findall(r"ready on ((\w+)://\S+)", line)}
+            if urls.keys() >= {*schemes}:
+                break
+        else:
+            raise RuntimeError(f"{' '.join(map(str, command))} ended before it was ready")
+        yield process, tuple(urls[scheme] for scheme in schemes)
     finally:
         process.terminate()
         process.wait(60)
