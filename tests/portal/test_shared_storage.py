@@ -34,7 +34,7 @@ from ZODB.tests import (
 
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.portal import shared_storage
-from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage, open_shared
+from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, open_shared
 from support.shared_storage import Place, begin, commit, opened
 
 TIMEOUT = 60
@@ -302,6 +302,58 @@ def test_a_storage_in_use_is_opened_as_soon_as_it_is_free(place: Place) -> None:
 def test_a_storage_that_shares_itself_is_returned_as_it_is(place: Place) -> None:
     storage = object()
     assert open_shared(lambda: storage, place.socket) is storage
+
+
+def test_a_host_for_want_of_a_better_one_releases_the_storage_to_one_that_serves(place: Place) -> None:
+    stopgap = DB(place.open())
+    with opened(stopgap) as root:
+        root["answer"] = 42
+        commit(root)
+    releasing = threading.Thread(target=stopgap.close)
+    stopgap.storage.offer(place.socket, lambda: releasing.start() or True)
+    server = DB(place.open(role=Role.HOST))
+    releasing.join(TIMEOUT)
+    assert isinstance(server.storage, SharedFileStorage)
+    with opened(server) as root:
+        assert root["answer"] == 42
+    server.close()
+
+
+def test_a_host_that_serves_stays_it(place: Place, server: DB) -> None:
+    second = DB(place.open(role=Role.HOST))
+    assert isinstance(second.storage, Guest)
+    second.close()
+    with opened(server) as root:
+        root["answer"] = 42
+        commit(root)
+
+
+def test_a_host_that_does_not_release_what_it_promised_is_named_after_a_while(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_storage, "RELEASE_WAIT", 0)
+    stopgap = DB(place.open())
+    stopgap.storage.offer(place.socket, lambda: True)
+    with pytest.raises(Conflict) as caught:
+        place.open(wait=0, role=Role.HOST)
+    assert str(caught.value) == (
+        "The process that has the database open was asked to release it, and is still at work: "
+        "see DIR/log/fluentd.log, or stop `wendelin fluentd`."
+    )
+    stopgap.close()
+
+
+def test_who_is_to_be_a_guest_leaves_the_file_to_a_host_that_is_to_come(place: Place) -> None:
+    with pytest.raises(Conflict) as caught:
+        place.open(wait=0, role=Role.GUEST)
+    assert str(caught.value) == (
+        "The process that shared the database has gone: it may come back, or another one open the database."
+    )
+    server = place.serve()
+    guest = DB(place.open(role=Role.GUEST))
+    assert isinstance(guest.storage, Guest)
+    guest.close()
+    server.close()
 
 
 def test_each_side_provides_what_the_storage_provides(server: DB, guest: DB) -> None:

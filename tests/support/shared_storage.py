@@ -10,7 +10,7 @@ import transaction
 from persistent.mapping import PersistentMapping
 from ZODB import DB
 
-from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage, open_shared
+from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, open_shared
 from Products.ERP5Wendelin.storage.database import open_storage
 
 
@@ -21,8 +21,8 @@ class Place:
         self.uri = f"file://{directory / 'Data.fs'}"
         self.socket = directory / "storage.socket"
 
-    def open(self, wait: float = 5) -> SharedFileStorage | Guest:
-        return open_shared(lambda: open_storage(self.uri), self.socket, wait)
+    def open(self, wait: float = 5, role: Role = Role.EITHER) -> SharedFileStorage | Guest:
+        return open_shared(lambda: open_storage(self.uri), self.socket, wait, role)
 
     def serve(self) -> DB:
         """What `wendelin serve` has: the database over the storage it offers."""

@@ -5,10 +5,10 @@
     DIR/etc/zope.conf         Zope's configuration: the storage, caches, limits; made once, then the operator's
     DIR/etc/admin-password    the first administrator's, where `init` had to make one up
     DIR/var/Data.fs           the database, unless --storage says otherwise
-    DIR/var/storage.socket    while `serve` runs: other commands come in here (see `shared_storage`)
+    DIR/var/storage.socket    while `serve` or `fluentd` runs: other commands come in here (see `shared_storage`)
     DIR/var/shell-history     what was typed at the prompt of `wendelin shell`
     DIR/var/tmp/              request bodies on their way in
-    DIR/log/                  wendelin.log, access.log
+    DIR/log/                  wendelin.log, access.log, fluentd.log
 
 All of it is private to the user who made it. `zope.conf` is written last: a directory without it is no instance, and
 what an interrupted `init` left behind is known by `zope.conf.part`.
@@ -30,14 +30,13 @@ import transaction
 import Zope2
 from AccessControl.SecurityManagement import newSecurityManager, noSecurityManager
 from AccessControl.users import system
+from App.config import getConfiguration
 from Testing.makerequest import makerequest
+from ZODB import DB
 from zope.component.hooks import setSite
 from Zope2.Startup.run import make_wsgi_app
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
-
-SITE = "erp5"
-"""The site's name in the Zope application."""
 
 THREADS = 16
 """Requests served at once; files on their way out take none."""
@@ -213,6 +212,14 @@ def start_zope(instance: Instance, zope_conf: Path | None = None) -> Callable[..
     """Start Zope in this process, which can be done once, and return its WSGI application."""
     tempfile.tempdir = str(instance.tmp)
     return make_wsgi_app({}, str(zope_conf or instance.zope_conf))
+
+
+def reopen_database() -> DB:
+    """Open the database of the Zope that runs in this process anew, once it was closed."""
+    tab = getConfiguration().dbtab
+    tab.databases.clear()
+    Zope2.DB = tab.getDatabase("/", is_root=True)
+    return Zope2.DB
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 ::
 
-    listen · start Zope, which opens the storage · offer the storage · answer requests, run alarms · say `ready` · …
+    listen · start Zope, which opens the storage, or has its host release it · offer the storage
+    answer requests, run alarms · say `ready` · …
     signal … stop listening · finish running requests and alarms · close connections · close the database
 
 Who connects before it is ready waits a moment, rather than being refused.
@@ -29,11 +30,12 @@ from typing import Any
 import Zope2
 from waitress import wasyncore
 
+from Products.ERP5Wendelin.content.site import SITE
 from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
-from Products.ERP5Wendelin.portal.instance import SITE, Instance, start_zope
+from Products.ERP5Wendelin.portal.instance import Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
-from Products.ERP5Wendelin.portal.shared_storage import Guest, SharedFileStorage
+from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.views.gateway import gateway
 
@@ -94,7 +96,8 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
     log_to(instance)
     with listen(address) as listening:
         port = listening.getsockname()[1]
-        application = gateway(start_zope(instance))
+        with opening(Role.HOST):
+            application = gateway(start_zope(instance))
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]

@@ -17,6 +17,10 @@ hands that to the database registered on the other side: before the commit is vi
 What it costs: nothing measurable in serve (one list append an object stored). The other process reads and writes
 through the socket, about ten times slower than the file: enough for administration.
 
+While nobody serves, another process that stays (`wendelin fluentd`) may have the storage open and offer it in the same
+way. `wendelin serve` is the better host, so it asks whoever is the host to release the storage (`Role.HOST`): the one
+closes it and becomes a guest, the other opens it. A host that serves refuses.
+
 Nothing can dead-lock. The commit lock is the FileStorage's own. Who holds it in the serving process never waits for the
 ZEO thread: its invalidations are only queued there. The ZEO thread may wait for the lock, for as long as one commit
 takes. A client that stalls in the middle of a commit is cut off after TRANSACTION_TIMEOUT seconds, one that dies at
@@ -31,13 +35,15 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ZEO.asyncio.server import Result
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected
-from ZEO.StorageServer import StorageServer, ZEOStorage
+from ZEO.StorageServer import StorageServer, ZEOStorage, registered_methods
 from ZODB.FileStorage import FileStorage
 from zope.interface import directlyProvides, providedBy
 
@@ -52,11 +58,21 @@ TRANSACTION_TIMEOUT = 60
 WAIT = 20
 """Seconds to wait for another command to be done with the storage: most take a second or two."""
 
+RELEASE_WAIT = 90
+"""Seconds to wait for a host that is releasing the storage: it first commits what it has begun."""
+
 CONNECT_TIMEOUT = 3
 """Seconds to wait for an answer on the socket, which a killed server may have left behind."""
 
 MAX_SOCKET_PATH = 100
 """Bytes a Unix socket's path may have: 108 on Linux, 104 on others, less a margin."""
+
+NOT_SHARED = "The database is open in another process, which does not share it: wait until that is done, or stop it."
+NOT_RELEASED = (
+    "The process that has the database open was asked to release it, and is still at work: "
+    "see DIR/log/fluentd.log, or stop `wendelin fluentd`."
+)
+NO_HOST = "The process that shared the database has gone: it may come back, or another one open the database."
 
 logger = logging.getLogger("wendelin.storage")
 
@@ -126,6 +142,15 @@ class Side:
 class GuestConnection(ZEOStorage):
     """ZEO's end of the connection to a guest."""
 
+    def setup_delegation(self) -> None:
+        """As ZEO does, and let the guest call `release`."""
+        super().setup_delegation()
+        self.connection.methods = registered_methods | {"release"}
+
+    def release(self) -> bool:
+        """Let this process give the storage up, if it has it for want of a better host; whether it will."""
+        return bool(self.server.release())
+
     def tpc_finish(self, id: int) -> Result | None:
         """Commit what was voted, and tell the guest its transaction id.
 
@@ -147,6 +172,9 @@ class GuestServer(StorageServer):
     that was queued while the commit lock was held. ZEO would queue each message once more, and a guest that commits
     next would learn of its own commit first; it would then miss what the commit before it changed.
     """
+
+    release: Callable[[], bool]
+    """What `SharedFileStorage.offer` was told to do when a better host asks for the storage."""
 
     def create_client_handler(self) -> GuestConnection:
         return GuestConnection(self)
@@ -197,11 +225,16 @@ class SharedFileStorage(Side):
 
     _offer: tuple[GuestServer, Path] | None = None
 
-    def offer(self, address: Path) -> None:
-        """Serve other processes on a Unix socket at `address`, mode 0600, until the storage is closed."""
+    def offer(self, address: Path, release: Callable[[], bool] = lambda: False) -> None:
+        """Serve other processes on a Unix socket at `address`, mode 0600, until the storage is closed.
+
+        `release` is called, in the server's thread, when `wendelin serve` asks for the storage. It says whether this
+        process will close it, which is for another thread to do, and soon.
+        """
         other = Side(self._storage)
         with bindable(address) as path:
             server = GuestServer(path, {STORAGE_NAME: other})
+        server.release = release
         event_loop = server.acceptor.event_loop
         server.lock_managers[STORAGE_NAME].timeout = Patience(event_loop)
         # Until here the socket was as private as its directory, and nobody answered on it.
@@ -244,31 +277,78 @@ def bindable(address: Path) -> Iterator[str]:
         os.close(directory)
 
 
-def open_shared(open_storage: Callable[[], Any], address: Path, wait: float = WAIT) -> Any:
+class Role(Enum):
+    """What a process is to be that opens a storage."""
+
+    EITHER = "either"
+    """Its host, if nobody else is; otherwise a guest."""
+
+    HOST = "host"
+    """Its host: who else is it only for want of a better one releases the storage."""
+
+    GUEST = "guest"
+    """A guest: a host is about to come."""
+
+
+def open_shared(
+    open_storage: Callable[[], Any], address: Path, wait: float = WAIT, role: Role = Role.EITHER
+) -> SharedFileStorage | Guest | Any:
     """Open a storage: directly, or through the process that has it open and offers it at `address`.
 
-    A storage that several processes can open by themselves (ZEO, NEO, RelStorage) is returned as it is.
+    A storage that several processes can open by themselves (ZEO, NEO, RelStorage) is returned as it is. A HOST may get
+    a guest's storage all the same, where another process serves. Conflict: for `wait` seconds another process had the
+    storage open and did not share it, or, for a GUEST, nobody shared it.
     """
     deadline = time.monotonic() + wait
+    problem = NO_HOST if role is Role.GUEST else NOT_SHARED
     while True:
-        try:
-            storage = open_storage()
-        except Conflict as error:
-            client = connect(address)
-            if client is not None:
-                return client
-            if time.monotonic() > deadline:
-                raise Conflict(
-                    "The database is open in another process, which does not share it:"
-                    " wait until that is done, or stop it."
-                ) from error
-            time.sleep(0.1)  # there is no event to wait for: the lock may be released or the socket appear
-        else:
-            return SharedFileStorage(storage) if isinstance(storage, FileStorage) else storage
+        if role is not Role.GUEST:
+            with contextlib.suppress(Conflict):
+                storage = open_storage()
+                return SharedFileStorage(storage) if isinstance(storage, FileStorage) else storage
+        guest = connect(address)
+        if guest is not None:
+            if role is not Role.HOST or not guest.ask_for_release():
+                return guest
+            guest.close()
+            if problem != NOT_RELEASED:
+                problem, deadline = NOT_RELEASED, time.monotonic() + RELEASE_WAIT
+        if time.monotonic() > deadline:
+            raise Conflict(problem)
+        time.sleep(0.1)  # there is no event to wait for: the lock may be released or the socket appear
+
+
+_opening: ContextVar[tuple[float, Role]] = ContextVar("opening", default=(WAIT, Role.EITHER))
+"""How the storages of zope.conf are opened, as `open_shared` takes it."""
+
+
+@contextlib.contextmanager
+def opening(role: Role, wait: float = WAIT) -> Iterator[None]:
+    """Have the storages of zope.conf opened like this in a `with` statement: Zope's start hands nothing on to them."""
+    token = _opening.set((wait, role))
+    try:
+        yield
+    finally:
+        _opening.reset(token)
 
 
 class Guest(ClientStorage):
     """A storage that another process has open, and offers."""
+
+    release_address: Callable[[], None]
+    """Gives back what its address takes: see `bindable`."""
+
+    def ask_for_release(self) -> bool:
+        """Ask the host to close the storage, so that this process can open it; whether it will, or has gone anyway."""
+        try:
+            return bool(self._call("release"))
+        except ClientDisconnected:
+            return True
+
+    def close(self) -> None:
+        """Leave the host."""
+        super().close()
+        self.release_address()
 
 
 def connect(address: Path) -> Guest | None:
@@ -282,7 +362,7 @@ def connect(address: Path) -> Guest | None:
             guest = Guest(path, storage=STORAGE_NAME, wait_timeout=CONNECT_TIMEOUT, server_sync=True)
         except ClientDisconnected:
             return None
-        stack.pop_all()  # the guest may reconnect by this path: what it needs stays open
+        guest.release_address = stack.pop_all().close  # it may reconnect by this path
         return guest
 
 
@@ -295,4 +375,4 @@ class SharedStorageSection:
 
     def open(self) -> Any:
         """Open it, as ZODB.config asks of a storage section."""
-        return open_shared(self.config.storage.open, Path(self.config.socket))
+        return open_shared(self.config.storage.open, Path(self.config.socket), *_opening.get())
