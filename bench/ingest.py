@@ -23,7 +23,7 @@ import transaction
 from bench.lake import USER, Lake, lake
 from Products.ERP5Wendelin.ingestion.policy import ingest
 from Products.ERP5Wendelin.portal.instance import SITE, find, perform
-from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.content.site import enter_site
 
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 ROUNDS = 5

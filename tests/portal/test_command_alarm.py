@@ -18,7 +18,7 @@ import sys
 from datetime import datetime, timezone
 from Products.ERP5Wendelin.content.python_script import PythonScript
 from Products.ERP5Wendelin.portal.instance import find, perform
-from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.content.site import enter_site
 
 def prepare(app):
     site = enter_site(app)

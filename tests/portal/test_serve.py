@@ -74,7 +74,7 @@ def test_what_a_request_commits_is_seen_by_a_command_at_once(lake: ServedLake) -
         assert connection.getresponse().status == 201
     script = f"""
 from Products.ERP5Wendelin.portal.instance import find, perform
-from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.content.site import enter_site
 print(perform(find({str(lake.directory)!r}),
               lambda app: enter_site(app).data_set_module.getDataSet("scans").getReference()))
 """

@@ -6,10 +6,10 @@ from Products.CMFCore.interfaces import ICatalogTool, ISiteRoot, IWorkflowTool
 from zope.component import getUtility
 from zope.component.hooks import getSite, setSite
 
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES
 from Products.ERP5Wendelin.portal.business_template.shipped import shipped
-from Products.ERP5Wendelin.portal.root import enter_site
 from support.site import as_user
 
 MODULES = [item for item in shipped("erp5_wendelin").items if item.kind == "ModuleTemplateItem"]

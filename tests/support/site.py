@@ -37,8 +37,9 @@ from zope.component.hooks import getSite, setSite
 from Zope2.App import patches, startup
 from Zope2.App.ClassFactory import ClassFactory
 
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPLATES
-from Products.ERP5Wendelin.portal.root import ERP5Site, enter_site
+from Products.ERP5Wendelin.portal.root import ERP5Site
 from Products.ERP5Wendelin.portal.setup import make_site
 from Products.ERP5Wendelin.portal.users import add_user
 

@@ -16,22 +16,17 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import transaction
-from AccessControl.SecurityManagement import newSecurityManager, noSecurityManager
-from AccessControl.users import system
-from Testing.makerequest import makerequest
 from transaction.interfaces import TransientError
 from ZODB import DB
-from zope.component.hooks import setSite
 
 from Products.ERP5Wendelin.alarms.budget import interruptible
 from Products.ERP5Wendelin.content.alarm import Alarm, Report
+from Products.ERP5Wendelin.content.site import opened_site
 from Products.ERP5Wendelin.errors import Conflict, NotFound, WendelinError
-from Products.ERP5Wendelin.portal.root import enter_site
 from Products.ERP5Wendelin.storage.lease import DURATION, RENEWAL, Clock, LeaseKeeper, utc_now
 
 TOOL = "portal_alarms"
@@ -188,7 +183,7 @@ class AlarmRunner:
 
     def turn(self) -> None:
         """Run what is due, if it is this process that runs alarms, or may begin to."""
-        with self._site() as site:
+        with opened_site(self._database) as site:
             tool = site._getOb(TOOL, None)
             if tool is None or not self._may(tool):
                 return
@@ -203,7 +198,7 @@ class AlarmRunner:
 
     def release(self) -> None:
         """Let another process run the alarms."""
-        with self._site() as site:
+        with opened_site(self._database) as site:
             tool = site._getOb(TOOL, None)
             if tool is not None:
                 _committed(lambda: tool.lease.release(self._holder))
@@ -215,16 +210,3 @@ class AlarmRunner:
             return True
         with transaction.manager:
             return bool(lease.claim(self._holder, self._clock()))
-
-    @contextmanager
-    def _site(self) -> Iterator[Any]:
-        """The site, as the system user sees it, on a connection of this thread."""
-        connection = self._database.open()
-        newSecurityManager(None, system)
-        try:
-            yield enter_site(makerequest(connection.root()["Application"]))
-        finally:
-            setSite()
-            noSecurityManager()
-            transaction.abort()
-            connection.close()

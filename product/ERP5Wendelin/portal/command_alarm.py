@@ -8,10 +8,10 @@ from typing import Any
 from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.alarm import Alarm
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal.alarm_runner import alarm_tool, process_name, run_alarm
 from Products.ERP5Wendelin.portal.instance import find, opened, perform
-from Products.ERP5Wendelin.portal.root import enter_site
 
 DESCRIPTION = """\
 What an instance does by itself while it is being served.

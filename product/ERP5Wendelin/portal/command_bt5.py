@@ -11,6 +11,7 @@ from typing import Any
 
 import transaction
 
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.portal.business_template import install
 from Products.ERP5Wendelin.portal.business_template.apply import Result
 from Products.ERP5Wendelin.portal.business_template.change import Action, Change
@@ -19,7 +20,6 @@ from Products.ERP5Wendelin.portal.business_template.shipped import DEFAULT_TEMPL
 from Products.ERP5Wendelin.portal.business_template.text import difference
 from Products.ERP5Wendelin.portal.business_template.tool import installed_templates
 from Products.ERP5Wendelin.portal.instance import find, perform
-from Products.ERP5Wendelin.portal.root import enter_site
 from Products.ERP5Wendelin.portal.setup import add_tools
 
 DESCRIPTION = """\

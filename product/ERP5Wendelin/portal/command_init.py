@@ -8,9 +8,9 @@ import shlex
 from functools import partial
 from typing import Any
 
+from Products.ERP5Wendelin.content.site import SITE, enter_site
 from Products.ERP5Wendelin.portal.command_password import read_password_file
-from Products.ERP5Wendelin.portal.instance import SITE, Instance, create
-from Products.ERP5Wendelin.portal.root import enter_site
+from Products.ERP5Wendelin.portal.instance import Instance, create
 from Products.ERP5Wendelin.portal.setup import make_site
 from Products.ERP5Wendelin.portal.users import add_user
 

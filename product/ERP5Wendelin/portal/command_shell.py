@@ -28,9 +28,9 @@ from AccessControl.SecurityManagement import newSecurityManager
 from ZEO.Exceptions import ClientDisconnected
 from ZODB.POSException import ConflictError
 
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound, WendelinError
 from Products.ERP5Wendelin.portal.instance import Instance, find, opened
-from Products.ERP5Wendelin.portal.root import enter_site
 
 readline: Any = import_module("readline") if find_spec("readline") else None  # not every Python has it
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.portal.command_password import ask_password, read_password_file
 from Products.ERP5Wendelin.portal.instance import find, perform
-from Products.ERP5Wendelin.portal.root import enter_site
 from Products.ERP5Wendelin.portal.users import ROLES, add_user, list_users, remove_user
 
 

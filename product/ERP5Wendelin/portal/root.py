@@ -9,7 +9,6 @@ from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Products.CMFCore.PortalObject import PortalObjectBase
-from zope.component.hooks import setSite
 
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import Located
@@ -61,15 +60,3 @@ class ERP5Site(Located, PortalObjectBase):
 
     getDefaultModuleValue = getDefaultModule
     security.declarePublic("getDefaultModuleValue")
-
-
-def enter_site(app: Any, id: str = "erp5") -> ERP5Site:
-    """The site of a Zope application, made the current one of this thread, as the publisher does on its way to it.
-
-    The tools are found through the current site; `zope.component.hooks.setSite()` leaves it. NotFound if there is none.
-    """
-    site = app._getOb(id, None)
-    if site is None:
-        raise NotFound(f"The database has no site {id!r}.")
-    setSite(site)
-    return site
