@@ -12,9 +12,13 @@ from zope.interface import Attribute, Interface
 
 
 class IByteStream(Interface):
-    """An append-only byte string of any size; persistent. What a reader may have seen never changes."""
+    """An append-only byte string of any size; persistent. What a reader may have seen never changes.
 
-    size = Attribute("Bytes it holds.")
+    Its head may be dropped. Offsets, and `size`, are counted from the first byte there ever was.
+    """
+
+    size = Attribute("Where it ends: the bytes that were ever appended.")
+    start = Attribute("The first byte that was not dropped.")
 
     def append(data, final=False):
         """Append a bytes-like object in the current transaction; return the new size.
@@ -29,6 +33,12 @@ class IByteStream(Interface):
         Whole blocks are shared. As much as a transaction may write: to be called until `stop` is reached.
         """
 
+    def drop(before):
+        """Drop whole blocks (2 MiB) before an offset, in the current transaction; return the new `start`.
+
+        As much as a transaction may write: to be called until `start` is less than a block before the offset.
+        """
+
     def unshared(other):
         """Iterate over the ranges (start, stop) of its bytes that are not in blocks it shares with another stream."""
 
@@ -36,7 +46,7 @@ class IByteStream(Interface):
         """Iterate over the bytes from `start` up to `stop` as bytes-like objects of at most a block (2 MiB) each.
 
         Reads blocks directly, never a mapped view, and deactivates each as soon as its bytes are out.
-        ValueError when the range is not within the stream.
+        ValueError when the range is not within the stream, or begins before `start`.
         """
 
     def read(start, stop):

@@ -57,6 +57,27 @@ def test_a_lake_without_faults_is_checked_to_its_end(alarm, data_set, log):
     assert report.text.count("\n") == 0
 
 
+def test_a_stream_whose_head_was_dropped_is_without_faults(alarm, log):
+    log.appendData(bytes(3 * BLOCK_SIZE))
+    log.dropData(2 * BLOCK_SIZE)
+    transaction.commit()
+    assert problems(alarm) == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "found"), [([1], "2 blocks numbered 2 to 3"), ([1, 2, 3], "no blocks"), ([2], "2 blocks numbered 1 to 3")]
+)
+def test_a_block_that_was_not_dropped_and_is_missing_is_found(alarm, log, lost, found):
+    log.appendData(bytes(3 * BLOCK_SIZE))
+    log.dropData(BLOCK_SIZE)
+    for number in lost:
+        del log.stream.blktab[number]
+    transaction.commit()
+    assert problems(alarm) == [
+        f"Data Stream 'log': its byte stream of {3 * BLOCK_SIZE + 5} bytes has {found}, not 3 blocks numbered 1 to 3",
+    ]
+
+
 def test_an_empty_lake_is_checked(alarm):
     report = check(alarm)
     assert not report.failed
@@ -95,7 +116,8 @@ def test_a_block_that_is_missing_is_found(alarm, data_set):
     del data_set.manifest.get("large").stream.blktab[1]
     transaction.commit()
     assert problems(alarm) == [
-        "Data Set 'scans': the file 'large': its byte stream of 4194312 bytes has 2 blocks up to number 2, not 3",
+        "Data Set 'scans': the file 'large': its byte stream of 4194312 bytes has 2 blocks numbered 0 to 2, "
+        "not 3 blocks numbered 0 to 2",
     ]
 
 

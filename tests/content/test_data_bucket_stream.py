@@ -32,6 +32,12 @@ def test_it_lives_among_the_data_streams_as_a_draft(buckets):
     assert buckets.getValidationState() == "validated"
 
 
+def test_chunks_that_were_noted_are_known(buckets):
+    assert not buckets.hasChunk(b"id")
+    buckets.noteChunk(b"id")
+    assert [buckets.hasChunk(id) for id in (b"id", b"other")] == [True, False]
+
+
 def test_buckets_are_found_by_key_and_by_index(buckets):
     assert buckets.getBucketCount() == 3
     assert (buckets.getBucketByKey("a"), buckets.getBucketByIndex(0), buckets.getKeyByIndex(0)) == (b"aaa", b"bbb", "b")

@@ -64,6 +64,68 @@ def test_a_negative_offset_is_refused(stream):
             call(-1, 2)
 
 
+@pytest.fixture
+def dropped(stream):
+    """A stream of two blocks and five bytes; the first block was dropped."""
+    stream.appendData(b"a" * BLOCK_SIZE + b"b" * BLOCK_SIZE + b"hello")
+    assert stream.dropData(BLOCK_SIZE + 1) == BLOCK_SIZE
+    return stream
+
+
+def test_what_was_dropped_is_refused_by_each_way_to_read(dropped):
+    text = (
+        f"^There is no byte {BLOCK_SIZE - 1} in 'sensor': bytes begin at {BLOCK_SIZE} now: what was before is dropped.$"
+    )
+    for call in (dropped.getData, dropped.iterate, dropped.readChunkList, dropped.readMsgpackChunkList):
+        with pytest.raises(RangeNotSatisfiable, match=text) as caught:
+            call(BLOCK_SIZE - 1, 2 * BLOCK_SIZE)
+        assert caught.value.extra == {"start": BLOCK_SIZE}
+
+
+def test_offsets_stay_when_the_head_is_dropped_and_all_that_is_left_is_read(dropped):
+    assert (dropped.getStartOffset(), dropped.getSize()) == (BLOCK_SIZE, 2 * BLOCK_SIZE + 5)
+    assert dropped.getData(2 * BLOCK_SIZE) == b"hello"
+    assert dropped.getData() == b"".join(dropped.iterate()) == b"b" * BLOCK_SIZE + b"hello"
+    assert dropped.appendData(b"!") == 2 * BLOCK_SIZE + 6
+    assert dropped.getData(2 * BLOCK_SIZE) == b"hello!"
+
+
+def test_records_that_are_left_are_read_from_the_start(stream):
+    stream.appendData(b"\xc0" * (BLOCK_SIZE + 3))
+    stream.dropData(BLOCK_SIZE)
+    assert stream.readMsgpackChunkList() == ([None] * 3, BLOCK_SIZE + 3)
+    assert [end for _, end in stream.iterateMsgpack()] == [BLOCK_SIZE + 1, BLOCK_SIZE + 2, BLOCK_SIZE + 3]
+
+
+@pytest.mark.parametrize("before", [-1, 6])
+def test_dropping_up_to_where_there_is_no_byte_is_refused(stream, before):
+    stream.appendData(b"hello")
+    with pytest.raises(RangeNotSatisfiable, match=rf"^'sensor' has no byte {before}: it has the bytes 0 to 5\.$"):
+        stream.dropData(before)
+
+
+def test_an_empty_stream_begins_at_0_and_nothing_of_it_is_dropped(stream):
+    assert (stream.getStartOffset(), stream.dropData(0)) == (0, 0)
+
+
+def test_nothing_of_a_data_set_s_file_is_dropped(file_stream):
+    assert file_stream.getStartOffset() == 0
+    with pytest.raises(Conflict, match=r"^'a' is a file of a data set: only a push changes it\.$"):
+        file_stream.dropData(0)
+    assert file_stream.getData() == b"hello"
+
+
+def test_chunks_that_were_noted_are_known(stream):
+    transaction.commit()
+    assert not stream.hasChunk(b"id")
+    assert stream.recent_chunks is None
+    stream.noteChunk(b"id")
+    stream.noteChunk(b"other")
+    assert [stream.hasChunk(id) for id in (b"id", b"other", b"third")] == [True, True, False]
+    transaction.abort()
+    assert not stream.hasChunk(b"id")
+
+
 def test_data_that_are_not_there_are_refused(stream):
     stream.appendData(b"hello")
     with pytest.raises(RangeNotSatisfiable, match=r"^Bytes 1 to 6 are not within the 5 bytes of 'sensor'\.$"):

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 from ZPublisher.Iterators import IStreamIterator
 
 from Products.ERP5Wendelin.download.reader import READ_SIZE, StreamReader
+from Products.ERP5Wendelin.errors import Gone
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.site import Lake
@@ -92,6 +93,23 @@ def test_a_stream_is_read_while_more_is_appended(stored):
         site.stream.append(b"more")
         transaction.commit()
     assert first + reader.read() == CONTENT
+
+
+def test_a_reader_whose_place_is_dropped_is_told_and_one_who_has_passed_it_is_not(stored):
+    lake, oid = stored
+    before, behind = (StreamReader(lake.db, oid, start, len(CONTENT)) for start in (0, BLOCK_SIZE))
+    first = before.read(READ_SIZE)
+    with lake.open("system") as site:
+        site.stream.drop(BLOCK_SIZE)
+        transaction.commit()
+        before.seek(BLOCK_SIZE)
+        assert first + b"".join(before) == CONTENT[:READ_SIZE] + CONTENT[BLOCK_SIZE:]
+        before.seek(0)
+        text = "of the stream was dropped while it was being read: read on from there.$"
+        with pytest.raises(Gone, match=f"^What was before byte {BLOCK_SIZE} {text}") as caught:
+            before.read()
+        assert caught.value.extra == {"start": BLOCK_SIZE}
+        assert behind.read() == CONTENT[BLOCK_SIZE:]
 
 
 def test_no_connection_is_held_between_reads(stored):

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from ZODB import DB
-from ZODB.MappingStorage import MappingStorage
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.storage.lease import DURATION, RENEWAL, SKEW, Lease, LeaseKeeper, renew
@@ -14,13 +12,6 @@ from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=timezone.utc)
 MOMENT = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def database() -> Iterator[DB]:
-    database = DB(MappingStorage())
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -27,13 +27,6 @@ B = BLOCK_SIZE
 
 
 @pytest.fixture
-def database() -> Iterator[DB]:
-    database = DB(MappingStorage())
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def connection(database: DB) -> Iterator[Connection]:
     with separate_connection(database) as connection:
         connection.root()["stream"] = ByteStream()
@@ -402,6 +395,79 @@ def test_its_class_and_attributes_are_those_of_the_first_release() -> None:
     assert state["blktab"] is state["array"].zfile.blktab
 
 
+def test_a_stream_of_the_first_release_begins_at_0_and_can_be_dropped_from(stream: ByteStream) -> None:
+    stream.append(pattern(0, B + 1))
+    assert "start" not in stream.__getstate__()
+    assert stream.start == 0
+    assert stream.drop(B) == B
+    assert stream.__getstate__()["start"] == B
+
+
+@pytest.mark.parametrize("before", [-1, 11])
+def test_dropping_up_to_where_there_is_no_byte_is_a_value_error(stream: ByteStream, before: int) -> None:
+    stream.append(b"0123456789")
+    with pytest.raises(ValueError, match=f"^Byte {before} is not within a stream of 10 bytes.$"):
+        stream.drop(before)
+
+
+def test_dropping_what_is_dropped_changes_nothing(stream: ByteStream, commit: Callable[[], None]) -> None:
+    stream.append(pattern(0, 2 * B))
+    assert stream.drop(B) == B
+    commit()
+    assert [stream.drop(before) for before in (0, B, 2 * B - 1)] == [B, B, B]
+    assert not stream._p_changed
+
+
+def test_a_transaction_drops_a_bounded_number_of_blocks(stream: ByteStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_module, "DROPPED_BLOCKS", 2)
+    stream.append(pattern(0, 3 * B + 1))
+    assert [stream.drop(3 * B + 1) for _ in range(3)] == [2 * B, 3 * B, 3 * B]
+    assert list(stream.blktab) == [3]
+
+
+def test_dropping_reads_and_writes_no_block(stream: ByteStream, connection: Connection) -> None:
+    stream.append(pattern(0, 4 * B))
+    connection.transaction_manager.commit()
+    connection.cacheMinimize()
+    stream.drop(2 * B)
+    assert {zblk._p_state for zblk in stream.blktab.values()} == {GHOST}
+    connection.getTransferCounts(clear=True)
+    connection.transaction_manager.commit()
+    _, stored = connection.getTransferCounts()
+    assert stored == 2  # the stream and its tree
+
+
+def test_a_mapping_shows_zeros_where_another_connection_dropped_the_head(database: DB, connection: Connection) -> None:
+    stream = connection.root()["stream"]
+    stream.append(pattern(0, 2 * B + 10))
+    connection.transaction_manager.commit()
+    assert stream.array[:].tobytes() == pattern(0, 2 * B + 10)
+    stream.drop(B)
+    connection.transaction_manager.commit()
+    assert stream.array[:].tobytes() == bytes(B) + pattern(B, 2 * B + 10)
+
+
+def test_what_was_dropped_is_not_taken_over(base: ByteStream, stream: ByteStream) -> None:
+    base.drop(B)
+    with pytest.raises(ValueError, match=f"^Bytes 0 to {B} of the stream were dropped.$"):
+        stream.take_over(base, len(BASE))
+    stream.append(b"x" * B)
+    assert stream.take_over(base, len(BASE)) == len(BASE)
+    assert stream.read(B, len(BASE)) == BASE[B:]
+
+
+def test_ranges_that_are_not_shared_begin_where_the_stream_does(
+    base: ByteStream, stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    stream.take_over(base, 3 * B)
+    stream.append(b"x")
+    commit()
+    base.drop(2 * B)
+    commit()
+    assert list(stream.unshared(base)) == [(0, 2 * B), (3 * B, 3 * B + 1)]
+    assert list(base.unshared(stream)) == [(3 * B, len(BASE))]
+
+
 SIZES = st.one_of(
     st.integers(0, 10_000),
     st.sampled_from([4095, 4096, 4097, B - 4097, B - 1, B, B + 1]),
@@ -410,6 +476,7 @@ OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), SIZES, st.booleans(), st.booleans()),
         st.tuples(st.just("take over"), SIZES),
+        st.tuples(st.just("drop"), SIZES),
         st.sampled_from([("commit",), ("abort",), ("savepoint",), ("minimise",), ("release",), ("map",)]),
     ),
     max_size=14,
@@ -427,12 +494,17 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
         base.append(BASE)
         manager.commit()
         committed = model = b""
+        committed_start = start = 0
         for name, *arguments in operations:
             if name == "append":
                 size, zeros, final = arguments
                 data = bytes(size) if zeros else pattern(len(model), len(model) + size)
                 model += data
                 assert stream.append(data, final=final) == len(model)
+            elif name == "drop":
+                before = min(start + arguments[0], len(model))
+                start = max(start, before // B * B)
+                assert stream.drop(before) == start
             elif name == "take over":
                 stop = max(min(len(model) + arguments[0], len(BASE)), len(model))
                 if stop <= len(BASE):
@@ -440,10 +512,10 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
                     assert stream.take_over(base, stop) == len(model)
             elif name == "commit":
                 manager.commit()
-                committed = model
+                committed, committed_start = model, start
             elif name == "abort":
                 manager.abort()
-                model = committed
+                model, start = committed, committed_start
             elif name == "savepoint":
                 manager.savepoint()
             elif name == "minimise":
@@ -452,15 +524,15 @@ def test_any_sequence_of_operations_leaves_what_a_byte_string_would_have(operati
                 stream.release()
             elif name == "map":
                 manager.commit()
-                committed = model
-                assert stream.array[:].tobytes() == model
+                committed, committed_start = model, start
+                assert stream.array[:].tobytes() == bytes(start) + model[start:]
                 assert base.array[:].tobytes() == BASE
-            assert stream.read(0, stream.size) == model
+            assert stream.read(start, stream.size) == model[start:]
         manager.commit()
     with separate_connection(database) as connection:
         stream = connection.root()["stream"]
-        assert stream.read(0, stream.size) == model
-        assert stream.array[:].tobytes() == model
+        assert stream.read(start, stream.size) == model[start:]
+        assert stream.array[:].tobytes() == bytes(start) + model[start:]
         base = connection.root()["base"]
         assert base.read(0, base.size) == BASE
     database.close()

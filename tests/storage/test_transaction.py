@@ -2,7 +2,6 @@
 
 import errno
 import io
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +9,6 @@ from transaction.interfaces import TransientError
 from wendelin.bigarray.array_zodb import ZBigArray
 from ZODB import DB
 from ZODB.FileStorage.FileStorage import FileStorageQuotaError
-from ZODB.MappingStorage import MappingStorage
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin import errors
@@ -31,13 +29,6 @@ FULL = (
     "The disk of the data lake is full: nothing of this request's last part was stored. Make room, or ask the "
     "administrator to; then run the same command again."
 )
-
-
-@pytest.fixture
-def database() -> Iterator[DB]:
-    database = DB(MappingStorage())
-    yield database
-    database.close()
 
 
 @pytest.fixture

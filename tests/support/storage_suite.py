@@ -187,6 +187,73 @@ class StorageSuite:
             second.transaction_manager.abort()
         assert content(database, oid) == b"x" * B
 
+    @pytest.mark.parametrize(
+        ("size", "before", "start"),
+        [
+            (3 * B + 5, 0, 0),
+            (3 * B + 5, B - 1, 0),
+            (3 * B + 5, B, B),
+            (3 * B + 5, 3 * B - 1, 2 * B),
+            (3 * B + 5, 3 * B + 5, 3 * B),
+            (2 * B, 2 * B, 2 * B),
+        ],
+    )
+    def test_a_dropped_head_is_gone_and_what_follows_keeps_its_offsets(
+        self, database: DB, size: int, before: int, start: int
+    ) -> None:
+        oid = new_owner(database)
+        append(database, oid, size)
+        assert drop(database, oid, before) == start
+        append(database, oid, B)
+        with separate_connection(database) as connection:
+            stream = connection.get(oid).stream
+            assert (stream.start, stream.size, stream.array.shape) == (start, size + B, (size + B,))
+            assert stream.read(start, stream.size) == pattern(start, size + B)
+            assert list(stream.blktab)[:1] == [start // B]
+            if start:
+                for each in (0, start - 1):
+                    with pytest.raises(ValueError, match=f"^Bytes {each} to {start} of the stream were dropped.$"):
+                        stream.chunks(each)
+
+    def test_a_reader_keeps_its_view_while_another_connection_drops_what_it_reads(self, database: DB) -> None:
+        oid = new_owner(database)
+        append(database, oid, 3 * B)
+        with separate_connection(database) as connection:
+            reading = connection.get(oid).stream.chunks()
+            assert next(reading) == pattern(0, B)
+            assert drop(database, oid, 3 * B) == 3 * B
+            assert b"".join(reading) == pattern(B, 3 * B)
+            connection.transaction_manager.begin()
+            assert list(connection.get(oid).stream.chunks(3 * B)) == []
+
+    def test_who_drops_while_another_appends_conflicts_and_both_are_done_in_the_end(self, database: DB) -> None:
+        oid = new_owner(database)
+        append(database, oid, 2 * B)
+        attempts: list[str] = []
+        with separate_connection(database) as connection:
+
+            def drop_head() -> None:
+                connection.get(oid).stream.drop(B)
+                attempts.append("drop")
+                if len(attempts) == 1:
+                    append(database, oid, B)
+
+            in_transaction(connection, drop_head, note="drop")
+            assert attempts == ["drop", "drop"]
+            stream = connection.get(oid).stream
+            assert (stream.start, stream.read(B, stream.size)) == (B, pattern(B, 3 * B))
+
+    def test_what_another_stream_shares_survives_a_drop_and_a_pack(self, database: DB) -> None:
+        base, oid = new_owner(database), new_owner(database)
+        append(database, base, 2 * B + 10)
+        take_over(database, oid, base, 2 * B + 10)
+        assert drop(database, base, 2 * B) == 2 * B
+        database.pack()
+        database.cacheMinimize()
+        assert content(database, oid) == pattern(0, 2 * B + 10)
+        with separate_connection(database) as connection:
+            assert connection.get(base).stream.read(2 * B, 2 * B + 10) == pattern(2 * B, 2 * B + 10)
+
     def test_an_aborted_append_leaves_nothing(self, database: DB) -> None:
         oid = new_owner(database)
         append(database, oid, 5000)
@@ -375,6 +442,12 @@ def take_over(database: DB, oid: bytes, base: bytes, stop: int) -> int:
             return connection.get(oid).stream.take_over(connection.get(base).stream, stop)
 
         return in_transaction(connection, take, note="take over")
+
+
+def drop(database: DB, oid: bytes, before: int) -> int:
+    """Drop the head of an owner's stream, in a transaction."""
+    with separate_connection(database) as connection:
+        return in_transaction(connection, lambda: connection.get(oid).stream.drop(before), note="drop")
 
 
 def content(database: DB, oid: bytes) -> bytes:

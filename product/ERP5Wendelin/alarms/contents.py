@@ -1,7 +1,7 @@
 """Whether stored bytes are what they are said to be: the blocks of a byte stream, and the sha-256 of a content.
 
-A stream must have a block for each 2 MiB of its size, the last one too, and none beyond; the array that batch scripts
-map must have the same length. Nothing is written, and no more than a few blocks are in memory at a time.
+A stream must have a block for each 2 MiB of what was not dropped of it, the last one too, and no other; the array that
+batch scripts map must have the same length. Nothing is written, and no more than a few blocks are in memory at a time.
 """
 
 from __future__ import annotations
@@ -89,11 +89,14 @@ def wrong_blocks(stream: Any) -> str | None:
         length = stream.array.shape[0]
         if length != stream.size:
             return f"its byte stream is said to have {stream.size} bytes, and its array has {length}"
-        expected = -(-stream.size // BLOCK_SIZE)
-        count = len(stream.blktab)
-        last = stream.blktab.maxKey() if count else -1
-        if (count, last) != (expected, expected - 1):
-            return f"its byte stream of {stream.size} bytes has {count} blocks up to number {last}, not {expected}"
+        expected = _numbered(range(stream.start // BLOCK_SIZE, -(-stream.size // BLOCK_SIZE)))
+        found = _numbered(stream.blktab.keys())
+        if found != expected:
+            return f"its byte stream of {stream.size} bytes has {found}, not {expected}"
         return None
     finally:
         stream.release()
+
+
+def _numbered(numbers: Any) -> str:
+    return f"{len(numbers)} blocks numbered {numbers[0]} to {numbers[-1]}" if len(numbers) else "no blocks"

@@ -7,7 +7,8 @@ no index is given twice. So who remembers the last index it has handled finds al
 Whatever returns a sequence returns a lazy one: nothing is loaded but what is taken from it, values one at a time.
 
 State (public format): that of `content.base`, `version` (text), how far its readers are: `int_offset_index` (int or
-None), `string_offset_index` (text), and `bucket` (`storage.bucket.NumberedBucket`).
+None), `string_offset_index` (text), `bucket` (`storage.bucket.NumberedBucket`), and `recent_chunks`
+(`content.recent_chunks`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.recent_chunks import KnowsChunks
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import PushData, View
@@ -83,7 +85,7 @@ def _by_index(what: str, element: Callable[[Any, int, Key], Any]) -> Callable[..
 
 
 @declared
-class DataBucketStream(ValidationState, Base):
+class DataBucketStream(ValidationState, KnowsChunks, Base):
     """Buckets by key and by index, with ERP5's methods. Bounds are inclusive unless they are excluded."""
 
     security = ClassSecurityInfo()

@@ -6,10 +6,12 @@ stream ends. The streams of a data set's files are not stored: its manifest has 
 
 State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`,
 `length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it),
-`version` (text), and how far its readers are: `int_offset_index` (int or None), `string_offset_index` (text).
+`version` (text), how far its readers are: `int_offset_index` (int or None), `string_offset_index` (text), and of
+streams of their own `recent_chunks` (`content.recent_chunks`).
 
 Streams of their own can be linked, as ERP5 has it: a stream's successor continues what it holds. Readers go over a part
-of a stream at a time, in the memory of a block: what is beyond its end is not there yet, and no error.
+of a stream at a time, in the memory of a block: what is beyond its end is not there yet, and no error. What was before
+its start was dropped, and is one: offsets are counted from the first byte there ever was.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from Products.ERP5Wendelin.content.date_time import date_time
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.msgpack_records import records
+from Products.ERP5Wendelin.content.recent_chunks import KnowsChunks
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
@@ -33,7 +36,7 @@ from Products.ERP5Wendelin.storage.stream import ByteStream
 
 
 @declared
-class DataStream(ValidationState, Base):
+class DataStream(ValidationState, KnowsChunks, Base):
     """A document over a range of bytes, with ERP5's methods."""
 
     security = ClassSecurityInfo()
@@ -74,16 +77,36 @@ class DataStream(ValidationState, Base):
 
     @security.protected(View)
     def getSize(self) -> int:
-        """How many bytes it has."""
+        """How many bytes it has; of one of its own, how many were ever appended: the offset where it ends."""
         if self.length is not None:
             return self.length
         return 0 if self.stream is None else self.stream.size - self.offset
 
+    @security.protected(View)
+    def getStartOffset(self) -> int:
+        """The offset of the first byte that was not dropped."""
+        return 0 if self.length is not None or self.stream is None else max(self.stream.start - self.offset, 0)
+
+    @security.protected(ModifyPortalContent)
+    def dropData(self, before: int) -> int:
+        """Forget the bytes before an offset, in the current transaction; return the offset of the first that is left.
+
+        All offsets stay. Whole blocks are dropped, so up to 2 MiB before it may be left; and 32 GiB at the most, so
+        that the transaction stays small: call it again. RangeNotSatisfiable: it has no such offset. Conflict: a data
+        set's file.
+        """
+        self._refuse_file()
+        size = self.getSize()
+        if not 0 <= before <= size:
+            raise RangeNotSatisfiable(f"{self.reference!r} has no byte {before}: it has the bytes 0 to {size}.")
+        if self.stream is not None:
+            self.stream.drop(self.offset + before)
+        return self.getStartOffset()
+
     @security.protected(PushData)
     def appendData(self, data: Any) -> int:
         """Append a bytes-like object in the current transaction; return the new size. Conflict: a data set's file."""
-        if self.length is not None:
-            raise Conflict(f"{self.reference!r} is a file of a data set: only a push changes it.")
+        self._refuse_file()
         if self.stream is None:
             self.stream = ByteStream()
         self.stream.append(data)
@@ -92,54 +115,60 @@ class DataStream(ValidationState, Base):
     @security.protected(ModifyPortalContent)
     def edit(self, **properties: Any) -> None:
         """Set properties and relations: see `Base.edit`. Conflict: a data set's file."""
-        if self.length is not None:
-            raise Conflict(f"{self.reference!r} is a file of a data set: only a push changes it.")
+        self._refuse_file()
         super().edit(**properties)
 
     @security.protected(View)
-    def getData(self, start_offset: int = 0, end_offset: int | None = None) -> bytes:
+    def getData(self, start_offset: int | None = None, end_offset: int | None = None) -> bytes:
         """Its bytes from an offset up to another, in memory. RangeNotSatisfiable: it has no such bytes."""
         size = self.getSize()
+        start_offset = self._first(start_offset)
         end_offset = size if end_offset is None else end_offset
-        if not 0 <= start_offset <= end_offset <= size:
+        if not start_offset <= end_offset <= size:
             raise RangeNotSatisfiable(
                 f"Bytes {start_offset} to {end_offset} are not within the {size} bytes of {self.reference!r}."
             )
         return b"".join(self.iterate(start_offset, end_offset))
 
     @security.protected(View)
-    def iterate(self, start_offset: int = 0, end_offset: int | None = None) -> Iterator[bytes]:
-        """Iterate over its bytes from an offset up to another, or to its end, in pieces of at most a block (2 MiB)."""
+    def iterate(self, start_offset: int | None = None, end_offset: int | None = None) -> Iterator[bytes]:
+        """Iterate over its bytes from an offset up to another, in pieces of at most a block (2 MiB).
+
+        None: from the first byte that is kept, and to the end. RangeNotSatisfiable: what is there was dropped.
+        """
         size = self.getSize()
+        start_offset = self._first(start_offset)
         end_offset = size if end_offset is None else min(end_offset, size)
-        if start_offset < 0:
-            raise RangeNotSatisfiable(f"There is no byte {start_offset} in {self.reference!r}: bytes begin at 0.")
         if start_offset >= end_offset:
             return iter(())
         chunks = self.stream.chunks(self.offset + start_offset, self.offset + end_offset)
         return map(bytes, chunks)  # what are bytes already is not copied
 
     @security.protected(View)
-    def readChunkList(self, start_offset: int = 0, end_offset: int | None = None) -> list[bytes]:
+    def readChunkList(self, start_offset: int | None = None, end_offset: int | None = None) -> list[bytes]:
         """The pieces that `iterate` gives, all in memory."""
         return list(self.iterate(start_offset, end_offset))
 
     @security.protected(View)
-    def readMsgpackChunkList(self, start_offset: int = 0, end_offset: int | None = None) -> tuple[list[Any], int]:
+    def readMsgpackChunkList(
+        self, start_offset: int | None = None, end_offset: int | None = None
+    ) -> tuple[list[Any], int]:
         """The records of MessagePack from an offset up to another, and the offset where the last of them ends.
 
         A record that is cut off at the end is read by the next call, from there on. BadInput: no MessagePack.
         """
-        found, position = [], start_offset
+        found, position = [], self._first(start_offset)
         for record, position in self.iterateMsgpack(start_offset, end_offset):  # noqa: B007
             found.append(record)
         return found, position
 
     @security.protected(View)
-    def iterateMsgpack(self, start_offset: int = 0, end_offset: int | None = None) -> Iterator[tuple[Any, int]]:
+    def iterateMsgpack(
+        self, start_offset: int | None = None, end_offset: int | None = None
+    ) -> Iterator[tuple[Any, int]]:
         """Iterate over the same records, each with the offset where it ends, in the memory of one of them."""
         name = f"Data Stream {self.reference or self.id!r}"
-        return records(self.iterate(start_offset, end_offset), start_offset, name)
+        return records(self.iterate(start_offset, end_offset), self._first(start_offset), name)
 
     @security.protected(View)
     def extractDateTime(self, date_time_holder: Any) -> numpy.datetime64:
@@ -155,6 +184,21 @@ class DataStream(ValidationState, Base):
     def getRecursivePredecessorValueList(self) -> list[DataStream]:
         """Its predecessor, the predecessor of that, and so on; a cycle ends where it would begin again."""
         return self._linked("getPredecessorValue")
+
+    def _refuse_file(self) -> None:
+        if self.length is not None:
+            raise Conflict(f"{self.reference!r} is a file of a data set: only a push changes it.")
+
+    def _first(self, start_offset: int | None) -> int:
+        """Where to read from. RangeNotSatisfiable: before the first byte that is kept."""
+        start = self.getStartOffset()
+        if start_offset is None or start_offset >= start:
+            return start if start_offset is None else start_offset
+        dropped = " now: what was before is dropped" if start else ""
+        raise RangeNotSatisfiable(
+            f"There is no byte {start_offset} in {self.reference!r}: bytes begin at {start}{dropped}.",
+            start=start,
+        )
 
     def _linked(self, accessor: str) -> list[DataStream]:
         found: dict[str, DataStream] = {}

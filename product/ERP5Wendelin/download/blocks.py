@@ -3,7 +3,8 @@
 A response goes on being sent when its request has ended, for hours if the network is slow. No connection to the
 database is held meanwhile: each block is read on one from the pool, which goes back at once. Otherwise every slow
 reader would keep a connection with its cache, and in a relational database a snapshot that nothing can be cleaned up
-behind. That is safe, for what a reader may see of a stream never changes.
+behind. That is safe, for what a reader may see of a stream never changes. It may be dropped from a stream's head, which
+a reader who has come that far does not notice, and any other is told.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Generator, Iterator
 
 from ZODB import DB
 
+from Products.ERP5Wendelin.errors import Gone
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.transaction import separate_connection
 
@@ -52,7 +54,8 @@ class Blocks:
     def piece(self, oid: bytes, start: int, stop: int) -> memoryview:
         """The bytes of a stream from `start` up to `stop` or the end of the block, whichever is nearer; never none.
 
-        EOFError when the stream ends before `stop`, which only a damaged database makes it do.
+        EOFError when the stream ends before `stop`, which only a damaged database makes it do. Gone when the block was
+        dropped.
         """
         number, offset = divmod(start, BLOCK_SIZE)
         key = oid, number
@@ -75,5 +78,11 @@ class Blocks:
         with separate_connection(self._database) as connection:
             stream = connection.get(oid)
             start = number * BLOCK_SIZE
+            if start < stream.start:
+                raise Gone(
+                    f"What was before byte {stream.start} of the stream was dropped while it was being read: read on "
+                    "from there.",
+                    start=stream.start,
+                )
             pieces = list(stream.chunks(min(start, stream.size), min(start + BLOCK_SIZE, stream.size)))
         return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()

@@ -125,11 +125,15 @@ def truncate(zfile: ZBigFile, size: int) -> None:
         if zblk is not None:
             _store(zfile, number, bytes(memoryview(_load(zblk))[:offset]))
             number += 1
-    dropped = list(zfile.blktab.keys(number))
-    if dropped:
-        _refresh_mappings(zfile, size, (dropped[-1] + 1) * BLOCK_SIZE)
-    for key in dropped:
-        del zfile.blktab[key]
+    if zfile.blktab:
+        drop(zfile, number, zfile.blktab.maxKey() + 1)
+
+
+def drop(zfile: ZBigFile, first: int, stop: int) -> None:
+    """Forget the blocks from `first` up to `stop`: a mapping of the file shows zeros there."""
+    _refresh_mappings(zfile, first * BLOCK_SIZE, stop * BLOCK_SIZE)
+    for number in list(zfile.blktab.keys(first, stop, excludemax=True)):
+        del zfile.blktab[number]
 
 
 def _load(zblk: ZBlkBase) -> Buffer:

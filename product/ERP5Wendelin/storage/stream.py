@@ -1,15 +1,18 @@
 """ByteStream: an append-only byte string of any size over wendelin.core's ZBigArray of uint8.
 
-A record of its own (`size`, `array`, `blktab`) and below it what wendelin.core stores: the array with its shape, the
-file, and the tree of blocks. `size` and `blktab` are repeated here for readers: they need neither the array nor its
-file, which saves two round trips to the database a stream, and those two objects would stay in the connection's cache
-for ever (wendelin.core keeps them live for its mappings).
+A record of its own (`size`, `array`, `blktab`, and `start` if it is not 0) and below it what wendelin.core stores: the
+array with its shape, the file, and the tree of blocks. `size` and `blktab` are repeated here for readers: they need
+neither the array nor its file, which saves two round trips to the database a stream, and those two objects would stay
+in the connection's cache for ever (wendelin.core keeps them live for its mappings).
 
 A batch script may map `array` to read it. Appending goes through this class alone.
 
 Full blocks never change, so that streams may share them: a content that differs from another in a few blocks costs no
 more than these. In the database the same object is in two trees then; a pack keeps it as long as one of them is there.
 For the same reason nothing may be written through a mapping.
+
+The head of a stream may be dropped, block by block: `start` says where it begins then. `size` and all offsets stay, and
+a mapping shows zeros in place of what was dropped.
 """
 
 from __future__ import annotations
@@ -26,13 +29,17 @@ from ..interfaces import IByteStream
 from . import block
 from .block import BLOCK_SIZE, Buffer
 
-SHARED_BLOCKS = 16_384
-"""The most blocks that one call of `take_over` shares: 32 GiB. The transaction writes about 30 bytes for each."""
+SHARED_BLOCKS = DROPPED_BLOCKS = 16_384
+"""The most blocks that a call of `take_over` shares, or one of `drop` drops: 32 GiB. The transaction writes about 30
+bytes for each that is shared."""
 
 
 @implementer(IByteStream)
 class ByteStream(Persistent):
-    """The class path and the three attributes are public format, as are wendelin.core's records below them."""
+    """The class path and the attributes are public format, as are wendelin.core's records below them."""
+
+    start = 0
+    """The first byte that was not dropped, at a block's border."""
 
     def __init__(self) -> None:
         """Make an empty stream."""
@@ -63,8 +70,7 @@ class ByteStream(Persistent):
         blocks are shared, and not read; the parts of blocks at both ends are copied. ValueError when `other` does not
         have the bytes.
         """
-        if not self.size <= stop <= other.size:
-            raise ValueError(f"Bytes {self.size} to {stop} are not within a stream of {other.size} bytes.")
+        other._check(self.size, stop)
         border = min(-(-self.size // BLOCK_SIZE) * BLOCK_SIZE, stop)
         self._copy(other, self.size, border)
         first, last = border // BLOCK_SIZE, stop // BLOCK_SIZE
@@ -85,23 +91,38 @@ class ByteStream(Persistent):
         """
         whole = min(self.size, other.size) // BLOCK_SIZE
         numbers = block.unshared(self.blktab, other.blktab, whole)
-        blocks = ((number * BLOCK_SIZE, (number + 1) * BLOCK_SIZE) for number in numbers)
+        first = self.start // BLOCK_SIZE
+        blocks = ((number * BLOCK_SIZE, (number + 1) * BLOCK_SIZE) for number in numbers if number >= first)
         return _joined(chain(blocks, [(whole * BLOCK_SIZE, self.size)]))
 
     def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[Buffer]:
         """Iterate over the bytes from `start` up to `stop` as bytes-like objects of at most a block each.
 
-        ValueError when the range is not within the stream.
+        ValueError when the range is not within the stream, or begins with what was dropped.
         """
         if stop is None:
             stop = self.size
-        if not 0 <= start <= stop <= self.size:
-            raise ValueError(f"Bytes {start} to {stop} are not within a stream of {self.size} bytes.")
+        self._check(start, stop)
         return block.read(self.blktab, start, stop)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes from `start` up to `stop`, in memory."""
         return b"".join(self.chunks(start, stop))
+
+    def drop(self, before: int) -> int:
+        """Drop all whole blocks before an offset in the current transaction; return the new `start`.
+
+        As many as a transaction may drop: call it again until `start` is less than a block before the offset.
+        ValueError when there is no such offset.
+        """
+        if not 0 <= before <= self.size:
+            raise ValueError(f"Byte {before} is not within a stream of {self.size} bytes.")
+        first = self.start // BLOCK_SIZE
+        stop = min(before // BLOCK_SIZE, first + DROPPED_BLOCKS)
+        if first < stop:
+            block.drop(self.array.zfile, first, stop)
+            self.start = stop * BLOCK_SIZE
+        return self.start
 
     def release(self) -> None:
         """Let this connection forget the array, which an append has loaded, unless it is mapped or changed.
@@ -119,6 +140,12 @@ class ByteStream(Persistent):
                 zblk._p_deactivate()
         zfile._p_invalidate()
         array._p_invalidate()
+
+    def _check(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.size:
+            raise ValueError(f"Bytes {start} to {stop} are not within a stream of {self.size} bytes.")
+        if start < self.start and start < stop:
+            raise ValueError(f"Bytes {start} to {self.start} of the stream were dropped.")
 
     def _copy(self, other: ByteStream, start: int, stop: int) -> None:
         """Store bytes of another stream at the same place; as a ZBlk0, for what follows comes in large pieces."""
