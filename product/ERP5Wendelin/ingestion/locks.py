@@ -32,7 +32,7 @@ def serialised(key: str) -> Iterator[None]:
     with another process goes on to the publisher, which tries the request again. Not to be nested: two keys may share
     a lock.
     """
-    with _CATALOGUE_LOCK if key == CATALOGUE else _LOCKS[crc32(key.encode()) % len(_LOCKS)]:
+    with turn(key):
         transaction.begin()
         try:
             yield
@@ -40,3 +40,8 @@ def serialised(key: str) -> Iterator[None]:
         except BaseException:
             transaction.abort()
             raise
+
+
+def turn(key: str) -> Lock:
+    """The lock of a key, for who sees to the transaction: it is to begin and to end while the lock is held."""
+    return _CATALOGUE_LOCK if key == CATALOGUE else _LOCKS[crc32(key.encode()) % len(_LOCKS)]

@@ -22,7 +22,7 @@ These functions check the permissions of the current user themselves, so that sc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from unicodedata import category
@@ -88,16 +88,54 @@ class Ends(NamedTuple):
     product: Any
 
 
-def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
+class Piece(NamedTuple):
+    """What was sent at once, by the id that its sender gave it: to be stored once, however often it is sent."""
+
+    data: bytes | Chunk
+    chunk_id: bytes | None = None
+
+
+def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk, chunk_id: bytes | None = None) -> None:
     """Take in what has arrived under a tag, in the current transaction.
 
     The operation's script gets the bytes as `data_chunk`, or, if it has a parameter `chunk`, what the request brings as
-    a stream. NotAuthorised: the current user may not push to the policy. BadInput: not a tag, or one that the policy
-    does not take. Conflict: the policy is not validated, the operation invalidated, or the supply incomplete. NotFound:
-    a script, or a supply for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see `content.scripts.run`.
+    a stream. What has a `chunk_id` that one of the documents it would go to has taken lately is not stored again; see
+    `content.recent_chunks`. NotAuthorised: the current user may not push to the policy. BadInput: not a tag, or one
+    that the policy does not take. Conflict: the policy is not validated, the operation invalidated, or the supply
+    incomplete. NotFound: a script, or a supply for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see
+    `content.scripts.run`.
     """
+    ingest_pieces(policy, reference, [Piece(data_chunk, chunk_id)])
+
+
+def ingest_pieces(policy: Any, reference: str, pieces: Sequence[Piece], mark: bytes | None = None) -> None:
+    """The same for several pieces, in their order: what is new of them goes to the script at once, joined.
+
+    `mark`, if there is one, is the id of all pieces that have none of their own: they are stored together, once.
+    """
+    target = find_target(policy, reference)
+    ids = dict.fromkeys(mark if piece.chunk_id is None else piece.chunk_id for piece in pieces)
+    new = {id: None for id in ids if id is not None and not target.has_chunk(id)}
+    waiting = dict(new)
+    kept = []
+    for piece in pieces:
+        if piece.chunk_id is None:
+            is_new = mark is None or mark in new
+        else:
+            is_new = piece.chunk_id in waiting
+            waiting.pop(piece.chunk_id, None)
+        if is_new:
+            kept.append(piece.data)
+    if kept:
+        target.take(kept)
+    for id in new:
+        target.note_chunk(id)
+
+
+def find_target(policy: Any, reference: str) -> Target:
+    """What takes what is sent under a tag. Errors: see `ingest`."""
     _check(policy)
-    movement = run(_script(policy, policy, "script_id"), _checked_tag(reference, REFERENCE_LENGTH))
+    movement = run(_script(policy, policy, "script_id"), checked_tag(reference, REFERENCE_LENGTH))
     if not movement:
         raise BadInput(
             f"{name_of(policy)} does not take the tag {reference!r}. "
@@ -109,11 +147,45 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk) -> None:
         raise NotFound(f"{name_of(policy)} has no Data Operation for the tag {reference!r}.")
     if operation.getValidationState() == "invalidated":
         raise Conflict(f"{name_of(operation)} is invalidated: it takes data once it is validated again.")
-    script = _script(policy, operation, "script_id")
-    if "chunk" in parameters_of(script):
-        run(script, chunk=data_chunk, **parameters)
-    else:
-        run(script, data_chunk=_in_memory(data_chunk), **parameters)
+    return Target(_script(policy, operation, "script_id"), parameters)
+
+
+class Target:
+    """What takes what is sent under a tag: the script of a Data Operation, with its parameters."""
+
+    def __init__(self, script: Any, parameters: dict[str, Any]) -> None:
+        self.script = script
+        self.parameters = parameters
+        self._sinks = [
+            document
+            for documents in parameters.values()
+            if isinstance(documents, dict)
+            for document in documents.values()
+            if hasattr(aq_base(document), "hasChunk")
+        ]
+
+    @property
+    def takes_stream(self) -> bool:
+        """Whether its script takes what a request brings as a stream."""
+        return "chunk" in parameters_of(self.script)
+
+    def has_chunk(self, id: bytes) -> bool:
+        """Whether one of the documents that data goes to has taken a chunk of this id lately."""
+        return any(sink.hasChunk(id) for sink in self._sinks)
+
+    def note_chunk(self, id: bytes) -> None:
+        """Let all of these documents remember an id."""
+        for sink in self._sinks:
+            sink.noteChunk(id)
+
+    def take(self, data: Sequence[bytes | Chunk]) -> None:
+        """Call the script, once, with what was sent, joined."""
+        if self.takes_stream:
+            for each in data:
+                run(self.script, chunk=each, **self.parameters)
+        else:
+            joined = _in_memory(data[0]) if len(data) == 1 else b"".join(map(_in_memory, data))
+            run(self.script, data_chunk=_in_memory(joined), **self.parameters)
 
 
 def find_operation(policy: Any, movement: dict[str, Any], reference: str) -> tuple[Any, dict[str, Any]]:
@@ -123,7 +195,7 @@ def find_operation(policy: Any, movement: dict[str, Any], reference: str) -> tup
     {'out_stream': {'Data Stream': stream}}. Errors: see `ingest`.
     """
     _check(policy)
-    tag = _checked_tag(reference)
+    tag = checked_tag(reference)
     ingestion = _running(policy, tag)
     ends = None if ingestion is None else _ends(ingestion, movement)
     documents = {} if ends is None else _documents(ends.product_line)
@@ -184,7 +256,8 @@ def _check(policy: Any) -> None:
         raise Conflict(f"{name_of(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
 
 
-def _checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
+def checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
+    """A tag. BadInput: it is none, whatever the policy."""
     if not isinstance(reference, str) or not reference:
         raise BadInput("Name a tag: …/ingest?reference=TAG.")
     if len(reference) > length or any(category(character) in UNFIT for character in reference):

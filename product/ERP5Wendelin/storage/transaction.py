@@ -15,9 +15,11 @@ from threading import BoundedSemaphore
 from typing import Any, Protocol, TypeVar
 
 from transaction import TransactionManager
+from ZEO.Exceptions import ClientDisconnected
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.FileStorage.FileStorage import FileStorageQuotaError
+from ZODB.POSException import StorageError
 
 from .. import errors
 from ..protocol import MIB, SLICE_SIZE
@@ -41,6 +43,10 @@ of four jobs each the server takes 320 MiB; with a slice for each of its 16 thre
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _POSTGRESQL_DISK_FULL = "53100"
+
+_LOST = (ClientDisconnected, StorageError, ConnectionError)
+_LOST_NAMES = frozenset({"OperationalError", "InterfaceError"})
+"""Of the drivers of relational databases (PEP 249), each of which has classes of its own."""
 
 Result = TypeVar("Result")
 
@@ -118,6 +124,16 @@ def is_full(error: BaseException) -> bool:
         if isinstance(cause, FileStorageQuotaError) or getattr(cause, "pgcode", None) == _POSTGRESQL_DISK_FULL:
             return True
         if type(cause).__module__ == "sqlite3" and "disk is full" in str(cause):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error, or what caused it, says that a storage can't be reached, or can't be used now."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _LOST) or type(cause).__name__ in _LOST_NAMES:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
