@@ -7,7 +7,8 @@ stream ends. The streams of a data set's files are not stored: its manifest has 
 State (public format): that of `content.base`, and `stream` (IByteStream; None as long as it is empty), `offset`,
 `length` (bytes; None: up to the end of the byte stream), `sha256` (32 raw bytes; None where nobody has computed it),
 `version` (text), how far its readers are: `int_offset_index` (int or None), `string_offset_index` (text), and of
-streams of their own `recent_chunks` (`content.recent_chunks`).
+streams of their own `recent_chunks` (`content.recent_chunks`) and `time_index` (`content.time_index`; None: nothing was
+appended since there is such a thing).
 
 Streams of their own can be linked, as ERP5 has it: a stream's successor continues what it holds. Readers go over a part
 of a stream at a time, in the memory of a block: what is beyond its end is not there yet, and no error. What was before
@@ -16,7 +17,8 @@ its start was dropped, and is one: offsets are counted from the first byte there
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import time_ns
 from typing import Any, ClassVar
 
 import numpy
@@ -24,12 +26,15 @@ from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
 
 from Products.ERP5Wendelin.content.base import Base
-from Products.ERP5Wendelin.content.date_time import date_time
+from Products.ERP5Wendelin.content.date_time import NANOSECONDS, date_time
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.msgpack_records import records
 from Products.ERP5Wendelin.content.recent_chunks import KnowsChunks
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.state import ValidationState
+from Products.ERP5Wendelin.content.time_index import TimeIndex
+from Products.ERP5Wendelin.content.timed_records import Found, Gap, Wanted, moment, timed_records
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.stream import ByteStream
@@ -40,7 +45,7 @@ class DataStream(ValidationState, KnowsChunks, Base):
     """A document over a range of bytes, with ERP5's methods."""
 
     security = ClassSecurityInfo()
-    security.declarePrivate("stream")
+    security.declarePrivate("stream", "time_index")
 
     portal_type = meta_type = "Data Stream"
 
@@ -55,6 +60,7 @@ class DataStream(ValidationState, KnowsChunks, Base):
     offset = 0
     length: int | None = None
     sha256: bytes | None = None
+    time_index: TimeIndex | None = None
 
     @security.protected(View)
     def getValidationState(self) -> str:
@@ -101,6 +107,8 @@ class DataStream(ValidationState, KnowsChunks, Base):
             raise RangeNotSatisfiable(f"{self.reference!r} has no byte {before}: it has the bytes 0 to {size}.")
         if self.stream is not None:
             self.stream.drop(self.offset + before)
+        if self.time_index is not None:
+            self.time_index.drop(self.getStartOffset())
         return self.getStartOffset()
 
     @security.protected(PushData)
@@ -109,7 +117,11 @@ class DataStream(ValidationState, KnowsChunks, Base):
         self._refuse_file()
         if self.stream is None:
             self.stream = ByteStream()
+        size = self.getSize()
         self.stream.append(data)
+        if self.time_index is None:
+            self.time_index = self._new_index()
+        self.time_index.note(size, data, time_ns())
         return self.getSize()
 
     @security.protected(ModifyPortalContent)
@@ -169,6 +181,49 @@ class DataStream(ValidationState, KnowsChunks, Base):
         """Iterate over the same records, each with the offset where it ends, in the memory of one of them."""
         name = f"Data Stream {self.reference or self.id!r}"
         return records(self.iterate(start_offset, end_offset), self._first(start_offset), name)
+
+    @security.protected(View)
+    def iterateRecords(
+        self,
+        since: Any = None,
+        until: Any = None,
+        start_offset: int | None = None,
+        end_offset: int | None = None,
+        skip: Callable[[Gap], None] | None = None,
+    ) -> Iterator[tuple[int, Any, int]]:
+        """Iterate over the records of times from `since` on, before `until`: time, what it says, offset where it ends.
+
+        They are found without reading what is before them, and come in the order in which they arrived. A time is given
+        as anything that `extractDateTime` takes but a number, or as nanoseconds since 1970, in which they come.
+        BadInput, TooLarge: what is no record, unless `skip` is there to be told of it (`start`, `stop`, `reason`).
+        """
+        bounds = (moment(since, TIME_MIN), moment(until, TIME_MAX))
+        return ((time, value, end) for time, value, _, end in self._found(start_offset, end_offset, *bounds, skip))
+
+    @security.protected(View)
+    def getOffsetAt(self, time: Any) -> int:
+        """The offset of the first record of a time, or a later one: all before it are earlier. Its size if none is."""
+        found = next(self._found(None, None, moment(time, TIME_MIN), TIME_MAX, lambda gap: None), None)
+        return self.getSize() if found is None else found.start
+
+    @security.private
+    def getTimeIndex(self) -> TimeIndex:
+        """Its index from times to offsets; an empty one, by which everything is looked at, if it has none."""
+        return self._new_index() if self.time_index is None else self.time_index
+
+    def _new_index(self) -> TimeIndex:
+        return TimeIndex(int(self.created.timestamp()) * NANOSECONDS)
+
+    def _found(
+        self, start: int | None, stop: int | None, since: int, until: int, skip: Callable[[Gap], None] | None
+    ) -> Iterator[Found]:
+        index, size = self.getTimeIndex(), self.getSize()
+        first = self._first(start)
+        if start is None and first:  # what is left of a record whose beginning was dropped
+            border = index.border(first)
+            first = first if border is None else border
+        wanted = Wanted(first, size if stop is None else min(stop, size), since, until)
+        return timed_records(self.iterate, index, wanted, f"Data Stream {self.reference or self.id!r}", skip)
 
     @security.protected(View)
     def extractDateTime(self, date_time_holder: Any) -> numpy.datetime64:

@@ -58,6 +58,14 @@ def date_time(value: Any) -> numpy.datetime64:
     raise _no_time(value)
 
 
+def nanoseconds(time: numpy.datetime64) -> int:
+    """Nanoseconds since 1970. BadInput where 64 bits do not reach, before 1678 and after 2261: numpy would not tell."""
+    year = int(time.astype("datetime64[Y]").astype("int64")) + 1970
+    if not 1678 <= year < 2262:
+        raise _no_time(time)
+    return int(time.astype("datetime64[ns]").astype("int64"))
+
+
 def _event_time(value: msgpack.ExtType) -> numpy.datetime64:
     if value.code != EVENT_TIME or len(value.data) != 8:
         raise _no_time(value)

@@ -46,7 +46,7 @@ def records(chunks: Iterable[bytes], start: int, name: str) -> Iterator[tuple[An
                 break
             except (ValueError, TypeError, msgpack.UnpackException) as error:
                 raise BadInput(
-                    f"What begins at byte {end} of {name} is not MessagePack: {_reason(error)}. "
+                    f"What begins at byte {end} of {name} is not MessagePack: {reason_of(error)}. "
                     "What is before it can be read by itself.",
                     offset=end,
                 ) from error
@@ -70,12 +70,13 @@ def unpacked(data: bytes, use_list: bool = True) -> Iterator[Any]:
             end = unpacker.tell()
             yield record
     except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise BadInput(f"What begins at byte {end} is not MessagePack: {_reason(error)}.", offset=end) from error
+        raise BadInput(f"What begins at byte {end} is not MessagePack: {reason_of(error)}.", offset=end) from error
     if end < len(data):
         raise BadInput(f"The record of MessagePack that begins at byte {end} is cut off.", offset=end)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why bytes are no MessagePack, in words."""
     if isinstance(error, msgpack.StackError):
         return "it is nested too deeply"
     return str(error) or "no value begins like that"  # FormatError has no words

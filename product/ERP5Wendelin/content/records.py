@@ -1,0 +1,355 @@
+"""Records in a stream of bytes, each with its time and the offset where it ends: MessagePack and JSON, in any order.
+
+::
+
+    stream      separators and records; separators are white space, `,`, `[` and `]`, so that arrays of objects in JSON,
+                and objects on lines, are read alike
+    record      0x92 …             [time, record], an entry of the Forward protocol; its time may also be
+                                   [time, metadata], as Fluent Bit sends it
+                0x80 …, 0xde, 0xdf a map of MessagePack
+                {                  an object of JSON
+
+The first byte of a record says what it is: what JSON begins with are small numbers in MessagePack, which no agent sends
+by themselves. So whatever was read of a stream, reading goes on behind it without knowing what it was.
+
+The time of an entry is fluentd's EventTime, a number of seconds, or a Timestamp; that of a map or an object is in the
+first of TIME_KEYS that it has, as seconds, or as RFC 3339 says. A time is an int: nanoseconds since 1970 in UTC, within
+64 bits. None: the record says none, or none that can be understood.
+
+The last record may be cut off where the bytes end for now. That is no error, and read next time. Bytes are decoded in
+windows that grow with what is in them: memory holds one piece, or one record of RECORD_SIZE at the most.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgpack
+import numpy
+
+from Products.ERP5Wendelin.content.date_time import EVENT_TIME, NANOSECONDS, date_time, nanoseconds
+from Products.ERP5Wendelin.content.msgpack_records import PIECE, RECORD_SIZE, reason_of
+from Products.ERP5Wendelin.errors import BadInput, TooLarge
+from Products.ERP5Wendelin.protocol import KIB, MIB
+
+Buffer = bytes | bytearray | memoryview
+
+TIME_KEYS = ("time", "date", "timestamp", "@timestamp")
+"""Where agents put the time of a record: fluentd, Fluent Bit's HTTP output, many others, Logstash."""
+
+TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
+"""Nanoseconds, before and after all times, which reach from the year 1677 to 2262. The first is numpy's NaT."""
+
+ENTRY = 0x92
+MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
+MESSAGEPACK = MAPS | {ENTRY}
+OBJECT = ord("{")
+
+SEPARATORS = re.compile(rb"[\t\n\r ,\[\]\x1e]*")
+"""The last one is the record separator of RFC 7464."""
+TEXT_SEPARATORS = re.compile(SEPARATORS.pattern.decode())
+
+WINDOW = 4 * KIB
+"""Bytes decoded at first: where kinds of records alternate, what follows a run of one kind is decoded again."""
+
+LITERAL = len("-Infinity")
+"""An object that fails so near to the end of a window may just be cut off there."""
+
+FEW = 512
+"""Bytes of entries that are cheaper decoded one by one than together."""
+
+decoder = json.JSONDecoder()
+
+
+class Record(NamedTuple):
+    """A record: its time, what it says, and the offset where it ends."""
+
+    time: int | None
+    value: Any
+    end: int
+
+
+class Zone(NamedTuple):
+    """What is known of the times of some bytes, without their records.
+
+    `earliest` and `latest` are TIME_MAX and TIME_MIN where no record has a time. `timeless`: some record has none.
+    `clean`: they are whole records; otherwise nothing is known of them.
+    """
+
+    size: int
+    earliest: int = TIME_MAX
+    latest: int = TIME_MIN
+    timeless: bool = False
+    clean: bool = True
+
+
+class Malformed(Exception):
+    """What begins at an offset is no record, for a reason."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(offset, reason)
+        self.offset = offset
+        self.reason = reason
+
+
+def records(chunks: Iterable[bytes], start: int, name: str) -> Iterator[Record]:
+    """The records of bytes that begin at offset `start`; `name`: whose bytes.
+
+    BadInput where they are no records, TooLarge for one of more than RECORD_SIZE; both have `offset`, where it begins.
+    """
+    source = iter(chunks)
+    data, position, size = b"", 0, WINDOW
+    ended = False
+    while True:
+        if not ended and len(data) - position < size:
+            start += position
+            data, ended = _filled(data[position:], source, size)
+            position = 0
+        position = _skipped(data, position)
+        if position == len(data):
+            if ended:
+                return
+            continue
+        window = memoryview(data)[position : position + size]
+        done = 0
+        try:
+            for time, value, done in run(window):
+                yield Record(time, value, start + position + done)
+        except Malformed as error:
+            offset = start + position + error.offset
+            raise BadInput(
+                f"What begins at byte {offset} of {name} is no record: {error.reason}. "
+                "What is before it can be read by itself.",
+                offset=offset,
+            ) from error
+        position += done
+        if not done:
+            if ended and len(window) == len(data) - position:
+                return
+            if size >= RECORD_SIZE:
+                raise TooLarge(
+                    f"The record that begins at byte {start + position} of {name} is longer than "
+                    f"{RECORD_SIZE // MIB} MiB: read it as bytes.",
+                    offset=start + position,
+                )
+        size = _next_size(size, done)
+
+
+def zones(data: Buffer) -> Iterator[Zone]:
+    """The zones of bytes that begin with a record, of about a piece each. What is no record spoils what follows it."""
+    view = memoryview(data)
+    view = view.cast("B") if view.nbytes else memoryview(b"")
+    position, size = 0, WINDOW if len(view) > FEW else FEW
+    while position < len(view):
+        window = view[position : position + size]
+        try:
+            zone = _zone(window)
+        except Malformed:
+            break
+        if zone.size:
+            yield zone
+            position += zone.size
+        elif len(window) == len(view) - position or size >= RECORD_SIZE:
+            break
+        size = _next_size(size, zone.size)
+    if position < len(view):
+        yield Zone(len(view) - position, clean=False)
+
+
+def run(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
+    """Time, value and end of each whole record of one kind that bytes begin with; separators between them are skipped.
+
+    It ends before what is cut off, and before a record of another kind. Malformed: no record begins there.
+    """
+    kind = window[0]
+    if kind in MESSAGEPACK:
+        return _messagepack(window)
+    if kind == OBJECT:
+        return _json(window)
+    raise Malformed(0, f"none begins with {kind:#04x}")
+
+
+def time_of(value: Any) -> int | None:
+    """The time of an entry, in nanoseconds; None for what can't be understood as one."""
+    if isinstance(value, msgpack.ExtType):
+        if value.code != EVENT_TIME or len(value.data) != 8:
+            return None
+        seconds, fraction = struct.unpack(">II", value.data)
+        return seconds * NANOSECONDS + fraction if fraction < NANOSECONDS else None
+    if isinstance(value, msgpack.Timestamp):
+        return _within(value.to_unix_nano())
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return _within(value * NANOSECONDS)
+    if isinstance(value, float) and abs(value) <= TIME_MAX / NANOSECONDS:
+        return _within(round(value * 1_000_000) * 1_000)  # a float of seconds is exact to the microsecond at best
+    return None
+
+
+def time_in(record: Any) -> int | None:
+    """The time that a map says it has, in nanoseconds; None where it says none."""
+    if isinstance(record, dict):
+        for key in TIME_KEYS:
+            if key in record:
+                value = record[key]
+                return _parsed(value) if isinstance(value, str) else time_of(value)
+    return None
+
+
+def _filled(data: bytes, source: Iterator[bytes], size: int) -> tuple[bytes, bool]:
+    """`size` bytes at least, if there are as many; and whether the source has ended."""
+    parts = [data]
+    length = len(data)
+    while length < size:
+        chunk = next(source, None)
+        if chunk is None:
+            return b"".join(parts), True
+        parts.append(chunk)
+        length += len(chunk)
+    return b"".join(parts), False
+
+
+def _skipped(data: Buffer | str, position: int) -> int:
+    """The position behind separators."""
+    found = TEXT_SEPARATORS.match(data, position) if isinstance(data, str) else SEPARATORS.match(data, position)
+    return position if found is None else found.end()  # which it never is: no separators match, too
+
+
+def _next_size(size: int, done: int) -> int:
+    """The size of the window after one of which so many bytes were records."""
+    if not done:
+        return min(size * 2, RECORD_SIZE)
+    return min(size * 2, PIECE) if done * 2 >= size else WINDOW
+
+
+def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
+    unpacker = msgpack.Unpacker(
+        max_buffer_size=max(len(window), KIB), strict_map_key=False, unicode_errors="surrogateescape"
+    )
+    unpacker.feed(window)
+    end = 0
+    while end < len(window) and window[end] in MESSAGEPACK:
+        try:
+            value = unpacker.unpack()
+        except msgpack.OutOfData:
+            return
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise Malformed(end, reason_of(error)) from error
+        if isinstance(value, list):
+            time, value = _entry(value, end)
+        else:
+            time = time_in(value)
+        end = unpacker.tell()
+        yield time, value, end
+
+
+def _entry(value: list[Any], start: int) -> tuple[int | None, Any]:
+    """Time and record of an entry. Malformed: two values that are none."""
+    time, record = value
+    if isinstance(time, list) and len(time) == 2:
+        time = time[0]
+    if isinstance(time, bool) or not isinstance(time, int | float | msgpack.ExtType | msgpack.Timestamp):
+        raise Malformed(start, f"an entry is a time and a record, and {type(time).__name__} is no time")
+    return time_of(time), record
+
+
+def _json(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
+    text = str(window, "utf-8", "surrogateescape")
+    is_ascii = text.isascii()
+    begin = position = end = 0
+    while position < len(text) and text[position] == "{":
+        try:
+            value, after = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            if error.msg.startswith("Unterminated string") or error.pos >= len(text) - LITERAL:
+                return
+            raise Malformed(begin, f"it is not JSON: {error.msg}") from error
+        except RecursionError as error:
+            raise Malformed(begin, "it is nested too deeply") from error
+        except ValueError as error:
+            raise Malformed(begin, f"it is not JSON: {error}") from error
+        end = begin + (after - position if is_ascii else len(text[position:after].encode("utf-8", "surrogateescape")))
+        yield time_in(value), value, end
+        position = _skipped(text, after)
+        begin = end + position - after
+
+
+def _parsed(text: str) -> int | None:
+    try:
+        return nanoseconds(date_time(text))
+    except BadInput:
+        return None
+
+
+def _within(time: int) -> int | None:
+    return time if TIME_MIN < time < TIME_MAX else None
+
+
+# the times of many records at once
+
+
+def _zone(window: memoryview) -> Zone:
+    """The zone of the records of one kind that bytes begin with, and of separators around them; of no bytes, if none
+    is whole. Malformed: no record begins there.
+    """
+    start = _skipped(window, 0)
+    if start == len(window):
+        return Zone(start)
+    together = _entries(window, start) if window[start] == ENTRY and len(window) - start > FEW else None
+    if together is not None:
+        return together
+    earliest, latest, timeless, end = TIME_MAX, TIME_MIN, False, 0
+    try:
+        for time, _, end in run(window[start:]):  # noqa: B007 (end: where the last of them ended)
+            if time is None:
+                timeless = True
+            else:
+                earliest, latest = min(earliest, time), max(latest, time)
+    except Malformed:
+        if not end:
+            raise
+    return Zone(_skipped(window, start + end) if end else 0, earliest, latest, timeless)
+
+
+def _entries(window: memoryview, start: int) -> Zone | None:
+    """The zone of entries whose times are all an EventTime, or 32 bits of seconds: what agents send.
+
+    None where some are others, or none is whole. The decoder skips records and makes none: 470 MB/s of entries of 100
+    bytes, of which it decodes 90 MB/s.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=max(len(window), KIB))
+    unpacker.feed(window[start:])
+    starts = []
+    end = start
+    while end < len(window) and window[end] == ENTRY:
+        try:
+            unpacker.skip()
+        except msgpack.OutOfData:
+            break
+        except (ValueError, msgpack.UnpackException):
+            return None
+        starts.append(end)
+        end = start + unpacker.tell()
+    times = _times(window, numpy.array(starts, numpy.int64)) if starts else None
+    return None if times is None else Zone(end, int(times.min()), int(times.max()))
+
+
+def _times(window: memoryview, starts: numpy.ndarray) -> numpy.ndarray | None:
+    """The times of entries at these positions, in nanoseconds; None where one is neither of the two kinds."""
+    data = numpy.frombuffer(window, numpy.uint8)
+    numbers: numpy.ndarray = numpy.ndarray((len(data) - 3,), ">u4", window, strides=(1,))  # one at each byte
+    kind = data[starts + 1]
+    is_event = (kind == 0xD7) & (data[starts + 2] == EVENT_TIME)
+    if is_event.all():
+        seconds, fraction = numbers[starts + 3], numbers[starts + 7]
+        if (fraction >= NANOSECONDS).any():
+            return None
+        return seconds.astype(numpy.int64) * NANOSECONDS + fraction
+    if (kind == 0xCE).all():
+        return numbers[starts + 2].astype(numpy.int64) * NANOSECONDS
+    return None
