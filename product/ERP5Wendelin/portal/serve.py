@@ -32,9 +32,10 @@ from waitress import wasyncore
 
 from Products.ERP5Wendelin.content.site import SITE
 from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
+from Products.ERP5Wendelin.event_log import ACCESS
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
-from Products.ERP5Wendelin.portal.serve_http import Server, access_logger, make_server
+from Products.ERP5Wendelin.portal.serve_http import Server, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.views.gateway import gateway
@@ -133,8 +134,8 @@ def log_to(instance: Instance) -> None:
     # a line for each `wendelin` command that connects, and a warning whenever all threads are busy, say little
     logging.getLogger("ZEO").setLevel(logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    access_logger.addHandler(logging.handlers.WatchedFileHandler(instance.log / "access.log", encoding="utf-8"))
-    access_logger.propagate = False
+    ACCESS.addHandler(logging.handlers.WatchedFileHandler(instance.log / "access.log", encoding="utf-8"))
+    ACCESS.propagate = False
 
 
 def offer_storage(instance: Instance) -> None:

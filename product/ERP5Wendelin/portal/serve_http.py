@@ -15,7 +15,6 @@ a request is kept until it is complete, `request_body` says.
 
 from __future__ import annotations
 
-import logging
 import socket
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import InternalServerError
 
+from Products.ERP5Wendelin.event_log import log_access
 from Products.ERP5Wendelin.portal.instance import THREADS
 from Products.ERP5Wendelin.portal.request_body import Parser
 from Products.ERP5Wendelin.protocol import KIB, MIB
@@ -60,8 +60,6 @@ SETTINGS: dict[str, Any] = {
 
 FAILED = "500 Internal Server Error"
 
-access_logger = logging.getLogger("wendelin.access")
-
 
 class Server(TcpWSGIServer):
     """Waitress's server, which also drops clients that stop reading: each could keep a thread for ever."""
@@ -85,7 +83,7 @@ class LoggedTask(WSGITask):
                 self.status = FAILED
             raise
         finally:
-            log_access(self, self.get_environment().get("REMOTE_USER", "-"))
+            log_request(self, self.get_environment().get("REMOTE_USER", ""))
 
     def get_environment(self) -> dict[str, Any]:
         environ = super().get_environment()
@@ -112,7 +110,7 @@ class LoggedErrorTask(ErrorTask):
             super().service()
         finally:
             if not isinstance(self.request.error, InternalServerError):  # which was logged as what was asked
-                log_access(self, "-")
+                log_request(self, "")
 
 
 class Channel(HTTPChannel):
@@ -129,25 +127,24 @@ class Channel(HTTPChannel):
             self.request.close()
 
 
-def log_access(task: Task, user: str) -> None:
-    """Write a line in the Common Log Format, and the seconds the request took.
+def log_request(task: Task, user: str) -> None:
+    """Tell of a request: in the Common Log Format with the seconds it took, and as data, in fluentd's names for that.
 
     The query string is left out: that is where a careless program puts a password.
     """
     request = task.request
-    path = quote(getattr(request, "request_uri", "-").partition("?")[0], safe="/%:@!$&'()*+,;=~")
-    access_logger.info(
-        '%s - %s [%s] "%s %s HTTP/%s" %s %d %.3f',
-        task.channel.addr[0],
-        quote(user),
-        time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(task.start_time)),
-        quote(getattr(request, "command", "") or "-"),
-        path,
-        task.version,
-        task.status.partition(" ")[0],
-        answer_size(task),
-        time.time() - task.start_time,
-    )
+    fields = {
+        "host": task.channel.addr[0],
+        "user": user,
+        "method": quote(getattr(request, "command", "") or "-"),
+        "path": quote(getattr(request, "request_uri", "-").partition("?")[0], safe="/%:@!$&'()*+,;=~"),
+        "code": int(task.status.partition(" ")[0]),
+        "size": answer_size(task),
+        "seconds": round(time.time() - task.start_time, 3),
+    }
+    begin = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(task.start_time))
+    form = '%(host)s - %(who)s [%(begin)s] "%(method)s %(path)s HTTP/%(version)s" %(code)d %(size)d %(seconds).3f'
+    log_access(fields, form, {**fields, "who": quote(user) or "-", "begin": begin, "version": task.version})
 
 
 def answer_size(task: Task) -> int:

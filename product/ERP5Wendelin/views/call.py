@@ -43,6 +43,7 @@ class Call:
         self.of_portal = target.of_portal
         self._query_string = target.query_string
         self.headers = target.headers
+        self.change = target.change
         self.names: dict[str, str] = {}
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.errors import NotAuthorised
+from Products.ERP5Wendelin.permissions import View
 from Products.ERP5Wendelin.protocol import CONTENT_ENCODINGS, TUS_VERSION
 from Products.ERP5Wendelin.views import locate
 from Products.ERP5Wendelin.views.access import is_known, may, roles_with
@@ -48,6 +49,7 @@ def _answer(call: Call) -> Any:
     check_origin(call, route)
     find_objects(call, route)
     check_permission(call, route)
+    note_change(call, route)
     return route.handler(call)
 
 
@@ -64,12 +66,24 @@ def check_credentials(call: Call) -> None:
 
 def check_origin(call: Call, route: Route) -> None:
     """Refuse a change that another site's page asks for, and one by GET from nobody, as a link in a page could be."""
-    if (call.method not in SAFE or route.changes) and call.is_asked_by_another_site:
+    if may_change(call, route) and call.is_asked_by_another_site:
         raise NotAuthorised("The page of another site asked for this change. Pages may change only their own site.")
     if route.changes and not call.has_credentials:
         raise NotAuthorised("This changes something: send user name and password, in the header Authorization.")
     if route.changes and call.method in SAFE and call.is_linked_by_another_site:
         raise NotAuthorised("A link of another site asked for this change. Only pages of this site may.")
+
+
+def may_change(call: Call, route: Route) -> bool:
+    """Whether a request asks for a change, as far as its method and the ZCML say."""
+    return call.method not in SAFE or route.changes
+
+
+def note_change(call: Call, route: Route) -> None:
+    """Tell the audit trail what is about to be changed; by who needs no more than to view it, that is nothing."""
+    if may_change(call, route) and route.permission != View:
+        asked_for = call.query.text("reference") if call.of_portal else ""
+        call.change["reference"] = call.names.get("reference", asked_for)
 
 
 def find_objects(call: Call, route: Route) -> None:

@@ -52,6 +52,7 @@ def claim(event: Any) -> None:
         split(path[end:]),
         environ.get("QUERY_STRING", ""),
         request._auth is not None,
+        path=path,
         of_portal=start == end,
     )
     if not _is_readable(request._auth):

@@ -19,5 +19,9 @@ class Target:
     has_credentials: bool
     """Whether it has a header Authorization. Of what is in that nothing is kept here: scripts can show a request."""
     headers: dict[str, str] = field(default_factory=dict)
+    change: dict[str, str] = field(default_factory=dict)
+    """What it is about to change, for the audit trail: `reference`, which may be empty. Nothing: it changes nothing."""
+    path: str = ""
+    """The path of its URL, as the gateway hands it over (latin-1)."""
     of_portal: bool = False
     """Whether it is one of the portal's own routes."""
