@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -317,6 +318,24 @@ def test_a_host_for_want_of_a_better_one_releases_the_storage_to_one_that_serves
     with opened(server) as root:
         assert root["answer"] == 42
     server.close()
+
+
+def test_a_guest_is_cut_off_with_its_transaction_when_the_host_closes_the_storage(place: Place, server: DB) -> None:
+    with other_process(place, VOTE) as process:
+        assert process.stdout.readline() == "voted\n"
+        guest = DB(place.open())
+        server.close()
+        successor = place.serve()
+        with opened(successor) as root, opened(guest) as seen:
+            root["answer"] = 42
+            commit(root)
+            deadline = time.monotonic() + TIMEOUT
+            while "answer" not in seen:  # until it has connected to the next host
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+                begin(seen)
+        guest.close()
+        successor.close()
 
 
 def test_a_host_that_serves_stays_it(place: Place, server: DB) -> None:

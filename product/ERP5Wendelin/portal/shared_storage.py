@@ -33,6 +33,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -63,6 +64,9 @@ RELEASE_WAIT = 90
 
 CONNECT_TIMEOUT = 3
 """Seconds to wait for an answer on the socket, which a killed server may have left behind."""
+
+CLOSE_TIMEOUT = 5
+"""Seconds to wait until guests are cut off: their thread may be in the middle of a commit."""
 
 MAX_SOCKET_PATH = 100
 """Bytes a Unix socket's path may have: 108 on Linux, 104 on others, less a margin."""
@@ -179,6 +183,23 @@ class GuestServer(StorageServer):
     def create_client_handler(self) -> GuestConnection:
         return GuestConnection(self)
 
+    def close(self, join_timeout: float = CLOSE_TIMEOUT) -> None:
+        """Cut all guests off, with their transactions, and close the storage.
+
+        ZEO closes the storage while guests go on, and its thread may have ended before their connections are closed: as
+        long as this process lives they would wait for answers.
+        """
+        cut_off = threading.Event()
+
+        def cut_guests_off() -> None:
+            for guest in list(self.zeo_storages_by_storage_id[STORAGE_NAME]):
+                cut(guest)
+            cut_off.set()
+
+        self.acceptor.event_loop.call_soon_threadsafe(cut_guests_off)
+        cut_off.wait(CLOSE_TIMEOUT)
+        super().close(join_timeout)
+
     def invalidate(self, zeo_storage: ZEOStorage | None, storage_id: str, tid: bytes, invalidated: list[bytes]) -> None:
         """Tell all guests, but the one that committed, which objects a commit changed."""
         recent = self.invq[storage_id]
@@ -215,9 +236,14 @@ class Patience:
 
     def _cut_off(self, guest: ZEOStorage) -> None:
         logger.warning("a command held up all others for %d seconds: its transaction is aborted", TRANSACTION_TIMEOUT)
-        connection = guest.connection
-        guest.notify_disconnected()  # which aborts
-        connection.close()
+        cut(guest)
+
+
+def cut(guest: ZEOStorage) -> None:
+    """Close the connection to a guest, and abort its transaction, which ZEO would not."""
+    connection = guest.connection
+    guest.notify_disconnected()
+    connection.close()
 
 
 class SharedFileStorage(Side):

@@ -1,0 +1,97 @@
+"""Writes what agents send, in whatever process has the database open at the moment.
+
+A FileStorage is open in one process (see `shared_storage`). `wendelin fluentd` lives for months beside a `wendelin
+serve` that is started, stopped and killed meanwhile, so for it the database changes hands:
+
+========================================  ==============================================================================
+what happens                              what the writer does
+========================================  ==============================================================================
+a server serves                           writes through its socket, as a guest
+nobody serves                             opens the file itself, as the host, and offers it to other commands
+a server starts, and asks for the file    closes it once what it is writing is committed, and is the server's guest
+the host stops, or is killed              fails with each `write`; after HOST_DELAY it opens the file itself
+========================================  ==============================================================================
+
+Whether a `write` that fails has stored something is in doubt where a host is killed in the middle of a commit. To try
+it again stores nothing twice, since the ids of chunks and batches are in the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+import Zope2
+from ZODB import DB
+
+from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
+from Products.ERP5Wendelin.portal.instance import Instance, reopen_database
+from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
+
+HOST_DELAY = 5.0
+"""Seconds a host has to come, or to come back, before a guest opens the file in its place: a restart takes four."""
+
+logger = logging.getLogger("wendelin.fluentd")
+
+
+class FluentdWriter:
+    """Writes into the database of an instance, and opens it anew whenever that is needed."""
+
+    def __init__(self, instance: Instance) -> None:
+        """Use the database that Zope's start has opened."""
+        self._instance = instance
+        self._lock = threading.Lock()
+        self._host_may_come_until = 0.0
+        self._database: DB | None = None
+        self._use(Zope2.DB)
+
+    def write(self, sent: Sequence[Sent], batch: bytes | None = None) -> list[WendelinError | None]:
+        """As BatchWriter's; what it raises may be over the next time, since the database is opened anew by then."""
+        with self._lock:
+            if self._database is None:
+                self._reopen()
+            try:
+                return self._writer.write(sent, batch)
+            except Exception:
+                if self._has_lost_host():
+                    self._close()
+                raise
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            if self._database is not None:
+                self._close()
+
+    def _use(self, database: DB) -> None:
+        self._database = database
+        self._writer = BatchWriter(database)
+        if isinstance(database.storage, SharedFileStorage):
+            database.storage.offer(self._instance.storage_socket, self._release)
+            logger.info("this process has the database open, and shares it")
+        elif isinstance(database.storage, Guest):
+            logger.info("another process has the database open, and shares it with this one")
+
+    def _reopen(self) -> None:
+        role = Role.GUEST if time.monotonic() < self._host_may_come_until else Role.EITHER
+        with opening(role, wait=0):
+            database = reopen_database()
+        self._use(database)
+
+    def _has_lost_host(self) -> bool:
+        storage = self._database.storage
+        return isinstance(storage, Guest) and not storage.is_connected()
+
+    def _release(self) -> bool:
+        """Close the file for a server that asks for it: in a thread of its own, for a commit may be under way."""
+        logger.info("a server has asked for the database")
+        threading.Thread(target=self.close, name="release", daemon=True).start()
+        return True
+
+    def _close(self) -> None:
+        database, self._database = self._database, None
+        self._host_may_come_until = time.monotonic() + HOST_DELAY
+        database.close()
