@@ -130,8 +130,7 @@ class FaultyNetwork:
     """The proxy; `address` is what clients connect to, as host:port."""
 
     def __init__(self, server: str, delay: float) -> None:
-        host, _, port = server.rpartition(":")
-        self.server = (host, int(port))
+        self.lead_to(server)
         self.delay = delay
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "{}:{}".format(*self._listener.getsockname())
@@ -159,6 +158,14 @@ class FaultyNetwork:
     def chaos(self, chaos: Chaos) -> None:
         with self._lock:
             self._storm = _Storm(chaos)
+
+    def lead_to(self, server: str | None) -> None:
+        """Where connections that are made from now on lead to; None: nowhere, they are closed at once.
+
+        While a server is away a port of it may be anybody's, even that of the proxy's own attempt to connect to it.
+        """
+        host, _, port = (server or "").rpartition(":")
+        self.server = (host, int(port)) if server else None
 
     def carried(self, direction: Direction) -> int:
         """Bytes that passed in a direction, of all connections."""
@@ -219,8 +226,12 @@ class FaultyNetwork:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            target = self.server
+            if target is None:
+                client.close()
+                continue
             try:
-                server = socket.create_connection(self.server)
+                server = socket.create_connection(target)
             except OSError:
                 client.close()
                 continue
