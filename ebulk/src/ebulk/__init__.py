@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from ebulk.library.lake import Lake
     from ebulk.library.logins import login, logout
     from ebulk.library.progress import Snapshot
+    from ebulk.library.stream import Stream
     from ebulk.local.folder import Folder
-    from ebulk.model import DataSetInfo, FileEntry, VersionInfo
+    from ebulk.model import DataSetInfo, FileEntry, Record, StreamInfo, VersionInfo
     from ebulk.verbs.diff import DiffReport
     from ebulk.verbs.observer import Observer
     from ebulk.verbs.pull import PullReport
+    from ebulk.verbs.pull_stream import StreamReport
     from ebulk.verbs.push import PushReport
     from ebulk.verbs.stage import StageReport
     from ebulk.verbs.status import StatusReport
@@ -60,9 +62,13 @@ __all__ = [
     "Observer",
     "PullReport",
     "PushReport",
+    "Record",
     "Snapshot",
     "StageReport",
     "StatusReport",
+    "Stream",
+    "StreamInfo",
+    "StreamReport",
     "UsageError",
     "VersionInfo",
     "__version__",
@@ -99,11 +105,13 @@ _MODULES = {
     "ebulk.library.lake": ("Lake",),
     "ebulk.library.logins": ("login", "logout"),
     "ebulk.library.progress": ("Snapshot",),
+    "ebulk.library.stream": ("Stream",),
     "ebulk.local.folder": ("Folder",),
-    "ebulk.model": ("DataSetInfo", "FileEntry", "VersionInfo"),
+    "ebulk.model": ("DataSetInfo", "FileEntry", "Record", "StreamInfo", "VersionInfo"),
     "ebulk.verbs.diff": ("DiffReport",),
     "ebulk.verbs.observer": ("Observer",),
     "ebulk.verbs.pull": ("PullReport",),
+    "ebulk.verbs.pull_stream": ("StreamReport",),
     "ebulk.verbs.push": ("PushReport",),
     "ebulk.verbs.stage": ("StageReport",),
     "ebulk.verbs.status": ("StatusReport",),

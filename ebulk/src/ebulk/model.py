@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 """Of a file's bytes: pairs (start, stop), half open, ascending, with gaps between them."""
@@ -95,6 +95,30 @@ class VersionInfo:
     removed: int
     size: int
     file_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """A stream, as `GET /streams` lists it: bytes that are only ever appended to."""
+
+    reference: str
+    title: str
+    state: str
+    size: int
+    """Bytes that were ever appended: the offset where it ends."""
+    start: int
+    """Offset of the first byte that is kept: what was before it, retention has dropped."""
+    modified: str | None
+    """When bytes came last (RFC 3339, UTC); None as long as none did."""
+
+
+class Record(NamedTuple):
+    """One event of a stream."""
+
+    time: int
+    """Nanoseconds since the epoch."""
+    record: Any
+    """What was sent, as JSON has it: as a rule, a dict."""
 
 
 @dataclass(frozen=True, slots=True)

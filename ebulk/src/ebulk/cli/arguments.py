@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from ebulk.errors import UsageError
+from ebulk.protocol import RAW, STREAM_FORMATS
 from ebulk.transfer.crew import JOBS
 from ebulk.version import __version__
 
@@ -21,6 +22,7 @@ GROUPS = (
     ("start with a lake and a data set", ("login", "init", "clone")),
     ("choose what to send", ("add", "remove", "reset")),
     ("send and bring", ("push", "pull")),
+    ("look at streams", ("streams", "tail")),
     ("look at what changed", ("status", "diff", "log")),
     ("this program", ("config", "logout", "completion", "help")),
 )
@@ -33,6 +35,7 @@ SYNONYMS = {
     "delete": "remove",
     "download": "pull",
     "fetch": "pull",
+    "follow": "tail",
     "history": "log",
     "rm": "remove",
     "stage": "add",
@@ -42,6 +45,12 @@ SYNONYMS = {
 """What people who come from elsewhere type."""
 
 SHELLS = ("bash", "zsh", "fish")
+
+STDOUT = "-"
+"""The name of standard output, where a file is asked for."""
+
+TIME = "2026-11-22T19:40:00Z, 2026-11-22 (local midnight), or 30s, 15m, 1h, 2d ago"
+"""How times are written."""
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -58,6 +67,19 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if rest:
         raise UsageError(f"{rest[0]!r} is not understood here.", f"`ebulk {command} --help` says what is possible.")
     return parsed
+
+
+def is_made_anew(arguments: argparse.Namespace) -> bool:
+    """Whether what a command brings is made anew each time: records of a stream, and what is printed."""
+    return getattr(arguments, "stream", None) is not None and (
+        stream_format(arguments) != RAW or getattr(arguments, "output", None) == STDOUT
+    )
+
+
+def stream_format(arguments: argparse.Namespace) -> str:
+    """The format in which a stream is pulled."""
+    times = arguments.since is not None or arguments.until is not None
+    return str(arguments.format or ("msgpack" if times else RAW))
 
 
 def check_command(name: str) -> str:
@@ -147,12 +169,24 @@ def make_parser() -> Parser:
         nargs="?",
         help="a data set folder, or a data set to get into a new folder",
     )
+    _add_stream(pull)
     _add_pull(pull)
 
     clone = _add(commands, "clone", "pull a data set into a new folder")
     clone.add_argument("data_set", metavar="DATA_SET", help="its reference")
     clone.add_argument("folder", metavar="FOLDER", nargs="?", help="named like the data set unless given")
     _add_pull(clone)
+
+    streams = _add(commands, "streams", "list the streams of a lake, with their sizes")
+    streams.add_argument("search", metavar="WORDS", nargs="?", default="", help="only streams that have these words")
+    streams.add_argument("--state", metavar="STATE", default="", help="only those in this state, such as published")
+    _add_lake(streams)
+
+    tail = _add(commands, "tail", "print what arrives in a stream, as it arrives")
+    tail.add_argument("stream", metavar="STREAM", help="its reference")
+    tail.add_argument("--since", metavar="TIME", help=f"first the records from then on, too: {TIME}")
+    _add_retry(tail)
+    _add_lake(tail)
 
     status = _add(commands, "status", "show what changed here since the last push or pull")
     status.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
@@ -244,12 +278,7 @@ def _add_transfer(parser: Parser) -> None:
         choices=("auto", "always", "never"),
         help="send and ask for bytes in zstd: where a sample shrinks (auto, unless given), always, or never",
     )
-    parser.add_argument(
-        "--retry-max-time",
-        type=_seconds,
-        metavar="SECONDS",
-        help="give up after so long without progress (600); 0 is at the first failure",
-    )
+    _add_retry(parser)
     parser.add_argument(
         "--stall-timeout",
         type=_positive,
@@ -257,6 +286,29 @@ def _add_transfer(parser: Parser) -> None:
         help="try again when nothing came or went for so long (60)",
     )
     _add_lake(parser)
+
+
+def _add_retry(parser: Parser) -> None:
+    parser.add_argument(
+        "--retry-max-time",
+        type=_seconds,
+        metavar="SECONDS",
+        help="give up after so long without progress (600); 0 is at the first failure",
+    )
+
+
+def _add_stream(parser: Parser) -> None:
+    parser.add_argument("--stream", metavar="STREAM", help="a stream of the lake, into a file, instead of a data set")
+    parser.add_argument("--since", metavar="TIME", help=f"of a stream, the records from then on: {TIME}")
+    parser.add_argument("--until", metavar="TIME", help="of a stream, the records before then")
+    parser.add_argument(
+        "--format",
+        choices=STREAM_FORMATS,
+        help="of a stream, its bytes (raw), or its records as msgpack (so where times are given), JSON or NumPy",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="the stream's file (STREAM.FORMAT unless given); - is standard output"
+    )
 
 
 def _add_pull(parser: Parser) -> None:

@@ -134,10 +134,12 @@ class Bars:
     def _line_for_all(self, width: int) -> str:
         meter = self._meter
         head = f"{self._verb} {meter.files_done:,}/{meter.files:,}"
-        sizes = f"{size_text(meter.size_done)} of {size_text(meter.size)}"
         rate, left = meter.rate(), meter.time_left()
         speed = [f"{size_text(rate)}/s" if rate is not None else "", f"{_clock(left)} left" if left is not None else ""]
         parts = [part for part in speed if part]
+        if not meter.size:
+            return shortened(GAP.join([head, size_text(meter.size_done), *parts]), width)
+        sizes = f"{size_text(meter.size_done)} of {size_text(meter.size)}"
         line = _laid_out(head, meter.fraction, [sizes, *parts], width)
         if cell_len(line) > width:
             line = GAP.join([head, _percent(meter.fraction).strip(), *parts])

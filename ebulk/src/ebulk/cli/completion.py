@@ -7,7 +7,7 @@ import shtab
 from ebulk.cli.arguments import COMMANDS, command_parsers, make_parser
 
 FOLDERS = ("folder", "directory")
-PATHS = ("data_set", "password_file", "paths")
+PATHS = ("data_set", "output", "password_file", "paths")
 
 
 def script(shell: str) -> str:

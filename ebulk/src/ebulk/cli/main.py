@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import FrameType
 
-from ebulk.cli.arguments import COMMANDS, parse
+from ebulk.cli.arguments import COMMANDS, is_made_anew, parse
 from ebulk.cli.output import Output
 from ebulk.errors import EbulkError
 
@@ -22,6 +22,8 @@ MODULES = {name: f"ebulk.cli.commands.{name}" for name in COMMANDS}
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESUMABLE = ("push", "pull", "clone")
+ENDLESS = ("tail",)
+"""Commands that an interrupt ends as nothing else does: nobody needs to be told."""
 
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
@@ -44,7 +46,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         output.error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        output.error(_interrupted(words), INTERRUPTED)
+        if not set(ENDLESS).intersection(words[:1]):
+            output.error(_interrupted(words), INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -84,10 +87,14 @@ def _unexpected(error: Exception) -> EbulkError:
 
 
 def _interrupted(words: Sequence[str]) -> EbulkError:
-    if not set(RESUMABLE).intersection(words[:1]):
+    if not _is_resumable(words):
         return EbulkError("Interrupted.")
     again = shlex.join(word for word in words if word != "--restart")  # that would send everything anew
     return EbulkError("Interrupted; what was transferred is kept.", f"`ebulk {again}` goes on.")
+
+
+def _is_resumable(words: Sequence[str]) -> bool:
+    return words[:1] != [] and words[0] in RESUMABLE and not is_made_anew(parse(words))
 
 
 def _trace(words: Sequence[str]) -> None:

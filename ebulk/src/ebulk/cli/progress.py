@@ -135,7 +135,7 @@ class Lines:
             self._next = now + LINES_EVERY
             text = (
                 f"{self._verb}: {self._files_done:,} of {count_text(self._files)}, "
-                f"{size_text(self._size_done)} of {size_text(self._size)}"
+                f"{size_text(self._size_done)}{f' of {size_text(self._size)}' if self._size else ''}"
             )
         print(text, file=sys.stderr, flush=True)
 

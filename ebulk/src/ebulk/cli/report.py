@@ -9,8 +9,9 @@ from typing import Any
 from ebulk.cli.output import Output, count_text, duration_text, size_text
 from ebulk.local.index import Totals
 from ebulk.local.names import shown
-from ebulk.protocol import KIB
+from ebulk.protocol import KIB, RAW
 from ebulk.verbs.pull import PullReport
+from ebulk.verbs.pull_stream import StreamReport
 from ebulk.verbs.push import PushReport
 
 RATE_FROM = 256 * KIB
@@ -84,6 +85,26 @@ def report_pull(report: PullReport, seconds: float, output: Output) -> None:
         output.line(f"  left out, as you asked: {count_text(report.left_out)}")
     if report.kept:
         output.line(f"  your changes are kept: {count_text(report.kept)} (see `ebulk status`)")
+
+
+def report_stream(report: StreamReport, seconds: float, output: Output) -> None:
+    """What a pull of a stream did."""
+    output.document({**asdict(report), "changed": report.changed, "seconds": round(seconds, 3)})
+    name, file = shown(report.reference), shown(report.file)
+    if not report.changed:
+        output.line(f"Nothing to pull: {file} has all that the lake has of {name} ({size_text(report.size)}).")
+    elif report.format != RAW and not report.size:
+        output.line(f"Pulled {name}: {file} is empty, since it has no records of that time")
+    elif report.format != RAW:
+        output.line(f"Pulled {name}: {file} has its records ({report.format}, {size_text(report.size)})")
+    elif report.received == report.size:
+        output.line(f"Pulled {name}: {file} has {size_text(report.size)}")
+    else:
+        output.line(f"Pulled {name}: {file} has {size_text(report.received)} more, {size_text(report.size)} in all")
+    if report.start:
+        output.line(f"  it begins at byte {report.start:,} of the stream: the lake does not keep what was before")
+    if report.changed:
+        output.line(f"  {_duration(report.received, seconds)}")
 
 
 def _on_the_wire(content: Totals, travelled: int) -> Sequence[Row]:

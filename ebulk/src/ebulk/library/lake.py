@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from ebulk.errors import UsageError
+from ebulk.library.stream import Stream
 from ebulk.local.folder import Folder
 from ebulk.local.names import check_directory, check_reference
-from ebulk.model import DataSetInfo, FileEntry, VersionInfo
+from ebulk.model import DataSetInfo, FileEntry, StreamInfo, VersionInfo
 from ebulk.remote.coding import Compress
 from ebulk.remote.credentials import Basic, Bearer, Credentials
 from ebulk.remote.lake import Lake as RemoteLake
@@ -83,6 +84,14 @@ class Lake:
         """The files of a version (the newest unless given) by path: all, or those of one folder."""
         folder = check_directory(directory)
         return self._remote.manifest(check_reference(reference), version, f"{folder}/" if folder else "")[1]
+
+    def streams(self, search: str = "", state: str = "") -> Iterator[StreamInfo]:
+        """The streams by reference: all that one may see, or those that have some words, or are in one state."""
+        return self._remote.streams(search, state)
+
+    def stream(self, reference: str) -> Stream:
+        """A stream, to read and to follow."""
+        return Stream(self._remote, reference)
 
     def close(self) -> None:
         """Close all connections."""

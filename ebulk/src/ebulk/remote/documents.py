@@ -5,13 +5,14 @@ Numbers with a fraction arrive as text (see `Reply.json`), so that times stay ex
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ebulk import model
 from ebulk.errors import EbulkError
-from ebulk.protocol import nanoseconds
+from ebulk.protocol import from_timestamp, nanoseconds
 
 T = TypeVar("T")
 
@@ -83,6 +84,27 @@ def version(document: object) -> model.VersionInfo:
         size=member(document, "size", int),
         file_count=member(document, "file_count", int),
     )
+
+
+def stream(document: object) -> model.StreamInfo:
+    """An item of `GET /streams`."""
+    return model.StreamInfo(
+        reference=member(document, "reference", str),
+        title=member(document, "title", str),
+        state=member(document, "state", str),
+        size=_size(document, "size"),
+        start=_size(document, "start"),
+        modified=optional(document, "modified", str),
+    )
+
+
+def record(line: bytes | str) -> model.Record:
+    """A line of what `GET /streams/{reference}?format=jsonl` answers."""
+    try:
+        document = json.loads(line)
+        return model.Record(from_timestamp(member(document, "time", str)), document["record"])
+    except (ValueError, KeyError, RecursionError):
+        raise _unclear(f"{line!r:.100} is no record") from None
 
 
 def entry(document: object) -> model.FileEntry:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ebulk.errors import NotFoundError, UsageError
-from ebulk.model import DataSetInfo, FileEntry, Ingestion, StopResult, VersionInfo
+from ebulk.model import DataSetInfo, FileEntry, Ingestion, StopResult, StreamInfo, VersionInfo
 from ebulk.protocol import MANIFEST_LIMIT, PLAN_LENGTH, seconds
 from ebulk.remote import documents, failure
 from ebulk.remote.coding import Codings, Compress
@@ -148,6 +148,12 @@ class Lake:
 
         return documents.member(first, "version", int), entries()
 
+    def streams(self, search: str = "", state: str = "") -> Iterator[StreamInfo]:
+        """The streams by reference, asked for page by page: all, or those that have some words, or are in one state."""
+        query = {name: value for name, value in (("search", search), ("state", state)) if value}
+        for page in self._pages("/streams", query):
+            yield from map(documents.stream, documents.items(page))
+
     def start_ingestion(self, reference: str, message: str, base_version: int | None) -> Ingestion:
         """Start a push on top of `base_version`, or of the newest version."""
         document: dict[str, Any] = {"message": message}
@@ -220,6 +226,11 @@ class Lake:
 def data_set_path(reference: str) -> str:
     """The API's path of a data set. UsageError for a name that can't be in a URL."""
     return f"/data-sets/{_segment(reference)}"
+
+
+def stream_path(reference: str) -> str:
+    """The API's path of a stream. UsageError for a name that can't be in a URL."""
+    return f"/streams/{_segment(reference)}"
 
 
 def ingestion_path(ingestion: Ingestion) -> str:

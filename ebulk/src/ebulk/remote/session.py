@@ -151,6 +151,10 @@ class Reply:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end; close it otherwise."""
         # A body read to its end gave its connection back by itself, and one of no bytes does when it is read; any other
         # is closed.
         if self._response.length_remaining == 0:
@@ -254,6 +258,11 @@ class Session:
         if self._stopped.is_set():
             raise failure.StoppedError
 
+    def wait(self, delay: float) -> None:
+        """Wait for so many seconds. StoppedError once the session is stopped."""
+        if delay and self._stopped.wait(delay):
+            raise failure.StoppedError
+
     def retry(self) -> Retry:
         """What decides of trying again, for one piece of work."""
         settings = self.settings
@@ -261,7 +270,7 @@ class Session:
             settings.retry_max_time,
             longest=settings.stall_timeout,
             backoff=settings.backoff,
-            wait=self._wait,
+            wait=self.wait,
             tell=settings.notices.tell,
             reached=settings.reached.is_set,
         )
@@ -378,23 +387,19 @@ class Session:
             for start in range(0, len(block), piece):
                 self.check()
                 part = block[start : start + piece]
-                self._wait(self.settings.pace.delay(len(part)))
+                self.wait(self.settings.pace.delay(len(part)))
                 self.settings.traffic.count(sent=len(part))
                 yield part
 
     def received(self, count: int) -> None:
         """Note that so many bytes of bodies came, and wait for as long as their rate asks for."""
         self.settings.traffic.count(received=count)
-        self._wait(self.settings.pace.delay(count))
+        self.wait(self.settings.pace.delay(count))
 
     def _watch(self, sock: socket.socket) -> None:
         with self._lock:
             self._sockets.add(sock)
         self.check()
-
-    def _wait(self, delay: float) -> None:
-        if delay and self._stopped.wait(delay):
-            raise failure.StoppedError
 
 
 def _socket_options(stall_timeout: float) -> list[tuple[int, int, int]]:

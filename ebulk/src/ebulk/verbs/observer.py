@@ -23,7 +23,7 @@ class Observer(Progress, Protocol):
         """So many files have been met in this step so far."""
 
     def expect(self, files: int, size: int) -> None:
-        """So many files, with so many bytes, are to be transferred at the most."""
+        """So many files, with so many bytes (0: nobody knows), are to be transferred at the most."""
 
     def skip(self, path: str, size: int) -> None:
         """One of them needs no transfer after all."""

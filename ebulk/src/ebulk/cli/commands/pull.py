@@ -7,13 +7,16 @@ from pathlib import Path
 
 from ebulk.cli.commands.clone import clone_into, pull_in
 from ebulk.cli.context import Context
+from ebulk.cli.stream import is_of_stream, pull_part
 from ebulk.errors import UsageError
 from ebulk.local import folder as folders
 from ebulk.local.names import shown
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Bring a folder up to date; one of that name is made if the name is a data set's."""
+    """Bring a folder up to date, or a stream; a folder is made if the name is a data set's."""
+    if is_of_stream(arguments):
+        return pull_part(arguments, context)
     name = arguments.data_set
     if name is None or folders.is_data_set(Path(name)):
         return pull_in(context.folder(name), arguments, context)
