@@ -26,6 +26,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import cache, partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -46,7 +47,7 @@ from Products.ERP5Wendelin.errors import (
 )
 from Products.ERP5Wendelin.ingestion.identity import sender
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, turn
-from Products.ERP5Wendelin.ingestion.policy import REFERENCE_LENGTH, Piece, checked_tag, ingest_pieces
+from Products.ERP5Wendelin.ingestion.policy import REFERENCE_LENGTH, Intake, Piece, checked_tag
 from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
 from Products.ERP5Wendelin.storage.transaction import ATTEMPTS, is_full, is_lost, pause
 
@@ -196,10 +197,13 @@ class _Batch:
 
     def _store(self, origins: Sequence[Origin]) -> None:
         found: Refusals = {}
-        users: dict[str, Any] = {}
+        user_of = cache(partial(sender, self._site))
+        intake_of = cache(self._intake)
         for origin in origins:
             try:
-                self._ingest(origin, users)
+                with acting_as(user_of(origin.user)):
+                    target = intake_of(origin.user, origin.policy).target(origin.tag)
+                    target.store(self._groups[origin], self._mark(origin))
             except Exception as error:
                 _raise_if_passing(error)
                 found[origin] = _refusal(origin, error)
@@ -208,15 +212,16 @@ class _Batch:
         if found:
             raise _Refused(found)
 
-    def _ingest(self, origin: Origin, users: dict[str, Any]) -> None:
-        if origin.user not in users:
-            users[origin.user] = sender(self._site, origin.user)
-        with acting_as(users[origin.user]):
-            policy = self._site[TOOL]._getOb(origin.policy, None)
-            if policy is None:
-                raise NotFound(f"There is no Ingestion Policy {origin.policy!r}.")
-            mark = b"\0".join((self._id, *(text.encode("utf-8", "surrogatepass") for text in origin)))
-            ingest_pieces(policy, origin.tag, self._groups[origin], mark)
+    def _intake(self, user: str, id: str) -> Intake:
+        """The policy of an id as the current user, who has this name, may use it."""
+        policy = self._site[TOOL]._getOb(id, None)
+        if policy is None:
+            raise NotFound(f"There is no Ingestion Policy {id!r}.")
+        return Intake(policy)
+
+    def _mark(self, origin: Origin) -> bytes:
+        """The id of what has none: that of the batch, for each of its parts another."""
+        return b"\0".join((self._id, *(text.encode("utf-8", "surrogatepass") for text in origin)))
 
 
 class _Remembered:

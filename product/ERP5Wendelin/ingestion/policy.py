@@ -105,49 +105,32 @@ def ingest(policy: Any, reference: str, data_chunk: bytes | Chunk, chunk_id: byt
     incomplete. NotFound: a script, or a supply for the tag. TooLarge: over CHUNK_SIZE. What scripts raise: see
     `content.scripts.run`.
     """
-    ingest_pieces(policy, reference, [Piece(data_chunk, chunk_id)])
+    Intake(policy).target(reference).store([Piece(data_chunk, chunk_id)])
 
 
-def ingest_pieces(policy: Any, reference: str, pieces: Sequence[Piece], mark: bytes | None = None) -> None:
-    """The same for several pieces, in their order: what is new of them goes to the script at once, joined.
+class Intake:
+    """A policy that takes data in, as the current user may, with its scripts: found once for many tags."""
 
-    `mark`, if there is one, is the id of all pieces that have none of their own: they are stored together, once.
-    """
-    target = find_target(policy, reference)
-    ids = dict.fromkeys(mark if piece.chunk_id is None else piece.chunk_id for piece in pieces)
-    new = {id: None for id in ids if id is not None and not target.has_chunk(id)}
-    waiting = dict(new)
-    kept = []
-    for piece in pieces:
-        if piece.chunk_id is None:
-            is_new = mark is None or mark in new
-        else:
-            is_new = piece.chunk_id in waiting
-            waiting.pop(piece.chunk_id, None)
-        if is_new:
-            kept.append(piece.data)
-    if kept:
-        target.take(kept)
-    for id in new:
-        target.note_chunk(id)
+    def __init__(self, policy: Any) -> None:
+        _check(policy)
+        self._policy = policy
+        self._parser = _script(policy, policy, "script_id")
+        self._finder = script_of(policy, policy.getDataOperationScriptId() or OPERATION_FINDER)
 
-
-def find_target(policy: Any, reference: str) -> Target:
-    """What takes what is sent under a tag. Errors: see `ingest`."""
-    _check(policy)
-    movement = run(_script(policy, policy, "script_id"), checked_tag(reference, REFERENCE_LENGTH))
-    if not movement:
-        raise BadInput(
-            f"{name_of(policy)} does not take the tag {reference!r}. "
-            f"Its script {policy.getScriptId()} says which tags it takes; send another, or to another policy."
-        )
-    finder = script_of(policy, policy.getDataOperationScriptId() or OPERATION_FINDER)
-    operation, parameters = run(finder, movement, reference)
-    if operation is None:
-        raise NotFound(f"{name_of(policy)} has no Data Operation for the tag {reference!r}.")
-    if operation.getValidationState() == "invalidated":
-        raise Conflict(f"{name_of(operation)} is invalidated: it takes data once it is validated again.")
-    return Target(_script(policy, operation, "script_id"), parameters)
+    def target(self, reference: str) -> Target:
+        """What takes what is sent under a tag. Errors: see `ingest`."""
+        movement = run(self._parser, checked_tag(reference, REFERENCE_LENGTH))
+        if not movement:
+            raise BadInput(
+                f"{name_of(self._policy)} does not take the tag {reference!r}. "
+                f"Its script {self._policy.getScriptId()} says which tags it takes; send another, or to another policy."
+            )
+        operation, parameters = run(self._finder, movement, reference)
+        if operation is None:
+            raise NotFound(f"{name_of(self._policy)} has no Data Operation for the tag {reference!r}.")
+        if operation.getValidationState() == "invalidated":
+            raise Conflict(f"{name_of(operation)} is invalidated: it takes data once it is validated again.")
+        return Target(_script(self._policy, operation, "script_id"), parameters)
 
 
 class Target:
@@ -169,23 +152,42 @@ class Target:
         """Whether its script takes what a request brings as a stream."""
         return "chunk" in parameters_of(self.script)
 
-    def has_chunk(self, id: bytes) -> bool:
-        """Whether one of the documents that data goes to has taken a chunk of this id lately."""
+    def store(self, pieces: Sequence[Piece], mark: bytes | None = None) -> None:
+        """Give the script what is new of several pieces, in their order, joined; in the current transaction.
+
+        `mark`, if there is one, is the id of all pieces that have none of their own: they are stored together, once.
+        """
+        ids = dict.fromkeys(mark if piece.chunk_id is None else piece.chunk_id for piece in pieces)
+        new = [id for id in ids if id is not None and not self._has_chunk(id)]
+        taken = list(_new(pieces, mark, set(new)))
+        if taken:
+            self._take(taken)
+        for sink in self._sinks:
+            for id in new:
+                sink.noteChunk(id)
+
+    def _has_chunk(self, id: bytes) -> bool:
         return any(sink.hasChunk(id) for sink in self._sinks)
 
-    def note_chunk(self, id: bytes) -> None:
-        """Let all of these documents remember an id."""
-        for sink in self._sinks:
-            sink.noteChunk(id)
-
-    def take(self, data: Sequence[bytes | Chunk]) -> None:
-        """Call the script, once, with what was sent, joined."""
+    def _take(self, data: Sequence[bytes | Chunk]) -> None:
         if self.takes_stream:
             for each in data:
                 run(self.script, chunk=each, **self.parameters)
         else:
-            joined = _in_memory(data[0]) if len(data) == 1 else b"".join(map(_in_memory, data))
+            joined = data[0] if len(data) == 1 else b"".join(map(_in_memory, data))
             run(self.script, data_chunk=_in_memory(joined), **self.parameters)
+
+
+def _new(pieces: Sequence[Piece], mark: bytes | None, new: set[bytes]) -> Iterator[bytes | Chunk]:
+    """The data of those pieces that are to be stored: without an id, if their mark is new or there is none; with one
+    that is new, the first."""
+    for data, id in pieces:
+        if id is None:
+            if mark is None or mark in new:
+                yield data
+        elif id in new:
+            new.discard(id)
+            yield data
 
 
 def find_operation(policy: Any, movement: dict[str, Any], reference: str) -> tuple[Any, dict[str, Any]]:
