@@ -192,7 +192,7 @@ def test_elsewhere_it_is_said_what_is_skipped_and_how_to_get_it(tmp_path: Path) 
 
 def test_where_everything_is_there_nothing_is_done(tmp_path: Path) -> None:
     environment = bare_machine(tmp_path, user=0)
-    for name in ("curl", "wget", "rsync", "openssl", "initdb", "mkfs.btrfs"):
+    for name in ("curl", "wget", "rsync", "openssl", "initdb", "mkfs.btrfs", "node", "npm"):
         program(tmp_path / "bin" / name, "")
     done = run("install-debian-packages", environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
