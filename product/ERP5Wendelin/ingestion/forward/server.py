@@ -1,0 +1,142 @@
+"""The server of the Forward protocol, on the event loop of whoever starts it.
+
+::
+
+    server = ForwardServer(BatchWriter(database), Settings())
+    host, port = await server.start("127.0.0.1", 24224)
+    …
+    await server.stop()     accepts no more, commits and acknowledges what is complete, closes
+
+One thread, the loop's, reads all connections; one commits, one decompresses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import socket
+
+from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Writer
+from Products.ERP5Wendelin.ingestion.forward.connection import Connection, Reception, shown
+from Products.ERP5Wendelin.ingestion.forward.decompressor import Decompressor
+from Products.ERP5Wendelin.ingestion.forward.heartbeat import Heartbeat
+from Products.ERP5Wendelin.ingestion.forward.memory import Memory
+from Products.ERP5Wendelin.ingestion.forward.notices import Notices
+from Products.ERP5Wendelin.ingestion.forward.settings import Settings
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
+
+SWEEP = 1.0
+"""Seconds between two looks at who is too slow."""
+
+FAREWELL = 5.0
+"""Seconds that agents have, at a stop, to take their acknowledgements."""
+
+logger = logging.getLogger("wendelin.fluentd")
+
+
+class ForwardServer:
+    """Takes what agents send, and gives it to a writer."""
+
+    def __init__(self, writer: Writer, settings: Settings) -> None:
+        self._writer = writer
+        self._settings = settings
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and return where: a port is chosen if it is 0.
+
+        BadInput: no address of this machine; Conflict: the port is taken.
+        """
+        raise_file_limit()
+        stream, datagram = bind(host, port)
+        loop = asyncio.get_running_loop()
+        self._reception = reception = self._make_reception(loop)
+        self._heartbeat, _ = await loop.create_datagram_endpoint(Heartbeat, sock=datagram)
+        self._listener = await loop.create_server(
+            lambda: Connection(reception),
+            sock=stream,
+            backlog=BACKLOG,
+            ssl=self._settings.tls,
+            ssl_handshake_timeout=self._settings.handshake_timeout if self._settings.tls else None,
+        )
+        self._sweeper = asyncio.create_task(self._sweep())
+        address: tuple[str, int] = stream.getsockname()[:2]
+        logger.info("listening for fluentd's Forward protocol on %s", shown(address))
+        return address
+
+    async def stop(self) -> None:
+        """Accept no more, commit and acknowledge what is complete, and close all connections."""
+        reception = self._reception
+        self._listener.close()
+        self._heartbeat.close()
+        self._sweeper.cancel()
+        for connection in reception.connections:
+            connection.pause("stop")
+        await reception.decompressor.stop()
+        await reception.committer.stop()
+        connections = list(reception.connections)
+        for connection in connections:
+            connection.close()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(connection.closed for connection in connections)), FAREWELL)
+        for connection in connections:
+            connection.abort()
+
+    def _make_reception(self, loop: asyncio.AbstractEventLoop) -> Reception:
+        """What the connections share, put together: less that waits is room in memory, and lets others go on."""
+        connections: set[Connection] = set()
+        notices = Notices(loop.time)
+        memory = Memory(self._settings.max_memory, connections, lambda: committer.held + decompressor.held)
+        decompressor = Decompressor(lambda: not (memory.full and committer.held))
+
+        def on_less() -> None:
+            memory.look()
+            decompressor.go_on()
+
+        committer = Committer(self._writer, self._settings, notices, on_less)
+        return Reception(self._settings, notices, committer, decompressor, memory, connections, loop.time)
+
+    async def _sweep(self) -> None:
+        """Drop those who are too slow, all the time."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = self._reception.clock()
+            for connection in list(self._reception.connections):
+                connection.check(now)
+
+
+def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for connections and for heartbeats, on one port. Errors: see `ForwardServer.start`."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise BadInput(f"{host} is no address of this machine: {error.strerror}.") from error
+    while True:
+        stream = socket.socket(family, socket.SOCK_STREAM)
+        datagram = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stream.bind(address)
+            stream.listen(BACKLOG)
+            datagram.bind(stream.getsockname())
+            return stream, datagram
+        except OSError as error:
+            stream.close()
+            datagram.close()
+            if port == 0 and error.errno == errno.EADDRINUSE:
+                continue  # the port that was chosen for connections is taken for datagrams
+            raise Conflict(
+                f"Cannot listen on {host}:{port} (TCP, and UDP for heartbeats): {error.strerror}. "
+                "Stop what uses it, or choose another."
+            ) from error
+
+
+def raise_file_limit() -> None:
+    """Let the process open as many files, thus connections, as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
