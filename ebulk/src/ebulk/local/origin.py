@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ebulk.errors import EbulkError
+from ebulk.errors import ConflictError
 from ebulk.local.atomic import write_atomically
 
 
@@ -29,9 +29,10 @@ def read_origin(file: Path) -> int:
         return 0
     except (ValueError, KeyError, TypeError):
         pass
-    raise EbulkError(
+    raise ConflictError(
         f"{path} is damaged: it says where in its stream {file} begins.",
         "Pull again with --discard-changes: it brings anew what the lake keeps.",
+        (str(file),),
     )
 
 

@@ -124,7 +124,7 @@ def follow(session: Session, reference: str, since: int | None = None) -> Iterat
             with open_events(session, reference, last_id, since) as reply:
                 retry.progress()
                 for event in events(lines(read_pieces(reply.read))):
-                    last_id = last_id if event.id is None else event.id
+                    last_id = event.id or last_id
                     pause = pause if event.retry is None else event.retry
                     if event.data is not None:
                         yield event.data
