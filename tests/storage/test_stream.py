@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from persistent import GHOST
 from wendelin.bigarray.array_zodb import ZBigArray
-from wendelin.bigfile.file_zodb import ZBlk0, ZBlk1
+from wendelin.bigfile.file_zodb import ZBlk0, ZBlk1, ZData
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
 
 from Products.ERP5Wendelin.storage import block
 from Products.ERP5Wendelin.storage import stream as stream_module
-from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE, CHUNK_SIZE
 from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from Products.ERP5Wendelin.storage.transaction import separate_connection
@@ -89,6 +89,107 @@ def test_an_append_behind_a_final_one_turns_the_last_block_into_a_zblk1(
     commit()
     assert block_types(stream) == [ZBlk1]
     assert stream.read(0, 9000) == pattern(0, 9000)
+
+
+def chunk_sizes(stream: ByteStream, number: int = 0) -> dict[int, int]:
+    """Offset and bytes of each chunk of a block."""
+    return {offset: len(chunk.data) for offset, chunk in stream.blktab[number].chunktab.items()}
+
+
+def test_what_is_appended_at_once_is_one_chunk(stream: ByteStream, commit: Callable[[], None]) -> None:
+    for size in (CHUNK_SIZE, 100_000, B // 2):
+        stream.append(pattern(stream.size, stream.size + size))
+        commit()
+    assert chunk_sizes(stream) == {0: CHUNK_SIZE, CHUNK_SIZE: 100_000, CHUNK_SIZE + 100_000: B // 2}
+    assert stream.read(0, stream.size) == pattern(0, stream.size)
+
+
+def test_what_is_appended_to_a_short_chunk_becomes_a_part_of_it(stream: ByteStream, commit: Callable[[], None]) -> None:
+    for size in (1, CHUNK_SIZE - 2, 10_000, 7):
+        stream.append(b"x" * size)
+        commit()
+    assert chunk_sizes(stream) == {0: CHUNK_SIZE + 9999, CHUNK_SIZE + 9999: 7}
+
+
+def test_a_block_has_512_chunks_at_the_most(stream: ByteStream, commit: Callable[[], None]) -> None:
+    while stream.size < B - 3000:
+        for size in (1, CHUNK_SIZE - 2, 1, CHUNK_SIZE, 100):
+            stream.append(b"x" * min(size, B - 1 - stream.size))
+        commit()
+    *sizes, _ = chunk_sizes(stream).values()
+    assert CHUNK_SIZE <= min(sizes) <= max(sizes) < 2 * CHUNK_SIZE
+    assert len(sizes) < 512
+
+
+def test_a_commit_writes_as_many_records_for_a_large_piece_as_for_a_small_one(
+    stream: ByteStream, connection: Connection
+) -> None:
+    stream.append(b"x")
+    stored = []
+    for size in (1, 100, CHUNK_SIZE, 100, 300_000):
+        connection.transaction_manager.commit()
+        connection.getTransferCounts(clear=True)
+        stream.append(b"x" * size)
+        connection.transaction_manager.commit()
+        stored.append(connection.getTransferCounts()[1])
+    # the stream, the array, the block and a chunk; the block's tree where there is a new chunk
+    assert stored == [4, 4, 4, 5, 4]
+
+
+@pytest.mark.parametrize("size", [100, CHUNK_SIZE, 50_000, 700_000])
+def test_the_end_of_an_unfinished_block_is_read_by_the_chunks_that_it_is_in(
+    stream: ByteStream, connection: Connection, size: int
+) -> None:
+    while stream.size + size < B:
+        stream.append(pattern(stream.size, stream.size + size))
+    connection.transaction_manager.commit()
+    connection.cacheMinimize()
+    end = stream.size
+    sizes = list(chunk_sizes(stream).items())
+    for start, stop in [(end - 10, end), (end - 5000, end - 10), (5, 6), (0, 100_000), (end // 2, end // 2 + 1)]:
+        connection.cacheMinimize()
+        len(stream.blktab[0].chunktab)  # loads the tree
+        connection.getTransferCounts(clear=True)
+        assert stream.read(start, stop) == pattern(start, stop)
+        expected = [offset for offset, length in sizes if offset < stop and start < offset + length]
+        assert connection.getTransferCounts()[0] == len(expected)
+
+
+def test_an_unfinished_block_of_an_earlier_release_is_appended_to(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    zblk = stream.array.zfile.blktab[0] = ZBlk1()
+    zblk.setblkdata(pattern(0, 10_000) + bytes(8000))  # chunks of 4 KiB, and none for zeros
+    stream.size = 18_000
+    stream.array.resize((18_000,))
+    commit()
+    expected = pattern(0, 10_000) + bytes(8000)
+    for piece in (b"x" * 100, bytes(9000), b"y" * 50_000):
+        stream.append(piece)
+        expected += piece
+        commit()
+        assert stream.read(0, stream.size) == stream.array[:].tobytes() == expected
+    assert chunk_sizes(stream) == {0: 4096, 4096: 4096, 8192: 1808, 18_000: 100, 27_100: 50_000}
+
+
+def test_what_wendelin_core_loads_is_what_was_appended(stream: ByteStream, commit: Callable[[], None]) -> None:
+    for piece in (b"a" * 10, bytes(5000), b"b" * 70_000, bytes(3), b"c", bytes(100_000)):
+        stream.append(piece)
+        commit()
+    loaded = stream.blktab[0].loadblkdata()
+    assert bytes(loaded) + bytes(100_000) == stream.read(0, stream.size)
+
+
+def test_what_was_appended_in_chunks_can_be_changed_through_a_mapping_in_wendelin_core_s(
+    stream: ByteStream, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wendelin.bigfile.file_zodb.ZBlk_fmt_write", "ZBlk1")
+    stream.append(pattern(0, 50_000))
+    commit()
+    stream.array[10:20] = 0
+    commit()
+    assert stream.read(0, 50_000) == pattern(0, 10) + bytes(10) + pattern(20, 50_000)
+    assert max(chunk_sizes(stream).values()) == CHUNK_SIZE
 
 
 def test_a_whole_block_of_bytes_is_stored_without_a_copy(stream: ByteStream) -> None:
@@ -287,7 +388,8 @@ def test_a_full_block_that_is_a_zblk1_is_copied_as_a_zblk0(
     base: ByteStream, stream: ByteStream, commit: Callable[[], None]
 ) -> None:
     old = ZBlk1()
-    old.setblkdata(BASE[B : 2 * B])
+    for start, stop in ((0, 3), (3, 100_000), (100_000, B)):  # chunks of any length
+        old.chunktab[start] = ZData(BASE[B + start : B + stop])
     base.array.zfile.blktab[1] = old
     commit()
     assert stream.take_over(base, 3 * B) == 3 * B

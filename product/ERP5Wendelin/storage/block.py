@@ -1,13 +1,16 @@
 """Blocks of a wendelin.core ZBigFile, read and written directly.
 
 `zfile.blktab` maps block numbers to ZBlk objects, 2 MiB each; what is missing, and what a block lacks at its end, is
-zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks of 4 KiB, one record each: it
-is cheap to add to. Mapped views of the same file show what is written here once it is committed, and must not be opened
-on it before: they would take the bytes out of the uncommitted blocks.
+zeros. A ZBlk0 is one record: it reads fastest. A ZBlk1 is a BTree from offset to chunks, one record each: it is cheap
+to add to. wendelin.core writes chunks of 4 KiB and reads, as its version 2 does, those of any length at any offset that
+don't overlap: what is appended is one chunk here, or a part of the last one. Mapped views of the same file show what is
+written here once it is committed, and must not be opened on it before: they would take the bytes out of the uncommitted
+blocks.
 
 wendelin.core's `loadblk` and `storeblk` serve its mappings and are not called here. What they leave to their callers: a
 block that is live and not bound to its file fails an assertion when another connection changes it, `loadblkdata` takes
-the bytes out of a ZBlk0 that is yet to be committed, and which kind of block is written is one setting of the process.
+the bytes out of a ZBlk0 that is yet to be committed and reads a ZBlk1 to its end, and which kind of block is written is
+one setting of the process.
 
 A ZBlk0 may be in the `blktab` of several files, at the same place, once nobody writes to it any more. Each of them may
 be mapped, all in one connection too: wendelin.core binds a ZBlk0 to the file that loaded it last, and a block that
@@ -31,6 +34,13 @@ Buffer = bytes | bytearray | memoryview
 BLOCK_SIZE = 2 * MIB
 """Bytes of a block: the page size of wendelin.core's mappings."""
 
+CHUNK_SIZE = ZBlk1.CHUNKSIZE
+"""Bytes of a chunk (4 KiB) of what may be written anywhere; of what is appended to, the least but for the last one.
+
+So a block has 512 chunks at the most, and 100 bytes that are appended rewrite 2 KiB on average, besides the 0.9 KiB
+that each commit writes.
+"""
+
 COPIED_BLOCKS = 16
 """The most blocks that one call of `share` copies: 32 MiB of a transaction."""
 
@@ -46,9 +56,7 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
         number, offset = divmod(start, BLOCK_SIZE)
         end = min(offset + stop - start, BLOCK_SIZE)
         zblk = blktab.get(number)
-        data: Buffer = b"" if zblk is None else _load(zblk)
-        if offset or end < len(data):
-            data = memoryview(data)[offset:end]
+        data: Buffer = b"" if zblk is None else _load(zblk, offset, end)
         if data:
             yield data
         missing = end - offset - len(data)
@@ -57,22 +65,40 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
         start += end - offset
 
 
-def write(zfile: ZBigFile, start: int, data: Buffer, *, compact: bool = False) -> None:
-    """Put bytes at `start` in the current transaction.
+def write(zfile: ZBigFile, start: int, data: Buffer) -> None:
+    """Put bytes at `start`, over what is there, in the current transaction.
 
-    A block that is written to its end becomes a ZBlk0, any other a ZBlk1, or with `compact` a ZBlk0 too.
+    A block that is written to its end becomes a ZBlk0, any other a ZBlk1 of chunks of CHUNK_SIZE. Not for a file that
+    is appended to.
     """
+    for number, offset, piece in _pieces(zfile, start, data):
+        if offset + len(piece) == BLOCK_SIZE:
+            _write_whole(zfile, number, offset, piece)
+        else:
+            _write_part(zfile, number, offset, piece)
+
+
+def append(zfile: ZBigFile, size: int, data: Buffer, *, compact: bool = False) -> None:
+    """Put bytes behind the `size` that a file has, in the current transaction.
+
+    A block that becomes full is written as a ZBlk0, any other as a ZBlk1, or with `compact` as a ZBlk0 too.
+    """
+    for number, offset, piece in _pieces(zfile, size, data):
+        if compact or offset + len(piece) == BLOCK_SIZE:
+            _write_whole(zfile, number, offset, piece)
+        else:
+            _append_part(zfile, number, offset, piece)
+
+
+def _pieces(zfile: ZBigFile, start: int, data: Buffer) -> Iterator[tuple[int, int, Buffer]]:
+    """Each block that bytes at `start` are in: its number, the offset in it, and the bytes, copied nowhere."""
     view = memoryview(data)
     _refresh_mappings(zfile, start, start + len(view))
     done = 0
     while done < len(view):
         number, offset = divmod(start + done, BLOCK_SIZE)
         piece = view[done : done + BLOCK_SIZE - offset]
-        if compact or offset + len(piece) == BLOCK_SIZE:
-            whole = data if len(piece) == len(data) and isinstance(data, bytes) else piece
-            _write_whole(zfile, number, offset, whole)
-        else:
-            _write_part(zfile, number, offset, piece)
+        yield number, offset, data if len(piece) == len(data) and isinstance(data, bytes) else piece
         done += len(piece)
 
 
@@ -136,22 +162,49 @@ def drop(zfile: ZBigFile, first: int, stop: int) -> None:
         del zfile.blktab[number]
 
 
-def _load(zblk: ZBlkBase) -> Buffer:
-    """The bytes of a block up to its trailing zeros; the block's own memory is given back at once."""
-    if zblk._p_state == GHOST:
-        data: Buffer = zblk.loadblkdata()
-        zblk._p_deactivate()
-        return data
-    if isinstance(zblk, ZBlk0) and zblk._v_blkdata is not None and _is_uncommitted(zblk):
-        return zblk._v_blkdata
-    zfile, number = zblk._v_zfile, zblk._v_blk
-    data = zblk.loadblkdata()
+def _load(zblk: ZBlkBase, start: int = 0, stop: int = BLOCK_SIZE) -> Buffer:
+    """The bytes of a block from `start` up to `stop`; zeros at their end may be missing.
+
+    The block's own memory is given back at once.
+    """
+    is_ghost = zblk._p_state == GHOST
+    zfile, number = (None, None) if is_ghost else (zblk._v_zfile, zblk._v_blk)
+    data = _load_chunks(zblk, start, stop) if isinstance(zblk, ZBlk1) else _load_whole(zblk, start, stop)
     if zfile is None:
         zblk._p_deactivate()
     else:
         # A mapped view in this connection may show the block, and must hear of it when others change it.
         zblk._v_zfile, zblk._v_blk = zfile, number
     return data
+
+
+def _load_whole(zblk: ZBlk0, start: int, stop: int) -> Buffer:
+    is_kept = zblk._p_state != GHOST and zblk._v_blkdata is not None and _is_uncommitted(zblk)
+    data: Buffer = zblk._v_blkdata if is_kept else zblk.loadblkdata()
+    return memoryview(data)[start:stop] if start or stop < len(data) else data
+
+
+def _load_chunks(zblk: ZBlk1, start: int, stop: int) -> Buffer:
+    """As `_load`; no other chunks are read than those that have some of the bytes."""
+    chunktab = zblk.chunktab
+    parts: list[Buffer] = []
+    position = start
+    for key, chunk in chunktab.items(_last_key(chunktab, start), stop, excludemax=True):
+        part = memoryview(chunk.data)[max(start - key, 0) : stop - key]
+        chunk._p_deactivate()
+        if part:
+            begin = max(start, key)
+            parts += (_ZEROS[: begin - position], part)
+            position = begin + len(part)
+    return b"".join(parts)
+
+
+def _last_key(chunktab: IOBTree, offset: int) -> int:
+    """Where the last chunk begins that does not begin behind an offset; the offset, if there is none."""
+    try:
+        return int(chunktab.maxKey(offset))
+    except ValueError:
+        return offset
 
 
 def _is_uncommitted(zblk: ZBlkBase) -> bool:
@@ -164,11 +217,9 @@ def _write_whole(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> No
     if offset == 0 and (zblk is None or len(piece) == BLOCK_SIZE):
         _store(zfile, number, piece)
         return
-    old = b"" if zblk is None else _load(zblk)
-    whole = bytearray(max(len(old), offset + len(piece)))
-    whole[: len(old)] = old
-    whole[offset : offset + len(piece)] = piece
-    _store(zfile, number, whole)
+    old = memoryview(b"" if zblk is None else _load(zblk))
+    missing = _ZEROS[: max(offset - len(old), 0)]
+    _store(zfile, number, b"".join((old[:offset], missing, piece, old[offset + len(piece) :])))
 
 
 def _store(zfile: ZBigFile, number: int, data: Buffer) -> None:
@@ -187,7 +238,31 @@ def _store(zfile: ZBigFile, number: int, data: Buffer) -> None:
     _bind(zblk, zfile, number)
 
 
-def _write_part(zfile: ZBigFile, number: int, offset: int, piece: memoryview) -> None:
+def _append_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> None:
+    """Write behind the bytes that a block has, as a ZBlk1: a new chunk, or more of the last if that is short."""
+    zblk = zfile.blktab.get(number)
+    if not isinstance(zblk, ZBlk1):
+        new = ZBlk1()
+        if zblk is not None:
+            _append_chunk(new.chunktab, 0, _load(zblk))
+        zblk = zfile.blktab[number] = new
+    _append_chunk(zblk.chunktab, offset, piece)
+    _changed(zblk, zfile, number)
+
+
+def _append_chunk(chunktab: IOBTree, offset: int, piece: Buffer) -> None:
+    """Put bytes behind all that a block's chunks have. No chunk is all zeros, nor ends in zeros."""
+    key = _last_key(chunktab, offset)
+    if key < offset < key + CHUNK_SIZE:
+        chunk = chunktab[key]
+        data = b"".join((chunk.data, bytes(offset - key - len(chunk.data)), piece)).rstrip(b"\0")
+        if data != chunk.data:
+            chunk.data = data
+    elif data := bytes(piece).rstrip(b"\0"):
+        chunktab[offset] = ZData(data)
+
+
+def _write_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> None:
     """Write into a block as a ZBlk1, touching only the chunks that change."""
     zblk = zfile.blktab.get(number)
     if not isinstance(zblk, ZBlk1):
@@ -198,13 +273,11 @@ def _write_part(zfile: ZBigFile, number: int, offset: int, piece: memoryview) ->
     chunktab = zblk.chunktab
     done = 0
     while done < len(piece):
-        first, within = divmod(offset + done, ZBlk1.CHUNKSIZE)
-        part = piece[done : done + ZBlk1.CHUNKSIZE - within]
-        _write_chunk(chunktab, first * ZBlk1.CHUNKSIZE, within, part)
+        first, within = divmod(offset + done, CHUNK_SIZE)
+        part = memoryview(piece)[done : done + CHUNK_SIZE - within]
+        _write_chunk(chunktab, first * CHUNK_SIZE, within, part)
         done += len(part)
-    # The block's own record is what tells mapped views of other connections that a chunk changed.
-    zblk._p_changed = True
-    _bind(zblk, zfile, number)
+    _changed(zblk, zfile, number)
 
 
 def _write_chunk(chunktab: IOBTree, key: int, within: int, part: memoryview) -> None:
@@ -220,6 +293,12 @@ def _write_chunk(chunktab: IOBTree, key: int, within: int, part: memoryview) -> 
         chunktab[key] = ZData(data)
     elif data != old:
         chunk.data = data
+
+
+def _changed(zblk: ZBlk1, zfile: ZBigFile, number: int) -> None:
+    """Note that a chunk of a block changed: the block's own record is what tells mapped views of other connections."""
+    zblk._p_changed = True
+    _bind(zblk, zfile, number)
 
 
 def _refresh_mappings(zfile: ZBigFile, start: int, stop: int) -> None:

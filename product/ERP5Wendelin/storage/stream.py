@@ -55,7 +55,7 @@ class ByteStream(Persistent):
         """
         buffer = data if isinstance(data, bytes) else _flat(data)
         if len(buffer):
-            block.write(self.array.zfile, self.size, buffer, compact=final)
+            block.append(self.array.zfile, self.size, buffer, compact=final)
             self.size += len(buffer)
             # Two writers of one stream conflict in this record and in the array's.
             self.array.resize((self.size,))
@@ -150,7 +150,7 @@ class ByteStream(Persistent):
     def _copy(self, other: ByteStream, start: int, stop: int) -> None:
         """Store bytes of another stream at the same place; as a ZBlk0, for what follows comes in large pieces."""
         for chunk in other.chunks(start, stop):
-            block.write(self.array.zfile, start, chunk, compact=True)
+            block.append(self.array.zfile, start, chunk, compact=True)
             start += len(chunk)
 
 
