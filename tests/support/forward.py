@@ -1,4 +1,4 @@
-"""A Forward server in a thread of the test, a writer that keeps what it gets, and an agent that says what it is told."""
+"""A Forward server in a thread of the test, a writer that keeps what it gets, and an agent to send with."""
 
 from __future__ import annotations
 

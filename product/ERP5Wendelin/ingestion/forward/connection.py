@@ -200,13 +200,13 @@ class Connection(asyncio.Protocol):
         elif acknowledgement:
             self.acknowledge(acknowledgement)
 
-    def _greet(self, handshake: Handshake, messages: Iterator[bytes]) -> bool:
+    def _greet(self, handshake: Handshake, messages: Iterator[bytes | bytearray]) -> bool:
         """Whether the first message, a PING, is there and is accepted."""
         try:
             message = next(messages, None)
             if message is None:
                 return False
-            welcome = handshake.check(message)
+            welcome = handshake.check(bytes(message))
         except WendelinError as error:
             self._complain("refused", f"is turned away: {error}")
             self._transport.write(refusal(str(error)))

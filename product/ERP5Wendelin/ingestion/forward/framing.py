@@ -50,7 +50,7 @@ class Framing:
         """Bytes of the message that has begun and is not complete."""
         return len(self._begun)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[bytes | bytearray]:
         """The messages that are complete with `data`; to be iterated over to the end before the next `feed`.
 
         NotForward: they are not MessagePack, or of a message over the limit.
@@ -81,7 +81,7 @@ class Framing:
         self._scanner.feed(begun)
         self._fed = len(begun)
 
-    def _complete(self, data: bytes, offset: int) -> Iterator[bytes]:
+    def _complete(self, data: bytes, offset: int) -> Iterator[bytes | bytearray]:
         """The messages that end in `data`; OutOfData at its end, when what follows them is in `_begun`."""
         skip, tell = self._scanner.skip, self._scanner.tell
         start = 0
@@ -90,7 +90,7 @@ class Framing:
                 skip()
                 start = tell() - offset
                 self._begun += data[:start]
-                message = bytes(self._begun)
+                message = self._begun
                 self._begun = bytearray()
                 self._check(len(message))
                 yield message

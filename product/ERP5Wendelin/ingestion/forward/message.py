@@ -48,6 +48,9 @@ MEMBERS = 100_000
 WINDOW_LOG_MAX = 23
 """8 MiB: the most that a zstd frame may ask to keep, as for a content coding (RFC 9659)."""
 
+PIECE = 256 * KIB
+"""Bytes of entries that are checked at a time."""
+
 WINDOW = 4 * KIB
 """Bytes that a decompressor is given first, as what is behind its member comes back as a copy."""
 
@@ -77,6 +80,9 @@ OTHERS = {
 """What else is known by its first byte."""
 
 
+Buffer = bytes | bytearray
+
+
 class Events(NamedTuple):
     """What one message, or several joined, bring for a tag: `data` has whole entries once it is not `compressed`."""
 
@@ -87,15 +93,16 @@ class Events(NamedTuple):
     size: int | None = None
 
 
-def read(messages: Iterable[bytes]) -> Iterator[Events | WendelinError]:
+def read(messages: Iterable[Buffer]) -> Iterator[Events | WendelinError]:
     """What messages bring, in order; in the place of a message that brings nothing, what is wrong with it.
 
     A NotForward is the last.
     """
-    begin = b"\xc1"  # how a message begins that joins those before it; none begins with that
+    begin = b"\xc1"  # how a message begins that is joined to those before it; none begins with that
     time = 0
     tag = ""
-    entries: list[bytes] = []
+    entries: list[Buffer] = []
+    splitter = _Splitter()
     try:
         for message in messages:
             if message.startswith(begin):
@@ -105,13 +112,14 @@ def read(messages: Iterable[bytes]) -> Iterator[Events | WendelinError]:
                 yield _joined(tag, entries)
                 entries = []
             try:
-                time = _time_of_single(message)
-                if time:
-                    tag = _tag(message[slice(*string_at(message, 1))])
-                    begin = message[: time + 1]
+                start = _time_of_single(message)
+                if start:
+                    tag = _tag(message, 1)
+                    time = start
+                    begin = bytes(message[: time + 1])
                     entries.append(message[time:])
                 elif message[0] != NIL:  # which is a heartbeat
-                    yield decode(message)
+                    yield decode(message, splitter)
             except NotForward:
                 raise
             except WendelinError as error:
@@ -125,34 +133,70 @@ def read(messages: Iterable[bytes]) -> Iterator[Events | WendelinError]:
         yield _joined(tag, entries)
 
 
-def decode(message: bytes) -> Events:
+def decode(message: Buffer, splitter: _Splitter) -> Events:
     """What one message brings. BadInput, TooLarge: what is wrong with it; NotForward: it is no message at all."""
-    if message[0] not in ARRAYS:
-        hint = OTHERS.get(message[0], "Let it send MessagePack to this port, as fluentd's out_forward does.")
+    first = message[0]
+    if first not in ARRAYS:
+        hint = OTHERS.get(first, "Let it send MessagePack to this port, as fluentd's out_forward does.")
         raise NotForward(f"it does not speak the Forward protocol. {hint}")
-    scanner = _scanner(message)
-    length = scanner.read_array_header()
-    if length < 2 or message[scanner.tell()] not in STRINGS:
-        raise BadInput("a message begins with a tag and entries, and this one does not")
-    tag = _tag(scanner.unpack())
-    start = scanner.tell()
+    header = ARRAY_HEADERS.get(first, 1)
+    length = first & 0x0F if header == 1 else int.from_bytes(message[1:header], "big")
+    _, start = string_at(message, header)
+    if length < 2 or not start:
+        raise BadInput("a message has a tag and entries, and this one has not")
+    tag = _tag(message, header)
     kind = message[start]
-    scanner.skip()
+    values = 2 if kind in TIMES else 1
+    if length - values not in (1, 2):
+        raise BadInput(f"a message of the tag {tag!r} has {length} elements, which is none of the modes of events")
+    has_options = length - values == 2
     if kind in STRINGS:
-        data = message[slice(*string_at(message, start))]
-    elif kind in ARRAYS:
-        data = message[start + ARRAY_HEADERS.get(kind, 1) : scanner.tell()]
-    elif kind in TIMES and length > 2:
-        scanner.skip()
-        data = ENTRY + message[start : scanner.tell()]
-        length -= 1
-    else:
+        begin, end = string_at(message, start)
+        options = splitter.split(message, end, 0)[1] if has_options else {}
+        events = Events(tag, bytes(message[begin:end]), _chunk(options), _compressed(options), options.get("size"))
+        if not events.compressed:
+            check(events)
+        return events
+    end, options = splitter.split(message, start, values) if has_options else (len(message), {})
+    if kind in TIMES:
+        return Events(tag, ENTRY + message[start:end], _chunk(options))
+    if kind not in ARRAYS:
         raise BadInput(f"behind the tag {tag!r} stand neither entries nor a time and a record")
-    options = _options(scanner, message, length - 2)
-    events = Events(tag, data, _chunk(options), _compressed(options, kind), options.get("size"))
-    if not events.compressed:
-        check(events)
-    return events
+    data = bytes(message[start + ARRAY_HEADERS.get(kind, 1) : end])
+    _check_first(tag, data)
+    return Events(tag, data, _chunk(options))
+
+
+class _Splitter:
+    """Finds the options of messages that are known to be MessagePack."""
+
+    def __init__(self) -> None:
+        self._scanner: Any = None
+
+    def split(self, message: Buffer, start: int, values: int) -> tuple[int, dict[Any, Any]]:
+        """Where so many values end that begin at `start`, and the options that follow them, to the message's end."""
+        scanner = self._scanner or msgpack.Unpacker(
+            max_buffer_size=0, read_size=KIB, strict_map_key=False, unicode_errors="surrogateescape"
+        )
+        self._scanner = None  # until it has come to the end again
+        base = start - scanner.tell()
+        scanner.feed(message[start:])
+        for _ in range(values):
+            scanner.skip()
+        end: int = base + scanner.tell()
+        size = len(message) - end
+        if size > OPTIONS_SIZE:
+            raise TooLarge(f"the options of a message have {size} bytes, and {OPTIONS_SIZE} is the most that is taken")
+        try:
+            options = scanner.unpack()
+        except (ValueError, TypeError) as error:  # such as a map whose key is a map
+            raise BadInput(f"the options of a message can't be read: {error}") from error
+        self._scanner = scanner
+        if options is None:
+            return end, {}
+        if not isinstance(options, dict):
+            raise BadInput("the options of a message are not a map")
+        return end, options
 
 
 def expand(events: Events) -> Events:
@@ -164,49 +208,67 @@ def expand(events: Events) -> Events:
 
 
 def check(events: Events) -> None:
-    """BadInput unless the data is whole MessagePack values of which the first is an entry; TooLarge for too many."""
+    """BadInput unless packed entries are whole MessagePack values of which the first is an entry."""
     data = events.data
-    if len(data) > ENTRIES_SIZE:
-        raise TooLarge(
-            f"a chunk of the tag {events.tag!r} has {len(data)} bytes of entries, and {ENTRIES_SIZE} is the most that "
-            "one transaction takes: set its chunk_limit_size to less"
-        )
-    if data and not (data.startswith(ENTRY) and (_has(data, events.size) or _is_whole(data))):
-        raise BadInput(f"a chunk of the tag {events.tag!r} does not consist of entries [time, record] in MessagePack")
+    _check_first(events.tag, data)
+    if not (_has(data, events.size) or _is_whole(data)):
+        raise BadInput(f"a chunk of the tag {events.tag!r} does not consist of whole entries in MessagePack")
+
+
+def _check_first(tag: str, data: bytes) -> None:
+    if data and not data.startswith(ENTRY):
+        raise BadInput(f"a chunk of the tag {tag!r} does not consist of entries [time, record]")
 
 
 def _has(data: bytes, size: Any) -> bool:
-    """Whether data consists of so many values."""
+    """Whether data consists of so many values: as one array."""
     if type(size) is not int or not 0 < size <= len(data):
         return False
-    scanner = _scanner(struct.pack(">BI", 0xDD, size))
-    scanner.feed(data)
-    try:
-        scanner.skip()
-    except (ValueError, msgpack.UnpackException):
-        return False
-    return bool(scanner.tell() == len(data) + 5)
+    scanner = _scanner()
+    scanner.feed(struct.pack(">BI", 0xDD, size))
+    for piece in _pieces(data):
+        scanner.feed(piece)
+        try:
+            scanner.skip()
+        except msgpack.OutOfData:
+            continue
+        except (ValueError, msgpack.UnpackException):
+            return False
+        return bool(scanner.tell() == len(data) + 5)
+    return False
 
 
 def _is_whole(data: bytes) -> bool:
     """Whether data consists of whole values."""
-    scanner = _scanner(data)
-    skip, tell, size = scanner.skip, scanner.tell, len(data)
-    try:
-        while tell() < size:
-            skip()
-    except (ValueError, msgpack.UnpackException):
-        return False
-    return True
+    scanner = _scanner()
+    skip, tell = scanner.skip, scanner.tell
+    fed = 0
+    is_whole = True
+    for piece in _pieces(data):
+        scanner.feed(piece)
+        fed += len(piece)
+        try:
+            while tell() < fed:
+                skip()
+            is_whole = True
+        except msgpack.OutOfData:
+            is_whole = False
+        except (ValueError, msgpack.UnpackException):
+            return False
+    return is_whole
 
 
-def _scanner(data: bytes) -> Any:
-    scanner = msgpack.Unpacker(max_buffer_size=0, strict_map_key=False, unicode_errors="surrogateescape")
-    scanner.feed(data)
-    return scanner
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    """Data in pieces that the cache holds: a scanner keeps a copy of what it is given, and forgets what it has seen."""
+    view = memoryview(data)
+    return (view[offset : offset + PIECE] for offset in range(0, len(view), PIECE))
 
 
-def _time_of_single(message: bytes) -> int:
+def _scanner() -> Any:
+    return msgpack.Unpacker(max_buffer_size=0, read_size=KIB)
+
+
+def _time_of_single(message: Buffer) -> int:
     """Where the time begins in a message of one event without options; 0 in any other."""
     if message[0] != SINGLE:
         return 0
@@ -214,39 +276,18 @@ def _time_of_single(message: bytes) -> int:
     return end if end and message[end] in TIMES else 0
 
 
-def _joined(tag: str, entries: list[bytes]) -> Events:
+def _joined(tag: str, entries: list[Buffer]) -> Events:
     return Events(tag, ENTRY + ENTRY.join(entries))
 
 
-def _tag(value: str | bytes) -> str:
-    """A tag as text. BadInput: it is not UTF-8."""
+def _tag(message: Buffer, offset: int) -> str:
+    """The tag whose header is at an offset. BadInput: it is not UTF-8."""
+    start, end = string_at(message, offset)
+    value = bytes(message[start:end])
     try:
-        if isinstance(value, bytes):
-            return value.decode()
-        value.encode()
-    except UnicodeError:
+        return value.decode()
+    except UnicodeDecodeError:
         raise BadInput(f"the tag {value!r} is not UTF-8") from None
-    return value
-
-
-def _options(scanner: Any, message: bytes, count: int) -> dict[Any, Any]:
-    """The options that follow what the scanner has read; none if there are none."""
-    if count == 0:
-        return {}
-    if count > 1:
-        raise BadInput("a message has more elements than a tag, entries and options")
-    size = len(message) - scanner.tell()
-    if size > OPTIONS_SIZE:
-        raise TooLarge(f"the options of a message have {size} bytes, and {OPTIONS_SIZE} is the most that is taken")
-    try:
-        options = scanner.unpack()
-    except (ValueError, TypeError) as error:  # a map whose key is a map
-        raise BadInput(f"the options of a message can't be read: {error}") from error
-    if options is None:
-        return {}
-    if not isinstance(options, dict):
-        raise BadInput("the options of a message are not a map")
-    return options
 
 
 def _chunk(options: dict[Any, Any]) -> str | bytes | None:
@@ -256,10 +297,10 @@ def _chunk(options: dict[Any, Any]) -> str | bytes | None:
     return chunk
 
 
-def _compressed(options: dict[Any, Any], kind: int) -> str:
+def _compressed(options: dict[Any, Any]) -> str:
     """In what the entries are compressed, if they are."""
     name = options.get("compressed", PLAIN)
-    if name == PLAIN or name is None or kind not in STRINGS:
+    if name == PLAIN or name is None:
         return ""
     if not isinstance(name, str) or name not in DECOMPRESSORS:
         raise BadInput(f"entries come in {name!r}, and of compressions {' and '.join(DECOMPRESSORS)} are known here")
