@@ -14,6 +14,7 @@ from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal import (
     command_alarm,
     command_bt5,
+    command_fluentd,
     command_init,
     command_serve,
     command_shell,
@@ -25,6 +26,7 @@ Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
 
   wendelin init /srv/lake       make an instance; prints the manager's password
   wendelin serve /srv/lake      serve it on 127.0.0.1:8080, until Ctrl-C
+  wendelin fluentd /srv/lake    take in what fluentd agents send
   wendelin user add /srv/lake ada --role contributor
                                 let Ada push data sets
   wendelin shell /srv/lake      look at it and change it in Python
@@ -35,7 +37,7 @@ All commands work while the instance is being served.
 In detail: wendelin COMMAND --help
 """
 
-COMMANDS = (command_init, command_serve, command_user, command_shell, command_bt5, command_alarm)
+COMMANDS = (command_init, command_serve, command_fluentd, command_user, command_shell, command_bt5, command_alarm)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,8 +6,14 @@ import argparse
 from typing import Any
 
 from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.portal.command_fluentd import address as fluentd_address
+from Products.ERP5Wendelin.portal.fluentd import Listening
+from Products.ERP5Wendelin.portal.fluentd_options import add_options, given_options, listening
 from Products.ERP5Wendelin.portal.instance import find
 from Products.ERP5Wendelin.portal.serve import GRACE, parse_address, serve
+
+PREFIX = "fluentd-"
+"""How the names of options begin that are those of `wendelin fluentd`."""
 
 DESCRIPTION = f"""\
 Serve DIR in the foreground. Prints `ready on http://HOST:PORT/erp5` once it
@@ -37,6 +43,9 @@ def add_parser(subparsers: Any) -> None:
         default="127.0.0.1:8080",
         help="address (default: 127.0.0.1:8080; port 0: a free one)",
     )
+    agents = parser.add_argument_group("what fluentd agents send", "see: wendelin fluentd --help")
+    agents.add_argument("--fluentd", metavar="HOST:PORT", type=fluentd_address, help="take it in, at this address")
+    add_options(agents, PREFIX)
     parser.set_defaults(run=run)
 
 
@@ -49,4 +58,15 @@ def address(text: str) -> tuple[str, int]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    serve(find(arguments.directory), arguments.listen)
+    instance = find(arguments.directory)
+    serve(instance, arguments.listen, fluentd_of(arguments))
+
+
+def fluentd_of(arguments: argparse.Namespace) -> Listening | None:
+    """Where and how agents' data is to be taken in. BadInput: the options say how, and not where."""
+    if arguments.fluentd is not None:
+        return listening(arguments, arguments.fluentd, PREFIX)
+    given = given_options(arguments)
+    if given:
+        raise BadInput(f"--{PREFIX}{given[0]} says how to take in agents' data: give --fluentd HOST:PORT as well.")
+    return None

@@ -45,20 +45,28 @@ class FluentdWriter:
         self._instance = instance
         self._lock = threading.Lock()
         self._host_may_come_until = 0.0
+        self._hurried = False
         self._database: DB | None = None
         self._use(Zope2.DB)
 
     def write(self, sent: Sequence[Sent], batch: bytes | None = None) -> list[WendelinError | None]:
         """As BatchWriter's; what it raises may be over the next time, since the database is opened anew by then."""
         with self._lock:
-            if self._database is None:
-                self._reopen()
-            try:
-                return self._writer.write(sent, batch)
-            except Exception:
-                if self._has_lost_host():
+            while True:
+                if self._database is None:
+                    self._reopen()
+                try:
+                    return self._writer.write(sent, batch)
+                except Exception:
+                    if not self._has_lost_host():
+                        raise
                     self._close()
-                raise
+                    if not self._hurried:
+                        raise
+
+    def hurry(self) -> None:
+        """Wait for no host any more, and try at once what failed: this process is about to end."""
+        self._hurried = True
 
     def close(self) -> None:
         """Close the database."""
@@ -76,8 +84,8 @@ class FluentdWriter:
             logger.info("another process has the database open, and shares it with this one")
 
     def _reopen(self) -> None:
-        role = Role.GUEST if time.monotonic() < self._host_may_come_until else Role.EITHER
-        with opening(role, wait=0):
+        expected = not self._hurried and time.monotonic() < self._host_may_come_until
+        with opening(Role.GUEST if expected else Role.EITHER, wait=0):
             database = reopen_database()
         self._use(database)
 

@@ -23,7 +23,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -33,7 +33,9 @@ from waitress import wasyncore
 from Products.ERP5Wendelin.content.site import SITE
 from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.event_log import ACCESS
+from Products.ERP5Wendelin.ingestion.batch import BatchWriter
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
+from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
 from Products.ERP5Wendelin.portal.serve_http import Server, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
@@ -61,12 +63,12 @@ MAX_PORT = 65535
 logger = logging.getLogger("wendelin.serve")
 
 
-def parse_address(text: str) -> tuple[str, int]:
+def parse_address(text: str, example: str = "127.0.0.1:8080") -> tuple[str, int]:
     """HOST:PORT or [IPV6]:PORT as (host, port); BadInput when it's neither."""
     host, colon, port = text.rpartition(":")
     host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not host or not port.isdecimal() or not port.isascii() or int(port) > MAX_PORT:
-        raise BadInput(f"{text} is no address to listen on: give HOST:PORT, such as 127.0.0.1:8080.")
+        raise BadInput(f"{text} is no address to listen on: give HOST:PORT, such as {example}.")
     return host, int(port)
 
 
@@ -90,11 +92,12 @@ def listen(address: tuple[str, int]) -> socket.socket:
     return listening
 
 
-def serve(instance: Instance, address: tuple[str, int]) -> None:
-    """Serve an instance until a signal asks to stop."""
+def serve(instance: Instance, address: tuple[str, int], fluentd: Listening | None = None) -> None:
+    """Serve an instance until a signal asks to stop; with a Forward server if `fluentd` says where it listens."""
     os.umask(0o077)
     tune_memory()
     log_to(instance)
+    log_requests_to(instance)
     with listen(address) as listening:
         port = listening.getsockname()[1]
         with opening(Role.HOST):
@@ -102,10 +105,26 @@ def serve(instance: Instance, address: tuple[str, int]) -> None:
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            run(application, listening, f"http://{host}:{port}/{SITE}", AlarmRunner(Zope2.DB))
+            with agents(fluentd) as urls:
+                run(application, listening, [f"http://{host}:{port}/{SITE}", *urls], AlarmRunner(Zope2.DB))
         finally:
             Zope2.DB.close()
             logger.info("stopped")
+
+
+@contextlib.contextmanager
+def agents(fluentd: Listening | None) -> Iterator[list[str]]:
+    """Run the Forward server that is asked for; its address as a URL. In the end it commits what has arrived."""
+    if fluentd is None:
+        yield []
+        return
+    check_site(Zope2.DB, fluentd.settings)
+    thread = FluentdThread(BatchWriter(Zope2.DB), fluentd)
+    url = thread.start()
+    try:
+        yield [url]
+    finally:
+        thread.stop(GRACE)
 
 
 def tune_memory() -> None:
@@ -121,10 +140,10 @@ def tune_memory() -> None:
             mallopt(parameter, value)
 
 
-def log_to(instance: Instance) -> None:
-    """Send what happens to DIR/log, and warnings to stderr as well. A log that was moved away is begun anew."""
+def log_to(instance: Instance, name: str = "wendelin.log") -> None:
+    """Send what happens to a log of DIR/log, and warnings to stderr as well. One that was moved away is begun anew."""
     form = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    events = logging.handlers.WatchedFileHandler(instance.log / "wendelin.log", encoding="utf-8")
+    events = logging.handlers.WatchedFileHandler(instance.log / name, encoding="utf-8")
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.WARNING)
     for handler in (events, console):
@@ -134,6 +153,10 @@ def log_to(instance: Instance) -> None:
     # a line for each `wendelin` command that connects, and a warning whenever all threads are busy, say little
     logging.getLogger("ZEO").setLevel(logging.WARNING)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def log_requests_to(instance: Instance) -> None:
+    """Write a line for each request to DIR/log/access.log, and nowhere else."""
     ACCESS.addHandler(logging.handlers.WatchedFileHandler(instance.log / "access.log", encoding="utf-8"))
     ACCESS.propagate = False
 
@@ -147,8 +170,11 @@ def offer_storage(instance: Instance) -> None:
         raise Conflict(f"{instance.directory} is being served already, by another process.")
 
 
-def run(application: Callable[..., Any], listening: socket.socket, url: str, alarms: AlarmRunner) -> None:
-    """Answer requests, and run alarms, until SIGTERM or SIGINT; then give both GRACE seconds to finish."""
+def run(application: Callable[..., Any], listening: socket.socket, urls: list[str], alarms: AlarmRunner) -> None:
+    """Answer requests, and run alarms, until SIGTERM or SIGINT; then give both GRACE seconds to finish.
+
+    `urls`, the site's first, are said to be ready once the site is.
+    """
     server = make_server(application, listening)
     stopping = threading.Event()
     problems: list[str] = []
@@ -161,7 +187,7 @@ def run(application: Callable[..., Any], listening: socket.socket, url: str, ala
         server.pull_trigger()
 
     stop_on_signal(stop)
-    threading.Thread(target=announce, args=(url, stop), daemon=True).start()
+    threading.Thread(target=announce, args=(urls, stop), daemon=True).start()
     alarms.start()
     while not stopping.is_set():
         turn(server)
@@ -207,8 +233,9 @@ def stop_on_signal(stop: Callable[[], None]) -> None:
         signal.signal(each, handle)
 
 
-def announce(url: str, stop: Callable[[str], None]) -> None:
-    """Say that the site is ready, once it answered a request; stop if it doesn't."""
+def announce(urls: list[str], stop: Callable[[str], None]) -> None:
+    """Say what is ready, once the first of the URLs, the site's, answered a request; stop if it doesn't."""
+    url = urls[0]
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=START_TIMEOUT):
             pass
@@ -219,5 +246,6 @@ def announce(url: str, stop: Callable[[str], None]) -> None:
     except OSError as error:
         stop(f"The site does not answer at {url}: {error}.")
         return
-    logger.info("ready on %s", url)
-    print(f"ready on {url}", flush=True)
+    for url in urls:
+        logger.info("ready on %s", url)
+        print(f"ready on {url}", flush=True)
