@@ -20,7 +20,7 @@ PLAN_LENGTH = 10_000
 SLICE_SIZE = 64 * MIB
 """The most content bytes one transaction writes."""
 
-CONTENT_ENCODINGS = ("zstd",)
+CONTENT_ENCODINGS = ("zstd", "gzip", "deflate")
 """In which the bodies of requests may come, beside plain."""
 
 LIST_LIMIT = 100

@@ -138,7 +138,7 @@ STEPS = (
         "POST",
         "{push}/bundle",
         tar({"notes.txt": NOTE}, 1700000000.5),
-        {"Content-Type": "application/x-tar", "Content-Encoding": "gzip"},
+        {"Content-Type": "application/x-tar", "Content-Encoding": "br"},
     ),
     Step("upload-options", "OPTIONS", "{push}/uploads", user=None),
     Step(

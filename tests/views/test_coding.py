@@ -1,11 +1,13 @@
-"""zstd on the wire: requests come in it, answers go in it where that makes them smaller, and nothing explodes."""
+"""Content codings: requests come in them, answers go in zstd where that makes them smaller, and nothing explodes."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
 import tarfile
+import zlib
 from base64 import b64encode
 
 import pytest
@@ -13,6 +15,7 @@ from backports import zstd
 
 from Products.ERP5Wendelin.protocol import KIB, MIB
 from Products.ERP5Wendelin.views import coding
+from Products.ERP5Wendelin.views.decoding import DecodedSource
 from support.push import metadata, push, tar
 
 TEXT = b"".join(b"%06d the quick brown fox\n" % number for number in range(40_000))
@@ -53,10 +56,10 @@ def patch(server, upload):
     return patch
 
 
-def test_every_answer_says_that_requests_may_come_in_zstd(server):
+def test_every_answer_says_in_what_requests_may_come(server):
     for path, status in (("/", 200), ("/data-sets/none", 404)):
         answer = server.request("GET", path)
-        assert (answer.status, answer.headers["Accept-Encoding"]) == (status, "zstd")
+        assert (answer.status, answer.headers["Accept-Encoding"]) == (status, "zstd, gzip, deflate")
 
 
 def test_bundle_in_zstd_is_stored_as_what_it_stands_for(server, started):
@@ -114,19 +117,53 @@ def test_damaged_frame_is_400_and_nothing_of_a_bundle_is_kept(server, started):
 def test_frame_that_is_cut_is_400(server, started):
     answer = server.request("POST", f"{started}/bundle", zstd.compress(tar({"a": NOISE[: 200 * KIB]}))[:-9], ENCODED)
     assert answer.status == 400
-    assert answer.data["detail"] == "The body ends in the middle of its zstd frame."
+    assert answer.data["detail"] == "The body ends in the middle of its zstd."
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("X-GZIP", lambda data: gzip.compress(b"") + gzip.compress(data)),
+        ("deflate", zlib.compress),
+    ],
+)
+def test_bundle_in_gzip_or_deflate_is_stored_as_what_it_stands_for(server, started, coding, encode):
+    bundle = tar({"a": TEXT[: 200 * KIB], "b": NOISE[: 200 * KIB]})
+    headers = {"Content-Encoding": coding, "Content-Type": "application/x-tar"}
+    answer = server.request("POST", f"{started}/bundle", encode(bundle), headers)
+    assert answer.status == 200, answer.body
+    digests = [f"sha-256:{hashlib.sha256(data[: 200 * KIB]).hexdigest()}" for data in (TEXT, NOISE)]
+    assert [item["digest"] for item in answer.data["received"]] == digests
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "detail"),
+    [
+        ("gzip", TEXT[:100], "The body is not gzip: Error -3 while decompressing data: incorrect header check."),
+        ("gzip", gzip.compress(TEXT)[:-9], "The body ends in the middle of its gzip."),
+        ("gzip", gzip.compress(TEXT) + b"x", "The body ends in the middle of its gzip."),
+        ("deflate", TEXT[:100], "The body is not deflate: Error -3 while decompressing data: incorrect header check."),
+        ("deflate", zlib.compress(TEXT)[:-1], "The body ends in the middle of its deflate."),
+    ],
+)
+def test_body_that_is_no_gzip_or_deflate_is_400(server, coding, body, detail):
+    answer = server.request("PUT", "/data-sets/a", body, {"Content-Encoding": coding})
+    assert (answer.status, answer.data["detail"]) == (400, detail)
 
 
 def test_other_coding_is_415_and_says_which_is_taken(server, started):
-    answer = server.request("POST", f"{started}/bundle", b"", {"Content-Encoding": "gzip"})
-    assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "zstd")
-    assert answer.data["detail"] == "Content-Encoding 'gzip' is not known here. Send the body as it is, or in zstd."
+    answer = server.request("POST", f"{started}/bundle", b"", {"Content-Encoding": "br"})
+    assert (answer.status, answer.headers["Accept-Encoding"]) == (415, "zstd, gzip, deflate")
+    assert answer.data["detail"] == (
+        "Content-Encoding 'br' is not known here. Send the body as it is, or in zstd, gzip or deflate."
+    )
 
 
 def test_bundle_of_gigabytes_in_a_few_bytes_is_413_without_being_decoded(server, started, monkeypatch):
     taken = []
-    some = coding.ZstdSource._some
-    monkeypatch.setattr(coding.ZstdSource, "_some", lambda self, size: taken.append(data := some(self, size)) or data)
+    some = DecodedSource._some
+    monkeypatch.setattr(DecodedSource, "_some", lambda self, size: taken.append(data := some(self, size)) or data)
     compressor = zstd.ZstdCompressor()
     zeros = bytes(16 * MIB)
     body = compressor.compress(tar({"a": b"x"})[:1024])

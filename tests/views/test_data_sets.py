@@ -195,5 +195,5 @@ def test_service_tells_the_limits(server):
         "small_file_size": 262144,
         "bundle_size": 67108864,
         "plan_length": 10000,
-        "content_encodings": ["zstd"],
+        "content_encodings": ["zstd", "gzip", "deflate"],
     }

@@ -11,7 +11,7 @@ from Products.ERP5Wendelin.ingestion.chunk import FORM
 from Products.ERP5Wendelin.protocol import API_VERSION, MIB
 from Products.ERP5Wendelin.views.access import is_asked_by_another_site, user_id
 from Products.ERP5Wendelin.views.body import Body
-from Products.ERP5Wendelin.views.coding import decoded
+from Products.ERP5Wendelin.views.decoding import decoded
 from Products.ERP5Wendelin.views.members import Members
 from Products.ERP5Wendelin.views.query import Query
 from Products.ERP5Wendelin.views.target import TARGET, Target
@@ -30,7 +30,7 @@ class Call:
     policy: Any
     """Of a path with {policy}."""
     data_stream: Any
-    """Of a path with the {id} of a stream."""
+    """Of a path with the {id} of a stream, or with the {reference} of one."""
 
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site

@@ -1,13 +1,11 @@
-"""zstd on the wire (RFC 8878, RFC 9659): bodies of requests come in it, answers go in it where a sample shows a gain.
+"""Answers in zstd (RFC 8878, RFC 9659), where a sample shows a gain.
 
-Both ways are streams: whatever a frame claims, no more is decoded than is asked for, so that a few bytes that stand for
-gigabytes cost nothing. An answer in zstd has no length and holds a thread while its reader is slow; so only so many
-files are sent that way at the same time, and for one more it is the plain bytes.
+Such an answer has no length and holds a thread while its reader is slow; so only so many files are sent that way at the
+same time, and for one more it is the plain bytes.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from threading import BoundedSemaphore
@@ -18,19 +16,13 @@ from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.download.reader import StreamReader
-from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.protocol import KIB, MIB
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.views.answer import Answer
-from Products.ERP5Wendelin.views.body import Body
-from Products.ERP5Wendelin.views.problem import UnsupportedMediaType
 
 ZSTD = "zstd"
 LEVEL = 1
 """270 MB/s of text a core, and a tenth larger than level 3, which takes half as long again."""
-WINDOW_LOG_MAX = 23
-"""8 MiB, the most that a content coding may ask a reader to keep (RFC 9659)."""
-READ_SIZE = 64 * KIB
 LEAST = 4 * KIB
 """A smaller answer goes as it is."""
 SAMPLES = 3
@@ -43,72 +35,6 @@ VARY = {"Vary": "Accept-Encoding"}
 
 FILES = BoundedSemaphore(8)
 """Files that are sent in zstd at the same time: half of a server's threads (`portal.instance.THREADS`)."""
-
-
-class UnsupportedCoding(UnsupportedMediaType):
-    """A body in a content coding that is not taken here."""
-
-
-def decoded(body: Body, coding: str | None) -> Body:
-    """The body of a request as its Content-Encoding stands for; UnsupportedCoding (415) for another than zstd."""
-    name = (coding or "identity").strip().lower()
-    if name in ("identity", ""):
-        return body
-    if name != ZSTD:
-        raise UnsupportedCoding(f"Content-Encoding {name!r} is not known here. Send the body as it is, or in zstd.")
-    return Body(ZstdSource(body), None)  # type: ignore[arg-type]
-
-
-class ZstdSource:
-    """What a body in zstd stands for, to be read once, or again from its beginning. BadInput for what is no zstd."""
-
-    def __init__(self, encoded: Body) -> None:
-        self._encoded = encoded
-        self._start = encoded.tell()
-        self._begin()
-
-    def read(self, size: int) -> bytes:
-        """`size` bytes; fewer only at the end."""
-        parts: list[bytes] = []
-        missing = size
-        while missing and (part := self._some(missing)):
-            parts.append(part)
-            missing -= len(part)
-        self._position += size - missing
-        return b"".join(parts)
-
-    def seek(self, offset: int, whence: int) -> int:
-        """Go back to the beginning."""
-        if whence != io.SEEK_CUR or self._position + offset:
-            raise io.UnsupportedOperation("a body in zstd is read from its beginning")
-        self._encoded.seek(self._start)
-        self._begin()
-        return 0
-
-    def _begin(self) -> None:
-        self._frame: zstd.ZstdDecompressor | None = None
-        self._position = 0
-        self._input = b""
-
-    def _some(self, size: int) -> bytes:
-        """Up to `size` bytes; none at the end."""
-        while True:
-            frame = self._frame
-            if frame is None or (frame.needs_input and not self._input):
-                self._input = self._input or self._encoded.read(READ_SIZE)
-                if not self._input:
-                    if frame is not None:
-                        raise BadInput("The body ends in the middle of its zstd frame.")
-                    return b""
-            frame = frame or zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX})
-            try:
-                data = frame.decompress(self._input, size)
-            except zstd.ZstdError as error:
-                raise BadInput(f"The body is not zstd: {str(error).rstrip('.')}.") from error
-            self._input = frame.unused_data if frame.eof else b""
-            self._frame = None if frame.eof else frame
-            if data:
-                return data
 
 
 def accepts_zstd(header: str | None) -> bool:
