@@ -10,7 +10,7 @@ Line ends are skipped, and padding may be missing.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import Protocol
@@ -26,7 +26,8 @@ MULTIPART = "multipart/form-data"
 READ_SIZE = MIB
 
 IN_MEMORY = 2 * MIB
-"""The largest content that is decoded into memory; others go to a file of DIR/var/tmp."""
+"""The largest content that is read without a thought of memory; what is decoded and larger goes to a file of
+DIR/var/tmp."""
 
 FIELD = "data_chunk"
 
@@ -72,11 +73,16 @@ class Chunk:
             return multipart_field(self._source, self._boundary, FIELD)
         return iter(lambda: self._source.read(READ_SIZE), b"")
 
-    def read(self, limit: int) -> bytes:
-        """All of them, in memory. TooLarge above a number of bytes."""
+    def read(self, limit: int, when_large: Callable[[], object] = lambda: None) -> bytes:
+        """All of them, in memory. TooLarge above a number of bytes.
+
+        `when_large` is called, once, before more than IN_MEMORY are read: to wait until there is memory for them.
+        """
         parts: list[bytes] = []
         size = 0
         for piece in self.pieces():
+            if size <= IN_MEMORY < size + len(piece):
+                when_large()
             size += len(piece)
             if size > limit:
                 raise TooLarge(f"What is sent at once may have at most {limit // MIB} MiB. Send less at a time.")

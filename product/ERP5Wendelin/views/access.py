@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from AccessControl.PermissionRole import rolesForPermissionOn
 from AccessControl.SecurityManagement import getSecurityManager
+from Acquisition import aq_base, aq_inner, aq_parent
 
 from Products.ERP5Wendelin.permissions import View
 
@@ -30,6 +31,12 @@ def user_id() -> str | None:
     """The id of who asks, None for anonymous."""
     user = getSecurityManager().getUser()
     return None if user is None else user.getId()
+
+
+def name_in(users: Any) -> str | None:
+    """The name of who asks if it is a user of this folder, None for anonymous, and for Zope's own users."""
+    user = getSecurityManager().getUser()
+    return user_id() if aq_base(aq_parent(aq_inner(user))) is aq_base(users) else None
 
 
 def may(permission: str, context: Any) -> bool:

@@ -1,21 +1,62 @@
-"""`{portal}/portal_ingestion_policies/{policy}/ingest`: data that agents and the original ebulk send."""
+"""`{portal}/portal_ingestion_policies/{policy}/ingest`: data that agents and the original ebulk send.
+
+An agent keeps what it has sent until it is answered, and asks by the status what to do with it then:
+
+=====================  ==============================================================================================
+204                    it is in the database; if it came with the key of one that is, that one is
+4xx                    sending it again would be no use. fluentd sets the chunk aside, Fluent Bit drops it
+503 with Retry-After   it may be taken later: the storage is full or away; the policy, its operation or its supply is
+                       not in use or incomplete. Agents keep it, and send it again
+500                    a script of the site failed. Fluent Bit sends it again, fluentd does if it is told to
+=====================  ==============================================================================================
+
+What the lake's administrator has to mend is no reason to lose data. The original ebulk, which sends forms, is answered
+as it always was: 404, 409 and 507.
+"""
 
 from __future__ import annotations
 
+import logging
+import re
+from contextlib import ExitStack
 from email.message import Message
+from hashlib import sha256
+from threading import BoundedSemaphore
 
-from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.ingestion import policy
-from Products.ERP5Wendelin.ingestion.chunk import Chunk
+import transaction
+
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound, NotReady, StorageFull
+from Products.ERP5Wendelin.ingestion.batch import Sent
+from Products.ERP5Wendelin.ingestion.chunk import FORM, MULTIPART, Chunk
+from Products.ERP5Wendelin.ingestion.policy import CHUNK_SIZE, Intake, Piece
+from Products.ERP5Wendelin.ingestion.together import group_commit
+from Products.ERP5Wendelin.views.access import name_in
 from Products.ERP5Wendelin.views.call import Call
+
+TAG = "Fluent-Tag"
+"""The header that has the tag where the URL has none: the URL of Fluent Bit's output is the same for all tags."""
+
+KEY = "Idempotency-Key"
+
+LARGE_CHUNKS = BoundedSemaphore(4)
+"""Chunks of more than 2 MiB that are in memory at the same time: 64 MiB each at the most, and as much while they are
+joined."""
+
+_STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
+"""Structured Field Values, RFC 9651: a String."""
+
+logger = logging.getLogger(__name__)
 
 
 def create(call: Call) -> None:
     """POST: answered once it is committed."""
-    reference = call.query.text("reference")
-    if not reference:
-        raise BadInput("The URL must say what is sent, as in ingest?reference=TAG.")
-    policy.ingest(call.policy, reference, chunk_of(call))
+    try:
+        _take(call, _tag(call))
+    except (Conflict, NotFound, StorageFull) as error:
+        if call.media_type in (FORM, MULTIPART):
+            raise
+        logger.warning("what an agent sends to %s is not taken now: %s", call.policy.getId(), error)
+        raise NotReady(str(error)) from error
 
 
 def chunk_of(call: Call) -> Chunk:
@@ -24,3 +65,55 @@ def chunk_of(call: Call) -> Chunk:
     content_type["Content-Type"] = call.header("Content-Type") or ""
     boundary = content_type.get_param("boundary", "")
     return Chunk(call.body, call.media_type, boundary if isinstance(boundary, str) else "")
+
+
+def _take(call: Call, tag: str) -> None:
+    """Store what the request brings: in its own transaction if a script takes it as a stream; else with all others."""
+    key = _key(call.header(KEY))
+    target = Intake(call.policy).target(tag)
+    chunk = chunk_of(call)
+    if target.takes_stream:
+        target.store([Piece(chunk)])
+        return
+    with ExitStack() as held:
+        data = chunk.read(CHUNK_SIZE, lambda: held.enter_context(LARGE_CHUNKS))
+        id = None if key is None else key + sha256(data).digest()
+        user = name_in(call.site.acl_users)
+        if user is None:
+            target.store([Piece(data, id)])
+        else:
+            transaction.abort()  # what was begun here for a new tag: it is begun with what is stored
+            group_commit(call.database).write(Sent(tag, data, id, user, call.policy.getId()))
+
+
+def _tag(call: Call) -> str:
+    """The tag: `reference` in the URL, or else the header."""
+    reference = call.query.text("reference")
+    if reference:
+        return reference
+    header = call.header(TAG)
+    if not header:
+        raise BadInput("The URL must say what is sent, as in ingest?reference=TAG.")
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"The header {TAG} is not UTF-8.") from None
+
+
+def _key(header: str | None) -> bytes | None:
+    """The key by which what is sent again is known, in quotes or without; None: there is none.
+
+    It counts together with the bytes, so that somebody who sends one key with everything loses nothing.
+    """
+    text = (header or "").strip()
+    if text.startswith('"'):
+        string = _STRING.match(text)
+        if string is None:
+            raise BadInput(f"The header {KEY} is no string: write a quote or a backslash in it with a backslash.")
+        text = string[1]
+    if "${" in text:
+        raise BadInput(
+            f"The header {KEY} is {text!r}: a placeholder that fluentd has not filled in. In the configuration of its "
+            "output it belongs into headers_from_placeholders, and not into headers."
+        )
+    return text.encode("latin-1") or None
