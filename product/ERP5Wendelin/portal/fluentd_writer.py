@@ -22,6 +22,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import Zope2
 from ZODB import DB
@@ -37,6 +38,18 @@ HOST_DELAY = 5.0
 logger = logging.getLogger("wendelin.fluentd")
 
 
+class _Opened(NamedTuple):
+    """The database, and what writes to it."""
+
+    database: DB
+    writer: BatchWriter
+
+    def has_lost_host(self) -> bool:
+        """Whether it is the guest of a process that is not there any more."""
+        storage = self.database.storage
+        return isinstance(storage, Guest) and not storage.is_connected()
+
+
 class FluentdWriter:
     """Writes into the database of an instance, and opens it anew whenever that is needed."""
 
@@ -46,19 +59,19 @@ class FluentdWriter:
         self._lock = threading.Lock()
         self._host_may_come_until = 0.0
         self._hurried = False
-        self._database: DB | None = None
-        self._use(Zope2.DB)
+        self._asked = False
+        self._opened: _Opened | None = self._use(Zope2.DB)
 
     def write(self, sent: Sequence[Sent], batch: bytes | None = None) -> list[WendelinError | None]:
         """As BatchWriter's; what it raises may be over the next time, since the database is opened anew by then."""
         with self._lock:
+            self._close_if_asked()
             while True:
-                if self._database is None:
-                    self._reopen()
+                opened = self._opened or self._reopen()
                 try:
-                    return self._writer.write(sent, batch)
+                    return opened.writer.write(sent, batch)
                 except Exception:
-                    if not self._has_lost_host():
+                    if not opened.has_lost_host():
                         raise
                     self._close()
                     if not self._hurried:
@@ -69,37 +82,43 @@ class FluentdWriter:
         self._hurried = True
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; the next `write` opens it again."""
         with self._lock:
-            if self._database is not None:
-                self._close()
+            self._close()
 
-    def _use(self, database: DB) -> None:
-        self._database = database
-        self._writer = BatchWriter(database)
+    def _reopen(self) -> _Opened:
+        expected = not self._hurried and time.monotonic() < self._host_may_come_until
+        with opening(Role.GUEST if expected else Role.EITHER, wait=0):
+            self._opened = self._use(reopen_database())
+        return self._opened
+
+    def _use(self, database: DB) -> _Opened:
         if isinstance(database.storage, SharedFileStorage):
             database.storage.offer(self._instance.storage_socket, self._release)
             logger.info("this process has the database open, and shares it")
         elif isinstance(database.storage, Guest):
             logger.info("another process has the database open, and shares it with this one")
-
-    def _reopen(self) -> None:
-        expected = not self._hurried and time.monotonic() < self._host_may_come_until
-        with opening(Role.GUEST if expected else Role.EITHER, wait=0):
-            database = reopen_database()
-        self._use(database)
-
-    def _has_lost_host(self) -> bool:
-        storage = self._database.storage
-        return isinstance(storage, Guest) and not storage.is_connected()
+        return _Opened(database, BatchWriter(database))
 
     def _release(self) -> bool:
-        """Close the file for a server that asks for it: in a thread of its own, for a commit may be under way."""
+        """Close the file for a server that asks for it, once what is being written is committed."""
         logger.info("a server has asked for the database")
-        threading.Thread(target=self.close, name="release", daemon=True).start()
+        self._asked = True
+        # not here, for this is the thread in which guests commit
+        threading.Thread(target=self._close_soon, name="release", daemon=True).start()
         return True
 
+    def _close_soon(self) -> None:
+        with self._lock:
+            self._close_if_asked()
+
+    def _close_if_asked(self) -> None:
+        if self._asked:
+            self._asked = False
+            self._close()
+
     def _close(self) -> None:
-        database, self._database = self._database, None
-        self._host_may_come_until = time.monotonic() + HOST_DELAY
-        database.close()
+        if self._opened is not None:
+            self._opened.database.close()
+            self._opened = None
+            self._host_may_come_until = time.monotonic() + HOST_DELAY
