@@ -39,6 +39,7 @@ class FluentdThread:
         self._listening = listening
         self._server = ForwardServer(writer, listening.settings)
         self._loop = asyncio.new_event_loop()
+        self._stopping: concurrent.futures.Future[None] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="fluentd", daemon=True)
 
     def start(self) -> str:
@@ -55,11 +56,12 @@ class FluentdThread:
 
     def stop(self, timeout: float) -> bool:
         """Accept no more, commit and acknowledge what has arrived; False if that takes more than so many seconds."""
-        stopping = asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop)
+        if self._stopping is None:
+            self._stopping = asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop)
         try:
-            stopping.result(timeout)
+            self._stopping.result(timeout)
         except concurrent.futures.TimeoutError:
-            logger.warning("what agents sent could not be committed in %d seconds: they have to send it again", timeout)
+            logger.warning("what agents sent could not be committed in %g seconds: they have to send it again", timeout)
             return False
         self._end()
         return True
