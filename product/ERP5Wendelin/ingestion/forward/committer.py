@@ -77,6 +77,7 @@ class Committer:
         self._arrived = asyncio.Event()
         self._urgent = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ending = False
         self._thread = ThreadPoolExecutor(1, "fluentd-commit")
         self._task = asyncio.create_task(self._run())
         self.held = 0
@@ -91,11 +92,16 @@ class Committer:
         if self._size >= self._settings.commit_size:
             self._urgent.set()
 
-    async def stop(self) -> None:
-        """Write what waits, without further attempts where that fails, and end."""
+    def hurry(self) -> None:
+        """From now on, write at once, and once: what fails is given up."""
         self._stopping.set()
-        self._arrived.set()
         self._urgent.set()
+
+    async def stop(self) -> None:
+        """Write what waits, once, and end."""
+        self.hurry()
+        self._ending = True
+        self._arrived.set()
         await self._task
         self._thread.shutdown()
 
@@ -109,7 +115,7 @@ class Committer:
             await _happens(self._urgent, begun + self._settings.interval - loop.time())
             begun = loop.time()
             await self._commit(self._take())
-            if not self._waiting and not self._stopping.is_set():
+            if not self._waiting and not self._ending:
                 self._arrived.clear()
 
     def _take(self) -> list[Delivery]:

@@ -19,7 +19,7 @@ from Products.ERP5Wendelin.ingestion.batch import Sent
 from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Delivery
 from Products.ERP5Wendelin.ingestion.forward.decompressor import Decompressor
 from Products.ERP5Wendelin.ingestion.forward.framing import Framing, NotForward
-from Products.ERP5Wendelin.ingestion.forward.handshake import PING_SIZE, Handshake, refusal
+from Products.ERP5Wendelin.ingestion.forward.handshake import PING_SIZE, Handshake, negative_pong
 from Products.ERP5Wendelin.ingestion.forward.memory import Memory
 from Products.ERP5Wendelin.ingestion.forward.message import Events, read
 from Products.ERP5Wendelin.ingestion.forward.notices import Notices
@@ -28,6 +28,14 @@ from Products.ERP5Wendelin.protocol import KIB
 
 PROGRESS = 16 * KIB
 """Bytes by which a message has to come on within the time that it may stall: a link of 300 bytes a second does."""
+
+FAREWELL = 5.0
+"""Seconds that an agent has to take what is left for it, once its connection is to be closed."""
+
+MEMORY = "memory"
+DECOMPRESSION = "decompression"
+ACKNOWLEDGEMENTS = "acknowledgements"
+"""Why a connection is not read: memory is full; a chunk of it is being decompressed; it does not take what is due."""
 
 pack = msgpack.Packer(unicode_errors="surrogateescape").pack
 
@@ -45,7 +53,15 @@ class Reception:
     decompressor: Decompressor
     memory: Memory
     connections: set[Connection]
+    upgrades: set[asyncio.Task[None]]
+    """Connections on which TLS is being agreed on."""
     clock: Callable[[], float]
+
+    def why_not(self) -> str:
+        """Why one more connection can't be taken, if so."""
+        if len(self.connections) + len(self.upgrades) < self.settings.max_connections:
+            return ""
+        return f"it would be more than the {self.settings.max_connections} connections of --max-connections"
 
 
 class Connection(asyncio.Protocol):
@@ -57,97 +73,99 @@ class Connection(asyncio.Protocol):
         self._handshake = Handshake(self._settings) if self._settings.greets else None
         self._user = self._settings.user
         self._framing = Framing(PING_SIZE if self._handshake else self._settings.max_message)
-        self._events: Iterator[Events | WendelinError] | None = None
+        self._events: Iterator[Events | WendelinError] | None = None  # of which the next has to wait
         self._unread: deque[bytes] = deque()
         self._transport: Any = None
-        self.closed = asyncio.get_running_loop().create_future()
-        self._pauses: set[str] = set()
+        self._pauses: dict[str, float] = {}
+        self._deadline: float | None = None
         self._mark = 0
+        self._ended = False
         self.peer = ""
         self.held = 0
-        """Bytes of the message that has begun and is not complete."""
-        self.deadline: float | None = None
-        """When it is dropped unless it gets on, by the clock."""
+        self.since = 0.0
+        self.closed = asyncio.get_running_loop().create_future()
 
     # called by the loop
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         self.peer = shown(transport.get_extra_info("peername"))
-        if len(self._reception.connections) >= self._settings.max_connections:
-            self.drop(f"it would be more than the {self._settings.max_connections} connections of --max-connections")
+        if refusal := self._reception.why_not():
+            self.drop(refusal)
             return
-        transport.set_write_buffer_limits(WRITE_LIMIT)
         self._reception.connections.add(self)
+        transport.set_write_buffer_limits(WRITE_LIMIT)
         if self._reception.memory.full:
-            self.pause("memory")
+            self.pause()
         if self._handshake is not None:
-            self.deadline = self._reception.clock() + self._settings.handshake_timeout
+            self._deadline = self._reception.clock() + self._settings.handshake_timeout
             transport.write(self._handshake.helo())
+        self._read()
 
     def data_received(self, data: bytes) -> None:
         self._unread.append(data)
-        if self._events is None:
+        if self._transport is not None and self._events is None:
             self._read()
 
     def pause_writing(self) -> None:
-        self.pause("acknowledgements")
+        self.pause(ACKNOWLEDGEMENTS)
 
     def resume_writing(self) -> None:
-        self.resume("acknowledgements")
+        self.resume(ACKNOWLEDGEMENTS)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self.held and error is None:
+        if self.held and not self._ended:
             self._complain("broken off", f"closed its connection after {self.held} bytes of a message, which are lost")
         self._forget()
-        self._reception.memory.look()
         self.closed.set_result(None)
+        self._reception.memory.look()
 
     # called by the server
 
     def acknowledge(self, acknowledgements: bytes) -> None:
         """Send acknowledgements, if the agent is still there."""
-        if not self._transport.is_closing():
+        if not self._ended:
             self._transport.write(acknowledgements)
 
-    def pause(self, reason: str = "memory") -> None:
+    def pause(self, reason: str = MEMORY) -> None:
         """Do not read, until each reason for that is gone."""
-        if not self._pauses and not self._transport.is_closing():
+        if not self._pauses and not self._ended:
             self._transport.pause_reading()
-        self._pauses.add(reason)
+        self._pauses[reason] = self._reception.clock()
 
-    def resume(self, reason: str = "memory") -> None:
+    def resume(self, reason: str = MEMORY) -> None:
         """Read again, unless there is another reason not to."""
-        self._pauses.discard(reason)
-        if not self._pauses and not self._transport.is_closing():
-            self._transport.resume_reading()
-            if self.held:
-                self.deadline = self._reception.clock() + self._settings.stall_timeout
+        if self._pauses.pop(reason, None) is None or self._pauses or self._ended:
+            return
+        self._transport.resume_reading()
+        if self._deadline is not None:
+            self._deadline = self._reception.clock() + self._patience
 
     def check(self, now: float) -> None:
-        """Drop it if it is too late, and that is not for want of being read."""
-        if self.deadline is not None and now >= self.deadline and not self._pauses:
+        """Drop it if it is too late; what is not read is not late."""
+        if self._deadline is not None and now >= self._deadline and not self._pauses:
             if self._handshake is not None:
-                self.drop(f"it did not answer HELO with PING in {self._settings.handshake_timeout:g} seconds")
+                self.drop(f"it did not answer HELO with PING in {self._patience:g} seconds")
             else:
-                self.drop(
-                    f"it began a message, sent {self.held} bytes of it, and did not go on for "
-                    f"{self._settings.stall_timeout:g} seconds"
-                )
-
-    def close(self) -> None:
-        """Close it once what was written is sent."""
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Close it now."""
-        self._transport.abort()
+                self.drop(f"it stopped after {self.held} bytes of a message, for {self._patience:g} seconds")
+        elif now >= self._pauses.get(ACKNOWLEDGEMENTS, now) + self._settings.stall_timeout:
+            self.drop(f"it did not take acknowledgements for {self._settings.stall_timeout:g} seconds")
 
     def drop(self, reason: str) -> None:
         """End it at once."""
         self._complain("dropped", f"is dropped: {reason}")
+        self.abort()
+
+    def abort(self) -> None:
+        """Close it now."""
         self._forget()
         self._transport.abort()
+
+    def close(self) -> None:
+        """Close it once what was written is sent, which an agent may not wait with for ever."""
+        self._forget()
+        self._transport.close()
+        asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
 
     # how it reads
 
@@ -167,11 +185,11 @@ class Connection(asyncio.Protocol):
         for events in self._events or ():
             if isinstance(events, NotForward):
                 self.drop(str(events))
-                return
+                break
             if isinstance(events, WendelinError):
-                self._complain("malformed", f"sent a message that is not stored: {events}")
+                self._refuse(events)
             elif events.compressed:
-                self.pause("decompression")
+                self.pause(DECOMPRESSION)
                 self._reception.decompressor.put(events, self._decompressed)
                 return
             else:
@@ -180,17 +198,17 @@ class Connection(asyncio.Protocol):
 
     def _decompressed(self, outcome: Events | WendelinError) -> None:
         if isinstance(outcome, WendelinError):
-            self._complain("malformed", f"sent a message that is not stored: {outcome}")
+            self._refuse(outcome)
         else:
             self._deliver(outcome)
         self._take()
         if self._events is None:
-            self.resume("decompression")
+            self.resume(DECOMPRESSION)
             self._look(0)
             self._read()
 
     def _deliver(self, events: Events) -> None:
-        """Have entries stored, and acknowledged then; if there are none, that is already so."""
+        """Have entries stored, and acknowledged then; if there are none, they are."""
         chunk = events.chunk
         acknowledgement = b"" if chunk is None else pack({"ack": chunk})
         if events.data:
@@ -204,48 +222,62 @@ class Connection(asyncio.Protocol):
         """Whether the first message, a PING, is there and is accepted."""
         try:
             message = next(messages, None)
-            if message is None:
-                return False
+        except NotForward:
+            message = b""  # no PING
+        if message is None:
+            return False
+        try:
             welcome = handshake.check(bytes(message))
         except WendelinError as error:
-            self._complain("refused", f"is turned away: {error}")
-            self._transport.write(refusal(str(error)))
-            self._transport.close()
+            self._complain("turned away", f"is turned away: {error}")
+            self._transport.write(negative_pong(str(error)))
+            self.close()
             return False
         self._transport.write(welcome.pong)
         self._handshake = None
+        self._deadline = None
         self._user = welcome.user or self._settings.user
         self._framing.limit = self._settings.max_message
-        self.deadline = None
         return True
 
     def _look(self, length: int) -> None:
         """See what is held after so many bytes more, and until when it has to come on."""
-        if self._transport.is_closing():
+        if self._ended:
             return
         held = self._framing.held
-        if held != self.held:
-            self._reception.memory.change(held - self.held)
+        self._reception.memory.change(held - self.held)
         if self._handshake is None:
             if not held:
-                self.deadline = None
-            elif held != self.held + length or held >= self._mark + PROGRESS or self.deadline is None:
+                self._deadline = None
+            elif held != self.held + length or held >= self._mark + PROGRESS:
+                now = self._reception.clock()
+                if held != self.held + length or not self.held:
+                    self.since = now
                 self._mark = held
-                self.deadline = self._reception.clock() + self._settings.stall_timeout
+                self._deadline = now + self._patience
         self.held = held
 
+    @property
+    def _patience(self) -> float:
+        """Seconds in which it has to come on."""
+        return self._settings.stall_timeout if self._handshake is None else self._settings.handshake_timeout
+
+    def _refuse(self, error: WendelinError) -> None:
+        self._complain("refused", f"sent a message that is not stored, nor acknowledged: {error}")
+
+    def _complain(self, kind: str, text: str) -> None:
+        """Log what one host does, once in a while."""
+        self._reception.notices.warn((kind, self.peer.rpartition(":")[0]), f"{self.peer} {text}")
+
     def _forget(self) -> None:
-        """Give back all that it holds."""
+        """Read nothing more, and give back all that it holds."""
+        self._ended = True
         self._reception.connections.discard(self)
         self._reception.memory.change(-self.held)
         self.held = 0
-        self.deadline = None
+        self._deadline = None
         self._unread.clear()
         self._framing = Framing(0)
-
-    def _complain(self, kind: str, text: str) -> None:
-        host = self.peer.rpartition(":")[0]
-        self._reception.notices.warn((kind, host), f"{self.peer} {text}")
 
 
 def shown(address: Any) -> str:

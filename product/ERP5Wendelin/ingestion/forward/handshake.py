@@ -72,7 +72,7 @@ class Handshake:
         return Welcome(_shown(hostname), name, _packed(pong))
 
 
-def refusal(reason: str) -> bytes:
+def negative_pong(reason: str) -> bytes:
     """The PONG for a client that is turned away."""
     return _packed(["PONG", False, reason, "", ""])
 

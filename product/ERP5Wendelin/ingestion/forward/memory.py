@@ -1,7 +1,9 @@
-"""The bound on what all connections together hold in memory: when it is reached none is read, until there is room.
+"""The bound on what all connections together hold in memory, in two halves.
 
-Room comes with each commit. If nothing waits for one, memory is full of messages that have begun and are not complete:
-then the largest of these is dropped, and its sender, so that nobody can keep others out by never ending a message.
+One is for messages that are complete and wait to be committed. When it is full no connection is read, until a commit
+has made room. The other is for messages that have begun and are not complete. When that is full, senders are dropped
+whose messages take most, counted in bytes times seconds: who never ends a message goes before who just sends a large
+one, and nobody can keep others out.
 """
 
 from __future__ import annotations
@@ -12,14 +14,19 @@ from typing import Protocol
 from Products.ERP5Wendelin.protocol import MIB
 
 SLACK = MIB
-"""How far below the limit memory is brought by dropping: several reads, so that those who are left come on."""
+"""How far below the bound memory is brought by dropping: several reads, so that those who are left come on."""
 
 
 class Holder(Protocol):
-    """A connection: what it holds, and what can be done about it."""
+    """A connection, and the message that has begun on it."""
 
     @property
-    def held(self) -> int: ...
+    def held(self) -> int:
+        """Its bytes so far."""
+
+    @property
+    def since(self) -> float:
+        """When it began, by the clock."""
 
     def pause(self) -> None: ...
 
@@ -31,39 +38,41 @@ class Holder(Protocol):
 class Memory:
     """Counts what holders have of messages that have begun, beside what is `waiting` of those that are complete."""
 
-    def __init__(self, limit: int, holders: Collection[Holder], waiting: Callable[[], int]) -> None:
-        self._limit = limit
+    def __init__(
+        self, limit: int, holders: Collection[Holder], waiting: Callable[[], int], clock: Callable[[], float]
+    ) -> None:
+        self._half = limit // 2
         self._holders = holders
         self._waiting = waiting
+        self._clock = clock
         self._begun = 0
         self.full = False
+        """Whether no connection is read."""
 
     def change(self, difference: int) -> None:
         """A holder has so much more, or less."""
         self._begun += difference
 
     def look(self) -> None:
-        """Stop reading if there is too much, and go on once there is not."""
-        if self._held() > self._limit:
-            if not self.full:
-                self.full = True
-                for holder in self._holders:
+        """Do what what is held asks for."""
+        if self._begun > self._half:
+            self._drop()
+        full = self._waiting() > self._half
+        if full != self.full:
+            self.full = full
+            for holder in list(self._holders):
+                if full:
                     holder.pause()
-            if not self._waiting():
-                self._drop_largest()
-        if self.full and self._held() <= self._limit:
-            self.full = False
-            for holder in self._holders:
-                holder.resume()
+                else:
+                    holder.resume()
 
-    def _held(self) -> int:
-        return self._begun + self._waiting()
-
-    def _drop_largest(self) -> None:
-        for holder in sorted(self._holders, key=lambda holder: holder.held, reverse=True):
-            if self._held() <= self._limit - SLACK:
-                break
+    def _drop(self) -> None:
+        now = self._clock()
+        for holder in sorted(self._holders, key=lambda holder: holder.held * (now - holder.since), reverse=True):
+            if self._begun <= self._half - SLACK:
+                return
             holder.drop(
-                f"memory is full of messages that are not complete, and its own of {holder.held} bytes so far is the "
-                "largest: send smaller chunks from fewer agents at a time, or raise --max-memory"
+                f"memory is full of messages that are not complete, and this one, of {holder.held} bytes in "
+                f"{now - holder.since:.0f} seconds, takes most: send smaller chunks, from fewer agents at a time, or "
+                "raise --max-memory"
             )

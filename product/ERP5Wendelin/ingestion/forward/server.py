@@ -13,29 +13,35 @@ One thread, the loop's, reads all connections; one commits, one decompresses.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import resource
 import socket
+from collections.abc import Collection
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Writer
-from Products.ERP5Wendelin.ingestion.forward.connection import Connection, Reception, shown
+from Products.ERP5Wendelin.ingestion.forward.connection import FAREWELL, Connection, Reception, shown
 from Products.ERP5Wendelin.ingestion.forward.decompressor import Decompressor
 from Products.ERP5Wendelin.ingestion.forward.heartbeat import Heartbeat
 from Products.ERP5Wendelin.ingestion.forward.memory import Memory
 from Products.ERP5Wendelin.ingestion.forward.notices import Notices
 from Products.ERP5Wendelin.ingestion.forward.settings import Settings
+from Products.ERP5Wendelin.ingestion.forward.tls import TlsAcceptor
 
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
 
+KEEP_ALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""Options that accepted sockets have from the one that listens: agents that vanished are noticed after four minutes."""
+
 SWEEP = 1.0
 """Seconds between two looks at who is too slow."""
-
-FAREWELL = 5.0
-"""Seconds that agents have, at a stop, to take their acknowledgements."""
 
 logger = logging.getLogger("wendelin.fluentd")
 
@@ -57,12 +63,9 @@ class ForwardServer:
         loop = asyncio.get_running_loop()
         self._reception = reception = self._make_reception(loop)
         self._heartbeat, _ = await loop.create_datagram_endpoint(Heartbeat, sock=datagram)
+        tls = self._settings.tls
         self._listener = await loop.create_server(
-            lambda: Connection(reception),
-            sock=stream,
-            backlog=BACKLOG,
-            ssl=self._settings.tls,
-            ssl_handshake_timeout=self._settings.handshake_timeout if self._settings.tls else None,
+            lambda: Connection(reception) if tls is None else TlsAcceptor(reception, tls), sock=stream, backlog=BACKLOG
         )
         self._sweeper = asyncio.create_task(self._sweep())
         address: tuple[str, int] = stream.getsockname()[:2]
@@ -75,23 +78,20 @@ class ForwardServer:
         self._listener.close()
         self._heartbeat.close()
         self._sweeper.cancel()
+        for upgrade in list(reception.upgrades):
+            upgrade.cancel()
         for connection in reception.connections:
             connection.pause("stop")
+        reception.committer.hurry()
         await reception.decompressor.stop()
         await reception.committer.stop()
-        connections = list(reception.connections)
-        for connection in connections:
-            connection.close()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*(connection.closed for connection in connections)), FAREWELL)
-        for connection in connections:
-            connection.abort()
+        await _closed(list(reception.connections))
 
     def _make_reception(self, loop: asyncio.AbstractEventLoop) -> Reception:
         """What the connections share, put together: less that waits is room in memory, and lets others go on."""
         connections: set[Connection] = set()
         notices = Notices(loop.time)
-        memory = Memory(self._settings.max_memory, connections, lambda: committer.held + decompressor.held)
+        memory = Memory(self._settings.max_memory, connections, lambda: committer.held + decompressor.held, loop.time)
         decompressor = Decompressor(lambda: not (memory.full and committer.held))
 
         def on_less() -> None:
@@ -99,7 +99,7 @@ class ForwardServer:
             decompressor.go_on()
 
         committer = Committer(self._writer, self._settings, notices, on_less)
-        return Reception(self._settings, notices, committer, decompressor, memory, connections, loop.time)
+        return Reception(self._settings, notices, committer, decompressor, memory, connections, set(), loop.time)
 
     async def _sweep(self) -> None:
         """Drop those who are too slow, all the time."""
@@ -108,6 +108,14 @@ class ForwardServer:
             now = self._reception.clock()
             for connection in list(self._reception.connections):
                 connection.check(now)
+
+
+async def _closed(connections: Collection[Connection]) -> None:
+    """Close connections, and wait until that is done."""
+    for connection in connections:
+        connection.close()
+    if connections:
+        await asyncio.wait([connection.closed for connection in connections], timeout=FAREWELL)
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
@@ -121,6 +129,8 @@ def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         datagram = socket.socket(family, socket.SOCK_DGRAM)
         try:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for level, option, value in KEEP_ALIVE:
+                stream.setsockopt(level, option, value)
             stream.bind(address)
             stream.listen(BACKLOG)
             datagram.bind(stream.getsockname())
