@@ -60,6 +60,7 @@ def test_alarms_are_listed_by_their_ids(lake: ServedLake) -> None:
     lines = [line.split("\t") for line in wendelin("alarm", "list", lake.directory).stdout.splitlines()]
     assert [line[0] for line in lines] == [
         "broken",
+        "wendelin_apply_retention",
         "wendelin_check_datastream_consistency",
         "wendelin_compute_md5",
         "wendelin_expire_ingestions",

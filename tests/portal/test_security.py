@@ -24,6 +24,7 @@ OPEN_TO_SCRIPTS = {
     "alarms.consistency": "check_consistency",
     "alarms.expiry": "expire_ingestions",
     "alarms.md5": "compute_md5",
+    "alarms.retention": "apply_retention",
     "errors": "BadInput BadPath Conflict DigestMismatch Gone Incomplete NotAuthorised NotFound TooLarge WrongState",
     "ingestion.ebulk": "find_operation parse_tag write",
     "ingestion.fluentd": "contents",

@@ -9,6 +9,7 @@ State (public format): that of `content.module`, and `_running`, OOBTree (policy
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
@@ -37,6 +38,14 @@ class DataIngestionModule(Module):
         """The Data Ingestion that was noted last for a policy's tag, or None; it may have ended since."""
         id = None if self._running is None else self._running.get((policy, tag))
         return None if id is None else self._getOb(id, None)
+
+    @security.private
+    def runningItems(self) -> Iterator[tuple[str, Any]]:
+        """For each tag of each policy, the policy's id and the Data Ingestion that was noted last."""
+        for (policy, _), id in (self._running or {}).items():
+            ingestion = self._getOb(id, None)
+            if ingestion is not None:
+                yield policy, ingestion
 
     @security.private
     def noteRunning(self, policy: str, tag: str, ingestion: Any) -> None:

@@ -208,7 +208,7 @@ def test_site_of_a_release_with_templates_is_upgraded_without_conflicts(tmp_path
     with recorded_site(tmp_path, RECORDED) as site:
         documents = installed_templates(site)
         assert set(documents) >= {"erp5_wendelin", SECURITY_MODEL, "erp5_wendelin_data_lake_ui"}
-        assert [document.getVersion() for document in documents.values()] == ["0.1.0"] * len(documents)
+        assert all(document.getVersion() for document in documents.values())
         for document in documents.values():
             assert changed_objects(site, document) == []
         results = upgrade(site, [shipped(name) for name in documents])
