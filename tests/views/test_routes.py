@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+import transaction
 from zope.component import getGlobalSiteManager
 from zope.configuration.exceptions import ConfigurationError
 from zope.publisher.interfaces.browser import IDefaultBrowserLayer
@@ -20,6 +21,7 @@ from support.push import metadata
 FOR_EVERYBODY = {
     ("GET", "/"),
     ("GET", "/data-sets"),
+    ("GET", "/streams"),
     ("OPTIONS", "/data-sets/{reference}/ingestions/{ingestion}/uploads"),
 }
 """They tell what the server can, and what is published."""
@@ -41,7 +43,10 @@ def fill(server, path: str) -> str:
     upload = server.request("POST", f"{push}/uploads", headers=creation).headers["Location"]
     token = server.request("POST", "/tokens", {"title": "laptop"}).data["id"]
     names = {"reference": "brain", "ingestion": push.rpartition("/")[2], "upload": upload.rpartition("/")[2]}
-    return path.replace("{path*}", "a").format(**names, token=token)
+    with server.lake.open() as site:
+        site.data_stream_module.newContent(reference="log")
+        transaction.commit()
+    return path.replace("{path*}", "a").replace("{stream*}", "log").format(**names, token=token)
 
 
 def test_only_what_is_for_everybody_has_no_permission(server):
@@ -53,7 +58,8 @@ def test_only_what_is_for_everybody_has_no_permission(server):
 
 def test_permission_is_checked_on_the_object_that_the_path_names(server):
     for route in routes():
-        named = "ingestion" if "{ingestion}" in route.path else "data_set" if "{reference}" in route.path else "site"
+        by_name = {"{ingestion}": "ingestion", "{reference}": "data_set", "{stream*}": "stream"}
+        named = next((context for name, context in by_name.items() if name in route.path), "site")
         exceptions = {("PUT", "/data-sets/{reference}")} | FOR_EVERYBODY  # the first makes what its path names
         assert route.context in CONTEXTS
         assert route.context == named or (route.method, route.path) in exceptions

@@ -21,15 +21,14 @@ from Products.ERP5Wendelin.content.entry import Entry
 from Products.ERP5Wendelin.content.module import Module
 from Products.ERP5Wendelin.content.path import check_reference
 from Products.ERP5Wendelin.content.query import prefixes
-from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.content.state import checked_state
+from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.interfaces import IDataSetModule
 from Products.ERP5Wendelin.permissions import AccessContentsInformation, AddDataSet
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
 
 LAST = b"\xff"
 """Greater than any id."""
-
-STATES = ("draft", "validated", "published", "invalidated")
 
 
 @declared
@@ -82,11 +81,9 @@ class DataSetModule(Module):
 
         `search` has words, or beginnings of words, of reference, title or description; all of them must be found.
         """
-        if state and state not in STATES:
-            raise BadInput(f"There is no state {state!r}. States are: {', '.join(STATES)}.")
         query: dict[str, Any] = {"portal_type": DataSet.portal_type, "sort_on": "reference", "sort_limit": limit + 1}
         if state:
-            query["validation_state"] = state
+            query["validation_state"] = checked_state(state)
         if after:
             query["reference"] = {"query": after, "range": "min"}
         if search.strip():

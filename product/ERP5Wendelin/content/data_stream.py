@@ -34,7 +34,7 @@ from Products.ERP5Wendelin.content.recent_chunks import KnowsChunks
 from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.content.time_index import TimeIndex
-from Products.ERP5Wendelin.content.timed_records import Found, Gap, Wanted, moment, timed_records
+from Products.ERP5Wendelin.content.timed_records import Finder, Found, Gap, Wanted, moment
 from Products.ERP5Wendelin.errors import Conflict, RangeNotSatisfiable
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, PushData, View
 from Products.ERP5Wendelin.storage.stream import ByteStream
@@ -207,6 +207,11 @@ class DataStream(ValidationState, KnowsChunks, Base):
         return self.getSize() if found is None else found.start
 
     @security.private
+    def getArrivalTime(self) -> int | None:
+        """When something was appended last, in nanoseconds; None: never, or before there was a time index."""
+        return None if self.time_index is None else self.time_index.arrived
+
+    @security.private
     def getTimeIndex(self) -> TimeIndex:
         """Its index from times to offsets; an empty one, by which everything is looked at, if it has none."""
         return self._new_index() if self.time_index is None else self.time_index
@@ -218,12 +223,9 @@ class DataStream(ValidationState, KnowsChunks, Base):
         self, start: int | None, stop: int | None, since: int, until: int, skip: Callable[[Gap], None] | None
     ) -> Iterator[Found]:
         index, size = self.getTimeIndex(), self.getSize()
-        first = self._first(start)
-        if start is None and first:  # what is left of a record whose beginning was dropped
-            border = index.border(first)
-            first = first if border is None else border
+        first = index.beginning(self.getStartOffset()) if start is None else self._first(start)
         wanted = Wanted(first, size if stop is None else min(stop, size), since, until)
-        return timed_records(self.iterate, index, wanted, f"Data Stream {self.reference or self.id!r}", skip)
+        return Finder(self.iterate, index, f"Data Stream {self.reference or self.id!r}", skip).find(wanted)
 
     @security.protected(View)
     def extractDateTime(self, date_time_holder: Any) -> numpy.datetime64:

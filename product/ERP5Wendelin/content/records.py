@@ -56,6 +56,9 @@ TEXT_SEPARATORS = re.compile(SEPARATORS.pattern.decode())
 WINDOW = 4 * KIB
 """Bytes decoded at first: where kinds of records alternate, what follows a run of one kind is decoded again."""
 
+ZONE = 256 * KIB
+"""Bytes of a zone at the most, unless a record is longer."""
+
 LITERAL = len("-Infinity")
 """An object that fails so near to the end of a window may just be cut off there."""
 
@@ -96,7 +99,7 @@ class Malformed(Exception):
         self.reason = reason
 
 
-def records(chunks: Iterable[bytes], start: int, name: str) -> Iterator[Record]:
+def records(chunks: Iterable[Buffer], start: int, name: str) -> Iterator[Record]:
     """The records of bytes that begin at offset `start`; `name`: whose bytes.
 
     BadInput where they are no records, TooLarge for one of more than RECORD_SIZE; both have `offset`, where it begins.
@@ -136,11 +139,11 @@ def records(chunks: Iterable[bytes], start: int, name: str) -> Iterator[Record]:
                     f"{RECORD_SIZE // MIB} MiB: read it as bytes.",
                     offset=start + position,
                 )
-        size = _next_size(size, done)
+        size = _next_size(size, done, PIECE)
 
 
 def zones(data: Buffer) -> Iterator[Zone]:
-    """The zones of bytes that begin with a record, of about a piece each. What is no record spoils what follows it."""
+    """The zones of bytes that begin with a record, of ZONE each. What is no record spoils all that follows it."""
     view = memoryview(data)
     view = view.cast("B") if view.nbytes else memoryview(b"")
     position, size = 0, WINDOW if len(view) > FEW else FEW
@@ -155,7 +158,7 @@ def zones(data: Buffer) -> Iterator[Zone]:
             position += zone.size
         elif len(window) == len(view) - position or size >= RECORD_SIZE:
             break
-        size = _next_size(size, zone.size)
+        size = _next_size(size, zone.size, ZONE)
     if position < len(view):
         yield Zone(len(view) - position, clean=False)
 
@@ -201,9 +204,9 @@ def time_in(record: Any) -> int | None:
     return None
 
 
-def _filled(data: bytes, source: Iterator[bytes], size: int) -> tuple[bytes, bool]:
+def _filled(data: bytes, source: Iterator[Buffer], size: int) -> tuple[bytes, bool]:
     """`size` bytes at least, if there are as many; and whether the source has ended."""
-    parts = [data]
+    parts: list[Buffer] = [data]
     length = len(data)
     while length < size:
         chunk = next(source, None)
@@ -220,11 +223,11 @@ def _skipped(data: Buffer | str, position: int) -> int:
     return position if found is None else found.end()  # which it never is: no separators match, too
 
 
-def _next_size(size: int, done: int) -> int:
-    """The size of the window after one of which so many bytes were records."""
+def _next_size(size: int, done: int, most: int) -> int:
+    """The size of the window after one of which so many bytes were records; `most`, unless a record is longer."""
     if not done:
         return min(size * 2, RECORD_SIZE)
-    return min(size * 2, PIECE) if done * 2 >= size else WINDOW
+    return min(size * 2, most) if done * 2 >= size else WINDOW
 
 
 def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:

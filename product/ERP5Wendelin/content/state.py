@@ -15,11 +15,21 @@ from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import name_of
-from Products.ERP5Wendelin.errors import NotAuthorised, WrongState
+from Products.ERP5Wendelin.errors import BadInput, NotAuthorised, WrongState
 from Products.ERP5Wendelin.permissions import ModifyPortalContent, View
+
+STATES = ("draft", "validated", "published", "invalidated")
+"""Values of `validation_state`."""
 
 IN_USE = ("validated", "published")
 """Values of `validation_state` of what is neither a draft nor given up."""
+
+
+def checked_state(state: str) -> str:
+    """A state that documents may have. BadInput: there is none of this name."""
+    if state not in STATES:
+        raise BadInput(f"There is no state {state!r}. States are: {', '.join(STATES)}.")
+    return state
 
 
 def state_of(document: Any, variable: str) -> str:

@@ -91,7 +91,7 @@ class TimeIndex(Persistent):
 
     def find(self, since: int) -> int:
         """Where the first segment begins that may have an event from `since` on; `stop` if none may."""
-        if since <= self.latest_so_far:
+        if self._reached and since <= self.latest_so_far:
             return max(int(self._reached[self._reached.minKey(since)]), self._first())
         return self.start if since <= self.latest else self.stop
 
@@ -136,6 +136,11 @@ class TimeIndex(Persistent):
             return None
         following = next(iter(self._segments.keys(offset)), None)
         return self.start if following is None else int(following)
+
+    def beginning(self, kept: int) -> int:
+        """Where the first record begins of a stream that is kept from an offset on: its head was dropped by blocks."""
+        border = self.border(kept) if kept else None
+        return kept if border is None else border
 
     def arrived_before(self, time: int) -> int:
         """Up to which offset all had arrived before a time, as far as that is known of whole segments."""

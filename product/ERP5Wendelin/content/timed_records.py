@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.date_time import date_time, nanoseconds
-from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, records
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, Buffer, records
 from Products.ERP5Wendelin.content.time_index import Segment
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 
@@ -25,7 +25,7 @@ class Index(Protocol):
 
 
 class Wanted(NamedTuple):
-    """The records that end within bytes `start` to `stop`, of times from `since` on, before `until`."""
+    """The records within bytes `start` to `stop`, of times from `since` on, before `until`."""
 
     start: int
     stop: int
@@ -50,6 +50,64 @@ class Gap(NamedTuple):
     reason: str
 
 
+class Finder:
+    """Finds records in a stream that has a name; `read(start, stop)` gives its bytes, lazily.
+
+    `skip` is told of each gap; without it what can't be read is an error, as `content.records` raises them.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int, int], Iterable[Buffer]],
+        index: Index,
+        name: str,
+        skip: Callable[[Gap], None] | None = None,
+    ) -> None:
+        self.position = 0
+        """Up to where all was looked at; what is wanted of the rest may be asked for later, when more is there."""
+        self._read = read
+        self._index = index
+        self._name = name
+        self._skip = skip
+
+    def find(self, wanted: Wanted) -> Iterator[Found]:
+        """The records that are wanted, in the order of their arrival."""
+        self.position, stop, since, until = wanted
+        while (run := self._index.run(self.position, stop, since, until)) is not None:
+            self.position, end = run
+            try:
+                for found in self._records(end, stop):
+                    if since <= found.time < until:
+                        yield found
+                if self.position < end:
+                    return  # what is left is cut off, or separators
+            except (BadInput, TooLarge) as error:
+                self._go_on(error, end, stop)
+
+    def _records(self, end: int, stop: int) -> Iterator[Found]:
+        """All records from the position on that begin before `end`, and have ended by `stop`."""
+        segment = self._index.segment_at(self.position)
+        for time, value, behind in records(self._read(self.position, stop), self.position, self._name):
+            if time is None and behind > segment.stop:
+                segment = self._index.segment_at(behind - 1)
+            start, self.position = self.position, behind
+            yield Found(segment.begun if time is None else time, value, start, behind)
+            if behind >= end:
+                return
+
+    def _go_on(self, error: BadInput | TooLarge, end: int, stop: int) -> None:
+        """Go on behind what can't be read, if it was wanted at all."""
+        offset = error.extra["offset"]
+        if offset >= end:
+            self.position = end
+            return
+        if self._skip is None:
+            raise error
+        border = self._index.border(offset + 1)
+        self.position = stop if border is None else min(border, stop)
+        self._skip(Gap(offset, self.position, str(error)))
+
+
 def moment(value: Any, default: int) -> int:
     """A bound of time, in nanoseconds: such a number, or what `date_time` takes but for numbers. BadInput: no time."""
     if value is None:
@@ -59,44 +117,5 @@ def moment(value: Any, default: int) -> int:
     if isinstance(value, DateTime):
         value = value.utcdatetime()
     if isinstance(value, float):
-        raise BadInput(f"{value!r} is no time here: seconds are given as text, a DateTime, or int nanoseconds.")
+        raise BadInput(f"{value!r} is no time here: give nanoseconds since 1970 as an int, text, or a DateTime.")
     return nanoseconds(date_time(value))
-
-
-def timed_records(
-    read: Callable[[int, int], Iterable[bytes]],
-    index: Index,
-    wanted: Wanted,
-    name: str,
-    skip: Callable[[Gap], None] | None = None,
-) -> Iterator[Found]:
-    """Find records; `read(start, stop)` gives bytes of the stream with a name, lazily.
-
-    `skip` is told of each gap; without it what can't be read is an error, as `content.records` raises them.
-    """
-    position, stop, since, until = wanted
-    while (found := index.run(position, stop, since, until)) is not None:
-        position, end = found
-        segment = index.segment_at(position)
-        try:
-            for time, value, behind in records(read(position, stop), position, name):
-                if time is None and behind > segment.stop:
-                    segment = index.segment_at(behind - 1)
-                when = segment.begun if time is None else time
-                if since <= when < until:
-                    yield Found(when, value, position, behind)
-                position = behind
-                if position >= end:
-                    break
-            else:
-                return  # what is left is cut off, or separators
-        except (BadInput, TooLarge) as error:
-            offset = error.extra["offset"]
-            if offset >= end:
-                position = end
-                continue
-            if skip is None:
-                raise
-            border = index.border(offset + 1)
-            position = stop if border is None else min(border, stop)
-            skip(Gap(offset, position, str(error)))

@@ -48,6 +48,7 @@ def select(
     etag: str,
     size: int,
     *,
+    first: int = 0,
     method: str = "GET",
     byte_range: str | None = None,
     if_range: str | None = None,
@@ -56,19 +57,20 @@ def select(
 ) -> Selection:
     """What a GET or HEAD gets of a content of `size` bytes, whose strong entity tag is `etag` (quotes included).
 
-    The order is that of section 13.2.2. PreconditionFailed (412) when If-Match does not hold; RangeNotSatisfiable
-    (416), with `size` in its `extra`, when the range begins behind the end.
+    Of a content whose head was dropped the bytes from `first` on are there, at their old places. The order is that of
+    section 13.2.2. PreconditionFailed (412) when If-Match does not hold; RangeNotSatisfiable (416), with `size` in its
+    `extra`, when the range begins where there are no bytes.
     """
     if if_match is not None and not matches(if_match, etag, weak=False):
         raise PreconditionFailed("The content is not what If-Match names any more. Read it again without If-Match.")
     if if_none_match is not None and matches(if_none_match, etag, weak=True):
         return Selection(NOT_MODIFIED, 0, 0, size)
-    whole = Selection(OK, 0, size, size)
+    whole = Selection(OK, first, size, size)
     if method != "GET" or byte_range is None:
         return whole
     if if_range is not None and if_range.strip() != etag:
         return whole
-    bounds = parse_range(byte_range, size)
+    bounds = parse_range(byte_range, size, first)
     return whole if bounds is None else Selection(PARTIAL_CONTENT, *bounds, size)
 
 
@@ -79,8 +81,11 @@ def matches(field: str, etag: str, *, weak: bool) -> bool:
     return any(tag == etag and (weak or not mark) for mark, tag in _ENTITY_TAG.findall(field))
 
 
-def parse_range(field: str, size: int) -> tuple[int, int] | None:
-    """Start and stop of the one range that a Range field names; None where the whole is to be sent."""
+def parse_range(field: str, size: int, kept: int = 0) -> tuple[int, int] | None:
+    """Start and stop of the one range that a Range field names; None where the whole is to be sent.
+
+    RangeNotSatisfiable: it begins behind the end, or before the first byte that is kept.
+    """
     unit, _, ranges = field.partition("=")
     specs = [spec.strip() for spec in ranges.split(",") if spec.strip()]
     found = _BYTE_RANGE.fullmatch(specs[0]) if unit.strip().lower() == "bytes" and len(specs) == 1 else None
@@ -88,21 +93,25 @@ def parse_range(field: str, size: int) -> tuple[int, int] | None:
         return None
     first, last = found.groups()
     if not first:
-        return _suffix(_position(last), size)
+        return _suffix(_position(last), size, kept)
     start = _position(first)
     stop = _position(last) + 1 if last else size
     if last and stop <= start:
         return None
     if start >= size:
         raise _unsatisfiable(size)
+    if start < kept:
+        raise RangeNotSatisfiable(
+            f"The range begins at byte {start}, which was dropped: the content begins at byte {kept} now.", size=size
+        )
     return start, min(stop, size)
 
 
-def _suffix(length: int, size: int) -> tuple[int, int] | None:
+def _suffix(length: int, size: int, kept: int) -> tuple[int, int] | None:
     """The last `length` bytes; of an empty content there is no range to name in Content-Range, so the whole is sent."""
     if not length:
         raise _unsatisfiable(size)
-    return (max(size - length, 0), size) if size else None
+    return (max(size - length, kept), size) if size > kept else None
 
 
 def _position(digits: str) -> int:

@@ -10,44 +10,22 @@ about a millisecond from a local file.
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from ZODB import DB
-from zope.interface import implementer
-from ZPublisher.Iterators import IStreamIterator
 
 from Products.ERP5Wendelin.download.blocks import Blocks
-from Products.ERP5Wendelin.protocol import KIB
-
-READ_SIZE = 256 * KIB
-"""The most one `read` gives: waitress asks for as much as the socket's buffer may hold, each time it can send a bit."""
+from Products.ERP5Wendelin.download.body import READ_SIZE, SeekableBody
 
 
-@implementer(IStreamIterator)
-class StreamReader(io.RawIOBase):
+class StreamReader(SeekableBody):
     """The bytes from `start` up to `stop` of the stream with an object id."""
 
     def __init__(self, database: DB, oid: bytes, start: int, stop: int) -> None:
+        super().__init__(stop - start)
         self._blocks = Blocks(database)
         self._oid = oid
         self._start = start
-        self._size = stop - start
         self._position = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __next__(self) -> bytes:
-        data = self.read(READ_SIZE)
-        if not data:
-            raise StopIteration
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to `size` bytes, seldom as many; none at the end. A negative size reads all that is left."""
@@ -61,12 +39,6 @@ class StreamReader(io.RawIOBase):
         data = bytes(self._blocks.piece(self._oid, self._start + self._position, self._start + stop))
         self._position += len(data)
         return data
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, as far as one read goes."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def tell(self) -> int:
         return self._position

@@ -30,7 +30,7 @@ class Call:
     policy: Any
     """Of a path with {policy}."""
     data_stream: Any
-    """Of a path with the {id} of a stream, or with the {reference} of one."""
+    """Of a path with the {id} of a stream, or with the reference of one, {stream*}."""
 
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site

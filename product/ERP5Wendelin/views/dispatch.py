@@ -96,6 +96,9 @@ def find_objects(call: Call, route: Route) -> None:
     if route.context == "data_stream":
         call.data_stream = locate.data_stream(call.site, call.names["id"])
         return
+    if route.context == "stream":
+        call.data_stream = locate.stream(call.site, call.names["stream"])
+        return
     call.data_set = locate.data_set(call.site, call.names["reference"])
     if route.context == "ingestion":
         if not may(route.permission, call.data_set):
@@ -105,7 +108,7 @@ def find_objects(call: Call, route: Route) -> None:
 
 def context_of(call: Call, route: Route) -> Any:
     """What the permission is checked on: pushing is a matter of the site, or of the data set that is pushed to."""
-    if route.context == "data_stream":
+    if route.context in ("data_stream", "stream"):
         return call.data_stream
     return call.site if route.context in ("site", "policy") else call.data_set
 

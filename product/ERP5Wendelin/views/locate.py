@@ -41,6 +41,16 @@ def data_stream(site: Any, id: str) -> Any:
     raise NotAuthorised(f"There is no public data stream {id!r}. Log in if you have an account.")
 
 
+def stream(site: Any, reference: str) -> Any:
+    """The stream of a reference: one of an agent's, for files have none here."""
+    found = site.data_stream_module.getDataStream(reference)
+    if found is not None:
+        return found
+    if is_known():
+        raise NotFound(f"There is no stream {reference!r} that you may see. Check the spelling.")
+    raise NotAuthorised(f"There is no public stream {reference!r}. Log in if you have an account.")
+
+
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
     """An ingestion of a data set, of the caller's own unless they are a manager."""
     found = site.data_ingestion_module._getOb(identity, None)

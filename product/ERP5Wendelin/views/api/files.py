@@ -33,11 +33,12 @@ def find(call: Call) -> tuple[str, Entry]:
     return path, entry
 
 
-def select(call: Call, etag: str, size: int) -> ranges.Selection:
-    """Which of `size` bytes the request's conditions and its range ask for."""
+def select(call: Call, etag: str, size: int, first: int = 0) -> ranges.Selection:
+    """Which of `size` bytes, kept from `first` on, the request's conditions and its range ask for."""
     return ranges.select(
         etag,
         size,
+        first=first,
         method=call.method,
         byte_range=call.header("Range"),
         if_range=call.header("If-Range"),

@@ -12,16 +12,13 @@ from json.encoder import encode_basestring
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
-from zope.interface import implementer
-from ZPublisher.Iterators import IStreamIterator
-
 from Products.ERP5Wendelin.content.entry import FOLDER, SYMLINK, Entry
 from Products.ERP5Wendelin.content.file_id import format_id
-from Products.ERP5Wendelin.protocol import KIB, MIB
+from Products.ERP5Wendelin.download.body import READ_SIZE, SeekableBody
+from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.views.answer import JSON, NO_STORE, Answer
 
 IN_MEMORY = 4 * MIB
-READ_SIZE = 256 * KIB
 
 
 def files(data_set: Any) -> Iterator[tuple[str, Entry]]:
@@ -65,33 +62,15 @@ def listing(data_set: Any) -> Answer:
     return Answer(FileBody(body, size), headers={"Content-Type": JSON, "Content-Length": str(size), **NO_STORE})
 
 
-@implementer(IStreamIterator)
-class FileBody(io.RawIOBase):
+class FileBody(SeekableBody):
     """A file that is sent as the body of a response, and closed behind it."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
+        super().__init__(size)
         self._file = file
-        self._size = size
 
-    def __len__(self) -> int:
-        return self._size
-
-    def __next__(self) -> bytes:
-        data = self._file.read(READ_SIZE)
-        if not data:
-            raise StopIteration
-        return data
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+    def read(self, size: int | None = -1) -> bytes:
+        return self._file.read(-1 if size is None else size)
 
     def tell(self) -> int:
         return self._file.tell()

@@ -1,0 +1,100 @@
+"""A record and its time as bytes: an entry of the Forward protocol, or a line of JSON.
+
+::
+
+    MessagePack   [EventTime, record]; a Timestamp where an EventTime, 32 bits of seconds from 1970 on, does not reach
+    JSON          {"time": "2026-11-22T19:40:00.123456789Z", "record": {…}} and a line feed
+
+What a record has and the format has not is replaced. In JSON, NaN and the infinities are null, bytes are text, times
+are as above, and keys are text; in MessagePack, integers of more than 64 bits are floats. What is nested deeper than
+DEPTH is left out, for both encoders would fail on it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import numpy
+
+from Products.ERP5Wendelin.content.date_time import EVENT_TIME, NANOSECONDS
+from Products.ERP5Wendelin.content.records import time_of
+
+DEPTH = 200
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def entry(time: int, record: Any) -> bytes:
+    """An entry of the Forward protocol."""
+    return b"\x92" + _packed_time(time) + packed(record)
+
+
+def packed(record: Any) -> bytes:
+    """A record in MessagePack."""
+    try:
+        return _pack(record)
+    except (OverflowError, ValueError, TypeError):
+        return _pack(_replaced(record, _packable, _packable, DEPTH))
+
+
+def line(time: int, record: Any) -> bytes:
+    """A line of JSON."""
+    try:
+        text = _encode(record)
+    except (TypeError, ValueError, RecursionError):
+        text = _encode(_replaced(record, _jsonable, _json_key, DEPTH))
+    # what was not UTF-8 is surrogates, which are written as JSON's own escapes
+    return f'{{"time":"{rfc_3339(time)}","record":{text}}}\n'.encode("utf-8", "backslashreplace")
+
+
+def rfc_3339(time: int) -> str:
+    """A time to the nanosecond, in UTC."""
+    return f"{numpy.datetime64(time, 'ns')}Z"
+
+
+def _pack(value: Any) -> bytes:
+    data: bytes = msgpack.packb(value, unicode_errors="surrogateescape")
+    return data
+
+
+def _packed_time(time: int) -> bytes:
+    seconds, nanoseconds = divmod(time, NANOSECONDS)
+    if 0 <= seconds < 2**32:
+        return b"\xd7" + struct.pack(">BII", EVENT_TIME, seconds, nanoseconds)
+    return _pack(msgpack.Timestamp(seconds, nanoseconds))
+
+
+def _replaced(value: Any, leaf: Callable[[Any], Any], key: Callable[[Any], Any], depth: int) -> Any:
+    """A value with what `leaf` makes of all in it that has no parts, and `key` of keys."""
+    if not isinstance(value, dict | list):
+        return leaf(value)
+    if not depth:
+        return None
+    if isinstance(value, dict):
+        return {key(name): _replaced(item, leaf, key, depth - 1) for name, item in value.items()}
+    return [_replaced(item, leaf, key, depth - 1) for item in value]
+
+
+def _json_key(value: Any) -> str:
+    text = _jsonable(value)
+    return text if isinstance(text, str) else json.dumps(text)
+
+
+def _packable(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, msgpack.ExtType | msgpack.Timestamp):
+        time = time_of(value)
+        return value.data.hex() if time is None else rfc_3339(time)
+    return value
