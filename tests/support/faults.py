@@ -245,7 +245,7 @@ class Connection:
     def __init__(self, network: FaultyNetwork, client: socket.socket, server: socket.socket) -> None:
         self._network = network
         self._sockets = (client, server)
-        self._reset = False
+        self._broken = self._reset = False
         self._ended = threading.Barrier(2, self._close_sockets)
         self._threads = [
             threading.Thread(target=self._pump, args=arguments, daemon=True)
@@ -262,10 +262,14 @@ class Connection:
             thread.join()
 
     def _pump(self, direction: Direction, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             self._forward(direction, source, target)
             if not self._reset:
                 target.shutdown(socket.SHUT_WR)
+        except OSError:
+            # an end that was killed resets its connection, and so the other end's is
+            if not self._broken:
+                self._break(Fault(direction, 0, "reset"))
         self._ended.wait()
 
     def _forward(self, direction: Direction, source: socket.socket, target: socket.socket) -> None:
@@ -286,6 +290,7 @@ class Connection:
     def _break(self, fault: Fault) -> None:
         if fault.how == "stall":
             self._network.closed.wait()
+        self._broken = True
         self._reset = fault.how == "reset"
         for sock in self._sockets:
             with suppress(OSError):
