@@ -67,6 +67,14 @@ def test_a_narrow_terminal_shows_a_percentage_instead_of_bar_and_sizes(under_way
     assert next(iter(under_way.lines(49))) == "Sending 1/12  6 %  6.0 MiB/s  7:57 left"
 
 
+def test_where_nobody_knows_how_much_there_is_what_came_is_shown(bars, clock):
+    with bars:
+        bars.expect(1, 0)
+        clock.now = 10
+        bars.advance("hour.jsonl", 20 * MIB)
+        assert list(bars.lines(79)) == ["Sending 0/1  20.0 MiB  2.0 MiB/s"]
+
+
 def test_small_files_and_those_that_are_done_have_no_bar(under_way):
     under_way.begin("small too", BAR_FROM - 1)
     for name in NAMES:

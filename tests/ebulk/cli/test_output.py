@@ -54,6 +54,14 @@ def test_without_a_terminal_a_line_is_printed_now_and_then(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "Sending: 1 of 3 files, 1.5 KiB of 3.0 KiB\nebulk: The connection broke.\n")
 
 
+def test_a_line_names_only_what_came_where_nobody_knows_how_much_there_is(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LINES_EVERY", 0)
+    with progress.make_display(Output(json=False, quiet=False), "Receiving") as display:
+        display.expect(1, 0)
+        display.advance("hour.jsonl", 512)
+    assert capsys.readouterr() == ("", "Receiving: 0 of 1 file, 512 bytes\n")
+
+
 @pytest.mark.parametrize("output", [Output(json=True, quiet=False), Output(json=False, quiet=True)])
 def test_programs_and_the_quiet_are_shown_no_progress(output, capsys):
     with progress.make_display(output, "Sending") as display:

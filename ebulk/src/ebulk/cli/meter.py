@@ -78,4 +78,4 @@ class Meter:
     def time_left(self) -> float | None:
         """Seconds; None when nobody can tell."""
         rate = self.rate()
-        return max(0, self.size - self.size_done) / rate if rate else None
+        return max(0, self.size - self.size_done) / rate if rate and self.size else None

@@ -24,7 +24,7 @@ from ebulk.protocol import EPOCH, RAW
 from ebulk.remote import documents
 from ebulk.remote.lake import Lake
 from ebulk.remote.lines import lines
-from ebulk.remote.streams import extent
+from ebulk.remote.streams import OutsideError, extent
 from ebulk.transfer.stream_bytes import StreamBytes
 from ebulk.transfer.stream_records import Records, follow
 from ebulk.verbs.observer import Observer
@@ -56,14 +56,19 @@ class Stream:
     def read(self, start: int | None = None, stop: int | None = None) -> bytes:
         """The bytes from offset `start` up to `stop`: from the first that is kept, up to the end, unless given.
 
-        EbulkError: the lake does not keep them any more, or `start` is behind the end.
+        Less, or nothing, where it ends before. EbulkError: the lake does not keep them any more.
         """
         if (start is not None and start < 0) or (stop is not None and stop < (start or 0)):
             raise UsageError("Offsets count from 0 up, and stop is not before start.")
         if start is not None and start == stop:
             return b""
-        with self._lake.session(1) as session:
-            return b"".join(StreamBytes(session, self.reference, start, stop).pieces())
+        try:
+            with self._lake.session(1) as session:
+                return b"".join(StreamBytes(session, self.reference, start, stop).pieces())
+        except OutsideError as error:
+            if start is None or start < error.extent.size:
+                raise
+            return b""
 
     def records(self, since: Time | None = None, until: Time | None = None) -> Iterator[Record]:
         """Each record with a time from `since` up to `until`, as a pair (time, record), in the stream's order."""
