@@ -4,6 +4,7 @@
     python -m bench table      W1 to W4 beside what users would otherwise pick: docs/benchmarks.rst
     python -m bench million    a data set of a million files
     python -m bench ingest     chunks a second through an ingestion policy, beside appending them
+    python -m bench forward    events a second through the Forward protocol, beside a server that only writes a file
     python -m bench chaos      transfers through a network that breaks: docs/chaos.rst
 
 Each takes --help. Absolute figures vary with the machine's mood: read the ratio to the peer of the same run.
@@ -21,6 +22,7 @@ BENCHES = {
     "million": "bench.million",
     "chaos": "bench.chaos",
     "ingest": "bench.ingest",
+    "forward": "bench.forward",
 }
 
 

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 import transaction
 
 from bench.lake import USER, Lake, lake
+from Products.ERP5Wendelin.content.site import SITE, enter_site
 from Products.ERP5Wendelin.ingestion.policy import ingest
-from Products.ERP5Wendelin.portal.instance import SITE, find, perform
-from Products.ERP5Wendelin.content.site import enter_site
+from Products.ERP5Wendelin.portal.instance import find, perform
 
 SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 ROUNDS = 5

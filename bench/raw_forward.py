@@ -4,8 +4,8 @@ python -m bench.raw_forward serve FILE [--interval SECONDS]   write what arrives
 python -m bench.raw_forward send HOST PORT [OPTIONS]          send chunks of events, wait for their acknowledgements
 
 The server reads, finds where messages end, and commits as ours does: all that waits in one write and one fsync, at once
-when the last commit is `interval` old, otherwise when it is or when 8 MiB wait. It knows neither streams nor who sends,
-and would store a chunk twice.
+if the last commit began `interval` ago, otherwise when it did or when 8 MiB wait. It knows neither streams nor who
+sends, and would store a chunk twice.
 
 A sender is a thread with a connection and a tag of its own, which sends bytes made beforehand: only the ids of the
 chunks are written into them. At most `window` chunks of each are on their way without an acknowledgement.
@@ -60,7 +60,7 @@ class Committer:
         self._waiting: list[bytes] = []
         self._size = 0
         self._answers: list[tuple[asyncio.Transport, bytes]] = []
-        self._committed = 0.0
+        self._begun = 0.0
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -74,9 +74,10 @@ class Committer:
     def _begin_if_due(self) -> None:
         if self._running or not self._waiting:
             return
-        rest = self._committed + self._interval - self._loop.time()
+        rest = self._begun + self._interval - self._loop.time()
         if rest <= 0 or self._size >= COMMIT_SIZE:
             self._running = True
+            self._begun = self._loop.time()
             self._loop.create_task(self._commit())
         elif self._timer is None:
             self._timer = self._loop.call_later(rest, self._wake)
@@ -91,7 +92,6 @@ class Committer:
         await self._loop.run_in_executor(self._thread, self._write, waiting)
         for transport, answer in answers:
             transport.write(answer)
-        self._committed = self._loop.time()
         self._running = False
         self._begin_if_due()
 
