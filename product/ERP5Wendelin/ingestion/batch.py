@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import transaction
+from Products.CMFCore.indexing import processQueue
 from transaction.interfaces import TransientError
 from ZODB import DB
 
@@ -204,6 +205,7 @@ class _Batch:
                 with acting_as(user_of(origin.user)):
                     target = intake_of(origin.user, origin.policy).target(origin.tag)
                     target.store(self._groups[origin], self._mark(origin))
+                    processQueue()  # what is to be indexed, while it is known on whose account
             except Exception as error:
                 _raise_if_passing(error)
                 found[origin] = _refusal(origin, error)

@@ -252,10 +252,12 @@ def _check(policy: Any) -> None:
     """Whether the current user may push through a policy, and whether it is in use."""
     if not isinstance(aq_base(policy), IngestionPolicy):
         raise BadInput("Data is taken in by an Ingestion Policy.")
-    if not getSecurityManager().checkPermission(PushData, policy):
-        raise NotAuthorised(f"You may not send data to {name_of(policy)}: it takes the role of contributor.")
+    # its state comes first: contributors have no rights in one that is not in use, and would be told to become what
+    # they are
     if policy.getValidationState() not in IN_USE:
         raise Conflict(f"{name_of(policy)} is {policy.getValidationState()}: it takes data once it is validated.")
+    if not getSecurityManager().checkPermission(PushData, policy):
+        raise NotAuthorised(f"You may not send data to {name_of(policy)}: it takes the role of contributor.")
 
 
 def checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
@@ -309,7 +311,7 @@ def _begin(policy: Any, movement: dict[str, Any], tag: str) -> tuple[Ends, dict[
         "Data Ingestion",
         reference=movement.get("reference") or tag,
         title=supply.getTitle(),
-        author=getSecurityManager().getUser().getId() or "",
+        author=getSecurityManager().getUser().getUserName(),
         start_date=now(),
         specialise_value=supply,
         **relations(supply, without="specialise"),
