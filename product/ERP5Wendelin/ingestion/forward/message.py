@@ -37,7 +37,7 @@ ENTRIES_SIZE = SLICE_SIZE
 """The most bytes of a message's entries, as they are stored: in one transaction."""
 
 CHUNK_ID_SIZE = 1024
-"""The most bytes of a chunk's id: fluentd's have 25."""
+"""The most characters of a chunk's id: fluentd's have 25."""
 
 OPTIONS_SIZE = 64 * KIB
 """The most bytes of a message's options: unlike entries they are made into objects."""
@@ -293,7 +293,7 @@ def _tag(message: Buffer, offset: int) -> str:
 def _chunk(options: dict[Any, Any]) -> str | bytes | None:
     chunk = options.get("chunk")
     if chunk is not None and not (isinstance(chunk, (str, bytes)) and 0 < len(chunk) <= CHUNK_ID_SIZE):
-        raise BadInput(f"the option chunk is not a text of 1 to {CHUNK_ID_SIZE} bytes")
+        raise BadInput(f"the option chunk is not a text of 1 to {CHUNK_ID_SIZE} characters")
     return chunk
 
 
