@@ -82,8 +82,49 @@ def test_further_chunks_change_nothing_but_the_stream(site, default):
     ingest(default, TAG, b"y")
     assert getQueue().length() == 0
     changed = {type(each).__name__ for each in site._p_jar._registered_objects}
-    assert changed <= {"ByteStream", "ZBigArray", "ZBigFile", "ZBlk0", "ZBlk1", "ZData", "IOBTree", "LOBTree"}
+    stored = {"ByteStream", "ZBigArray", "ZBigFile", "ZBlk0", "ZBlk1", "ZData", "IOBTree", "LOBTree", "TimeIndex"}
+    assert changed <= stored
     assert "ByteStream" in changed
+
+
+def test_chunk_with_an_id_that_was_taken_is_not_stored_again(site, default):
+    for data, id in ((b"1", b"first"), (b"2", b"second"), (b"1", b"first"), (b"3", None), (b"3", None)):
+        ingest(default, TAG, data, id)
+    assert streams(site)[0].getData() == b"1233"
+
+
+def test_id_of_a_chunk_whose_script_fails_is_not_remembered(site, default):
+    script = add_script(site, "DataIngestionLine_writeIngestionToDataStream", "raise ValueError", "data_chunk, **kw")
+    with pytest.raises(errors.ScriptError):
+        ingest(default, TAG, b"1", b"first")
+    with as_user(site, "system"):
+        script.ZPythonScript_edit("data_chunk, out_stream", "out_stream['Data Stream'].appendData(data_chunk)")
+    ingest(default, TAG, b"1", b"first")
+    assert streams(site)[0].getData() == b"1"
+
+
+def test_id_is_remembered_by_buckets_as_well(site, default):
+    site.data_product_module["default"].setAggregatedPortalTypeList(["Data Bucket Stream"])
+    write = """
+        buckets = out_stream['Data Bucket Stream']
+        buckets.insertBucket(str(len(buckets.getKeyList())), data_chunk)
+    """
+    add_script(site, "DataIngestionLine_writeIngestionToDataStream", write, "data_chunk, out_stream")
+    for data, id in ((b"1", b"first"), (b"2", b"second"), (b"1", b"first")):
+        ingest(default, TAG, data, id)
+    (buckets,) = streams(site)
+    assert [buckets.getBucketByKey(key) for key in buckets.getKeyList()] == [b"1", b"2"]
+
+
+def test_operation_that_keeps_data_elsewhere_remembers_no_ids(site, default):
+    find = "return context.data_operation_module.wendelin_ingest_data, {'note': reference}"
+    add_script(site, "IngestionPolicy_getIngestionOperationAndParameterDict", find, "movement_dict, reference")
+    write = "context.setDescription(context.getDescription() + note + data_chunk.decode())"
+    add_script(site, "DataIngestionLine_writeIngestionToDataStream", write, "data_chunk, note")
+    with as_user(site, "boss"):
+        for _ in range(2):
+            ingest(default, "a", b"1", b"first")
+    assert default.getDescription().endswith(".a1a1")
 
 
 def test_tag_of_one_part_and_of_many_is_taken(site, default):
@@ -208,6 +249,14 @@ def test_script_may_be_customised_with_numpy(site, default):
 
 def test_chunk_is_read_for_a_script_that_takes_its_bytes(site, default):
     ingest(default, TAG, Chunk(io.BytesIO(b"abc")))
+    assert streams(site)[0].getData() == b"abc"
+
+
+def test_chunk_that_comes_as_a_stream_and_was_taken_is_not_handed_on_again(site, default):
+    write = "out_stream['Data Stream'].appendData(chunk)"
+    add_script(site, "DataIngestionLine_writeIngestionToDataStream", write, "chunk, out_stream")
+    for _ in range(2):
+        ingest(default, TAG, b"abc", b"first")
     assert streams(site)[0].getData() == b"abc"
 
 
