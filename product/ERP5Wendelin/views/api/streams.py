@@ -1,4 +1,4 @@
-"""`/streams` and `/streams/{stream*}`: the streams that agents append to, as bytes, and as records of a time."""
+"""`/streams` and `/streams/{stream*}`: the streams that agents append to, as bytes, as records, and as events."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from Products.ERP5Wendelin.content.date_time import NANOSECONDS, date_time, nanoseconds
 from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.timed_records import Wanted
-from Products.ERP5Wendelin.download import ranges, record_format
+from Products.ERP5Wendelin.download import ranges, record_format, tail
 from Products.ERP5Wendelin.download.growth import LONGEST, grown, turn
 from Products.ERP5Wendelin.download.record_export import RecordExport
 from Products.ERP5Wendelin.download.stored_stream import Extent, StoredStream, extent_of
-from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.errors import BadInput, RangeNotSatisfiable
 from Products.ERP5Wendelin.views.answer import Answer, no_content
 from Products.ERP5Wendelin.views.api.files import MEDIA_TYPE, select
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.coding import encoded_stream
 from Products.ERP5Wendelin.views.paging import decode_cursor, encode_cursor, limit_of, take
-from Products.ERP5Wendelin.views.query import Query
+from Products.ERP5Wendelin.views.query import DIGITS_MAX, Query
 from Products.ERP5Wendelin.views.wire import content_disposition, format_date, parse_mtime_text
 
 RAW = "raw"
@@ -74,6 +74,8 @@ def read(call: Call) -> Answer:
     if form not in TYPES:
         raise BadInput(f"There is no format {form!r}. Formats are: {', '.join(TYPES)}.")
     since, until = parse_time(call.query, "since", TIME_MIN), parse_time(call.query, "until", TIME_MAX)
+    if tail.MEDIA_TYPE in (call.header("Accept") or ""):
+        return _events(call, extent, since, until)
     if form != RAW:
         return _records(call, form, Wanted(extent.start, extent.size, since, until))
     if "since" in call.query or "until" in call.query:
@@ -159,6 +161,35 @@ def _records(call: Call, form: str, wanted: Wanted) -> Answer:
         "Content-Disposition": content_disposition(f"{_file_name(call)}.{form}"),
     }
     return encoded_stream(call.header("Accept-Encoding"), RecordExport(stream, wanted, ENCODERS[form]), headers)
+
+
+def _events(call: Call, extent: Extent, since: int, until: int) -> Answer:
+    """The records from an offset or a time on, or from now on, as they arrive."""
+    stream = StoredStream(call.database, call.data_stream)
+    start = _last_event(call)
+    if start is not None and start > extent.size:
+        raise RangeNotSatisfiable(
+            f"There is no byte {start} yet: the stream has {extent.size}. Ask without Last-Event-ID and offset.",
+            size=extent.size,
+        )
+    if start is None and "since" in call.query:
+        start = stream.beginning(extent.start)
+    headers = {
+        "Content-Type": tail.MEDIA_TYPE,
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",  # nginx would hold events back
+    }
+    return Answer(tail.Tail(stream, start, since, until), headers=headers)
+
+
+def _last_event(call: Call) -> int | None:
+    """The offset behind what the caller has; None: it does not say."""
+    named = call.header("Last-Event-ID")
+    if not named:
+        return call.query.position("offset")
+    if not (named.isascii() and named.isdigit() and len(named) <= DIGITS_MAX):
+        raise BadInput("Last-Event-ID must be the id of an event of this stream: an offset.")
+    return int(named)
 
 
 def _file_name(call: Call) -> str:
