@@ -59,7 +59,7 @@ def test_events_are_read_as_browsers_do():
     assert list(events(body.split(b"\n"))) == [
         Event(id="7", retry=1500),
         Event(id="8", data="one"),
-        Event(data="two\nlines"),
+        Event(data="two\nlines", kind="other"),
         Event(id="", data=""),
     ]
 

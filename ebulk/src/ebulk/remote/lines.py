@@ -13,6 +13,10 @@ LINE_SIZE = 512 * MIB
 """The longest line that is read, in bytes: a record is at most 64 MiB, which JSON can make six times as long."""
 
 
+MESSAGE = "message"
+"""The kind of an event that names none: a record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """What a server sent as one event; what it did not say is None."""
@@ -21,6 +25,8 @@ class Event:
     data: str | None = None
     retry: int | None = None
     """Milliseconds to wait before the next request, once this one has ended."""
+    kind: str = MESSAGE
+    """What `event` says; a lake has `gap` beside records."""
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -53,6 +59,7 @@ def read_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
 def events(body: Iterable[bytes]) -> Iterator[Event]:
     """The events in the lines of a body, also those that have no data; one that its end cuts off is none."""
     id = data = retry = None
+    kind = MESSAGE
     for line in body:
         name, _, value = line.decode(errors="replace").rstrip("\r").partition(":")
         value = value.removeprefix(" ")
@@ -60,9 +67,12 @@ def events(body: Iterable[bytes]) -> Iterator[Event]:
             id = value
         elif name == "data":
             data = value if data is None else f"{data}\n{value}"
+        elif name == "event":
+            kind = value or MESSAGE
         elif name == "retry" and value.isascii() and value.isdigit():
             retry = int(value)
         elif not name and not value:
             if (id, data, retry) != (None, None, None):
-                yield Event(id, data, retry)
+                yield Event(id, data, retry, kind)
             id = data = retry = None
+            kind = MESSAGE

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from ebulk.errors import NetworkError
 from ebulk.protocol import KIB
 from ebulk.remote.failure import TransientError
-from ebulk.remote.lines import events, lines, read_pieces
+from ebulk.remote.lines import MESSAGE, events, lines, read_pieces
 from ebulk.remote.session import Reply, Session
 from ebulk.remote.streams import extent, open_events, open_records
 
@@ -126,7 +126,7 @@ def follow(session: Session, reference: str, since: int | None = None) -> Iterat
                 for event in events(lines(read_pieces(reply.read))):
                     last_id = event.id or last_id
                     pause = pause if event.retry is None else event.retry
-                    if event.data is not None:
+                    if event.data is not None and event.kind == MESSAGE:
                         yield event.data
         except TransientError as error:
             retry.failed(error)
