@@ -572,7 +572,7 @@ def test_ranges_that_are_not_shared_begin_where_the_stream_does(
 
 SIZES = st.one_of(
     st.integers(0, 10_000),
-    st.sampled_from([4095, 4096, 4097, B - 4097, B - 1, B, B + 1]),
+    st.sampled_from([4095, 4096, 4097, 100_000, B - 4097, B - 1, B, B + 1]),
 )
 OPERATIONS = st.lists(
     st.one_of(
