@@ -94,13 +94,18 @@ def lake(tmp_path: Path, data_fs: Path) -> Iterator[Lake]:
     """A fresh site, which requests reach, too."""
     shutil.copy(data_fs, tmp_path / "Data.fs")
     db = open_data_fs(tmp_path / "Data.fs")
-    Zope2.DB = db
-    Zope2.bobo_application = ZApplicationWrapper(db, "Application", OFS.Application.Application)
-    ZPublisher.WSGIPublisher._MODULES.clear()
+    publish(db)
     try:
         yield Lake(db)
     finally:
         db.close()
+
+
+def publish(db: DB) -> None:
+    """Let requests reach a database, in place of any before."""
+    Zope2.DB = db
+    Zope2.bobo_application = ZApplicationWrapper(db, "Application", OFS.Application.Application)
+    ZPublisher.WSGIPublisher._MODULES.clear()
 
 
 @pytest.fixture

@@ -204,6 +204,11 @@ class _Batch:
             try:
                 with acting_as(user_of(origin.user)):
                     target = intake_of(origin.user, origin.policy).target(origin.tag)
+                    if target.takes_stream:  # in transactions of its own
+                        raise BadInput(
+                            f"The policy {origin.policy!r} takes the tag {origin.tag!r} by HTTP alone: its script reads "
+                            "what a request brings as a stream."
+                        )
                     target.store(self._groups[origin], self._mark(origin))
                     processQueue()  # what is to be indexed, while it is known on whose account
             except Exception as error:
