@@ -6,6 +6,7 @@
                 and objects on lines, are read alike
     record      0x92 …             [time, record], an entry of the Forward protocol; its time may also be
                                    [time, metadata], as Fluent Bit sends it
+                0xdc, 0xdd         the same with a long header, as Fluent Bit sends it where it sends no metadata
                 0x80 …, 0xde, 0xdf a map of MessagePack
                 {                  an object of JSON
 
@@ -45,8 +46,9 @@ TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
 """Nanoseconds, before and after all times, which reach from the year 1677 to 2262. The first is numpy's NaT."""
 
 ENTRY = 0x92
+LONG_ARRAYS = frozenset((0xDC, 0xDD))
 MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
-MESSAGEPACK = MAPS | {ENTRY}
+MESSAGEPACK = MAPS | LONG_ARRAYS | {ENTRY}
 OBJECT = ord("{")
 
 SEPARATORS = re.compile(rb"[\t\n\r ,\[\]\x1e]*")
@@ -252,7 +254,9 @@ def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
 
 
 def _entry(value: list[Any], start: int) -> tuple[int | None, Any]:
-    """Time and record of an entry. Malformed: two values that are none."""
+    """Time and record of an entry. Malformed: values that are none."""
+    if len(value) != 2:
+        raise Malformed(start, f"an entry is a time and a record, and not {len(value)} values")
     time, record = value
     if isinstance(time, list) and len(time) == 2:
         time = time[0]

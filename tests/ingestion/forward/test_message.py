@@ -115,6 +115,11 @@ def test_fluent_bits_entries_with_metadata_are_stored_as_they_are():
     assert only(packed("tag", data, {"size": 1, "fluent_signal": 0})).data == data
 
 
+def test_fluent_bits_entries_without_metadata_are_stored_as_they_are():
+    long_entry = b"\xdd\x00\x00\x00\x02" + event(1)[1:]
+    assert only(b"\x92\xa3tag\x92" + 2 * long_entry).data == 2 * long_entry
+
+
 def test_a_heartbeat_brings_nothing():
     assert list(read([b"\xc0", b"\xc0"])) == []
 

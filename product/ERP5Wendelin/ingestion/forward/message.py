@@ -62,7 +62,8 @@ SINGLE = 0x93
 """How a message begins that has one event, and no options."""
 
 ENTRY = b"\x92"
-"""How an entry begins: an array of two."""
+ENTRIES = (ENTRY, b"\xdc\x00\x02", b"\xdd\x00\x00\x00\x02")
+"""How an entry begins: an array of two. Fluent Bit writes the length in four bytes where it sends no metadata."""
 
 STRINGS = frozenset((*range(0xA0, 0xC0), *range(0xC4, 0xC7), *range(0xD9, 0xDC)))
 ARRAYS = frozenset((*range(0x90, 0xA0), 0xDC, 0xDD))
@@ -216,7 +217,7 @@ def check(events: Events) -> None:
 
 
 def _check_first(tag: str, data: bytes) -> None:
-    if data and not data.startswith(ENTRY):
+    if data and not data.startswith(ENTRIES):
         raise BadInput(f"a chunk of the tag {tag!r} does not consist of entries [time, record]")
 
 
