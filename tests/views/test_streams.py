@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from contextlib import contextmanager
 from urllib.parse import quote
 
+import numpy
 import pytest
 import transaction
 
@@ -155,11 +157,29 @@ def test_other_times_are_400(server, url, name, text):
     )
 
 
+def test_records_of_a_time_come_as_an_array_of_numpy(server, url):
+    answer = server.request("GET", f"{url}?format=npy&since=2026-11-22T12:00:18Z")
+    array = numpy.load(io.BytesIO(answer.body))
+    assert array.tolist() == [(NOON + 18 * SECOND, 18), (NOON + 19 * SECOND, 19)]
+    assert array.dtype == numpy.dtype([("time", "<M8[ns]"), ("n", "<i8")])
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="sensor.product.npy"'
+
+
+def test_records_that_no_array_is_for_are_refused(server, url):
+    append(server, event(NOON, {str(number): 1 for number in range(1_001)}))
+    answer = server.request("GET", f"{url}?format=npy")
+    assert (answer.status, answer.data["detail"]) == (
+        400,
+        "The records have more than 1000 different keys. Ask for fewer records, or for format=jsonl or msgpack.",
+    )
+
+
 def test_other_formats_are_400(server, url):
     answer = server.request("GET", f"{url}?format=xml")
     assert (answer.status, answer.data["detail"]) == (
         400,
-        "There is no format 'xml'. Formats are: raw, msgpack, jsonl.",
+        "There is no format 'xml'. Formats are: raw, msgpack, jsonl, npy.",
     )
 
 
@@ -167,7 +187,7 @@ def test_bytes_of_a_time_are_400(server, url):
     answer = server.request("GET", f"{url}?since=1")
     assert (answer.status, answer.data["detail"]) == (
         400,
-        "since and until choose records, not bytes: add format=msgpack or jsonl.",
+        "since and until choose records, not bytes: add format=msgpack, jsonl or npy.",
     )
 
 

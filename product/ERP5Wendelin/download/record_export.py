@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
-from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
+from Products.ERP5Wendelin.content.timed_records import Finder, Found, Gap, Wanted
+from Products.ERP5Wendelin.download.record_array import array_file
+from Products.ERP5Wendelin.download.record_format import entries, lines
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
-from Products.ERP5Wendelin.protocol import KIB
 
-PIECE_SIZE = 256 * KIB
+Format = Callable[[Callable[[], Iterator[Found]]], Iterator[bytes]]
+"""Makes the pieces of an answer of what a function reads, as often as it is called."""
+
+FORMATS: dict[str, Format] = {
+    "msgpack": lambda read: entries(read()),
+    "jsonl": lambda read: lines(read()),
+    "npy": array_file,
+}
 
 logger = logging.getLogger(__name__)
 
 
 @implementer(IUnboundStreamIterator)
 class RecordExport:
-    """Pieces of what `encode(time, value)` makes of each record. What is no record is left out, and logged."""
+    """The pieces that a format makes of the records that are wanted. What is no record is left out, and logged."""
 
-    def __init__(self, stream: StoredStream, wanted: Wanted, encode: Callable[[int, Any], bytes]) -> None:
+    def __init__(self, stream: StoredStream, wanted: Wanted, form: str) -> None:
         self._stream = stream
         self._wanted = wanted
-        self._encode = encode
-        self._pieces = self._together()
+        self._logged_up_to = 0
+        self._pieces = FORMATS[form](self._read)
 
-    def __iter__(self) -> RecordExport:
+    def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         return next(self._pieces)
 
     def close(self) -> None:
-        """End it, at whatever place."""
-        self._pieces.close()
+        """Let go of what is in memory."""
         self._stream.close()
 
-    def _together(self) -> Generator[bytes, None, None]:
-        pending = bytearray()
-        finder = Finder(self._stream.read, self._stream, self._stream.name, self._skip)
-        for found in finder.find(self._wanted):
-            pending += self._encode(found.time, found.value)
-            if len(pending) >= PIECE_SIZE:
-                yield bytes(pending)
-                pending.clear()
-        if pending:
-            yield bytes(pending)
+    def _read(self) -> Iterator[Found]:
+        return Finder(self._stream.read, self._stream, self._stream.name, self._skip).find(self._wanted)
 
     def _skip(self, gap: Gap) -> None:
-        logger.warning("bytes %d to %d were left out of an export: %s", *gap)
+        if gap.start >= self._logged_up_to:
+            logger.warning("bytes %d to %d were left out of an export: %s", *gap)
+            self._logged_up_to = gap.stop

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgpack
@@ -23,10 +23,24 @@ import numpy
 
 from Products.ERP5Wendelin.content.date_time import EVENT_TIME, NANOSECONDS
 from Products.ERP5Wendelin.content.records import time_of
+from Products.ERP5Wendelin.content.timed_records import Found
+from Products.ERP5Wendelin.protocol import KIB
 
 DEPTH = 200
 
+PIECE_SIZE = 256 * KIB
+
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def entries(found: Iterable[Found]) -> Iterator[bytes]:
+    """Entries of records, in pieces."""
+    return _together(entry(record.time, record.value) for record in found)
+
+
+def lines(found: Iterable[Found]) -> Iterator[bytes]:
+    """Lines of records, in pieces."""
+    return _together(line(record.time, record.value) for record in found)
 
 
 def entry(time: int, record: Any) -> bytes:
@@ -55,6 +69,18 @@ def line(time: int, record: Any) -> bytes:
 def rfc_3339(time: int) -> str:
     """A time to the nanosecond, in UTC."""
     return f"{numpy.datetime64(time, 'ns')}Z"
+
+
+def _together(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Parts in pieces of about PIECE_SIZE."""
+    pending = bytearray()
+    for part in parts:
+        pending += part
+        if len(pending) >= PIECE_SIZE:
+            yield bytes(pending)
+            pending.clear()
+    if pending:
+        yield bytes(pending)
 
 
 def _pack(value: Any) -> bytes:

@@ -31,7 +31,7 @@ from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
 from Products.ERP5Wendelin.download import record_format
 from Products.ERP5Wendelin.download.growth import LONGEST, grown, turn
-from Products.ERP5Wendelin.download.record_export import PIECE_SIZE
+from Products.ERP5Wendelin.download.record_format import PIECE_SIZE
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
 
 RETRY = 1_000

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 from Products.ERP5Wendelin.content.date_time import NANOSECONDS, date_time, nanoseconds
 from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.timed_records import Wanted
-from Products.ERP5Wendelin.download import ranges, record_format, tail
+from Products.ERP5Wendelin.download import ranges, tail
 from Products.ERP5Wendelin.download.growth import LONGEST, grown, turn
 from Products.ERP5Wendelin.download.record_export import RecordExport
 from Products.ERP5Wendelin.download.stored_stream import Extent, StoredStream, extent_of
@@ -25,10 +24,8 @@ from Products.ERP5Wendelin.views.query import DIGITS_MAX, Query
 from Products.ERP5Wendelin.views.wire import content_disposition, format_date, parse_mtime_text
 
 RAW = "raw"
-TYPES = {RAW: MEDIA_TYPE, "msgpack": "application/msgpack", "jsonl": "application/x-ndjson"}
+TYPES = {RAW: MEDIA_TYPE, "msgpack": "application/msgpack", "jsonl": "application/x-ndjson", "npy": MEDIA_TYPE}
 """What `format` may be, and the media types of answers."""
-
-ENCODERS: dict[str, Callable[[int, Any], bytes]] = {"msgpack": record_format.entry, "jsonl": record_format.line}
 
 CACHING = {"Cache-Control": "private, no-cache"}
 HEADERS = {**CACHING, "X-Content-Type-Options": "nosniff"}
@@ -79,7 +76,7 @@ def read(call: Call) -> Answer:
     if form != RAW:
         return _records(call, form, Wanted(extent.start, extent.size, since, until))
     if "since" in call.query or "until" in call.query:
-        raise BadInput("since and until choose records, not bytes: add format=msgpack or jsonl.")
+        raise BadInput("since and until choose records, not bytes: add format=msgpack, jsonl or npy.")
     return _bytes(call, stream, extent)
 
 
@@ -160,7 +157,7 @@ def _records(call: Call, form: str, wanted: Wanted) -> Answer:
         "Content-Type": TYPES[form],
         "Content-Disposition": content_disposition(f"{_file_name(call)}.{form}"),
     }
-    return encoded_stream(call.header("Accept-Encoding"), RecordExport(stream, wanted, ENCODERS[form]), headers)
+    return encoded_stream(call.header("Accept-Encoding"), RecordExport(stream, wanted, form), headers)
 
 
 def _events(call: Call, extent: Extent, since: int, until: int) -> Answer:

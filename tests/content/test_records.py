@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import struct
+from itertools import pairwise
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from Products.ERP5Wendelin.content import records as module
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, WINDOW, Record, Zone, records, zones
+from Products.ERP5Wendelin.errors import BadInput, TooLarge
+from support.streams import NOON, SECOND, event, events
+
+
+def read(*chunks, start=0):
+    return list(records(chunks, start, "the log"))
+
+
+def times(data):
+    return [record.time for record in read(data)]
+
+
+def entry(time, record=None):
+    return msgpack.packb([time, record or {}])
+
+
+def folded(data):
+    """The zones of bytes as one."""
+    found = list(zones(data))
+    return Zone(
+        sum(zone.size for zone in found),
+        min((zone.earliest for zone in found), default=TIME_MAX),
+        max((zone.latest for zone in found), default=TIME_MIN),
+        any(zone.timeless for zone in found),
+        all(zone.clean for zone in found),
+    )
+
+
+FORMS = {
+    "EventTime": event(NOON + 5, {"a": 1}),
+    "EventTime in a longer form": b"\x92\xc7\x08\x00"
+    + struct.pack(">II", *divmod(NOON + 5, SECOND))
+    + b"\x81\xa1a\x01",
+    "seconds": entry(NOON // SECOND, {"a": 1}),
+    "a float of seconds": entry(NOON / SECOND + 0.25, {"a": 1}),
+    "a Timestamp": entry(msgpack.Timestamp(NOON // SECOND, 7), {"a": 1}),
+    "Fluent Bit's metadata": msgpack.packb([[NOON // SECOND, {}], {"a": 1}]),
+    "Fluent Bit without metadata": b"\xdd\x00\x00\x00\x02" + event(NOON + 5, {"a": 1})[1:],
+    "a map": msgpack.packb({"a": 1, "date": NOON // SECOND}),
+    "JSON with seconds": b'{"a": 1, "timestamp": %d.5}' % (NOON // SECOND),
+    "JSON with a date": b'{"@timestamp": "2026-11-22T13:00:00.000000009+01:00", "a": 1}',
+}
+TIMES = [NOON + 5, NOON + 5, NOON, NOON + SECOND // 4, NOON + 7, NOON, NOON + 5, NOON, NOON + SECOND // 2, NOON + 9]
+
+
+@pytest.mark.parametrize(("data", "time"), list(zip(FORMS.values(), TIMES, strict=True)), ids=FORMS)
+def test_records_come_with_their_time_in_nanoseconds_and_where_they_end(data, time):
+    assert [(found.time, found.end) for found in read(data, start=100)] == [(time, 100 + len(data))]
+    assert folded(data) == Zone(len(data), time, time)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        entry(2**40),
+        entry(float("nan")),
+        entry(1e308),
+        entry(msgpack.ExtType(5, b"12345678")),
+        entry(msgpack.ExtType(0, b"\0\0\0\0\xff\xff\xff\xff")),
+        entry(msgpack.Timestamp(2**40, 0)),
+        msgpack.packb({}),
+        b'{"time": null}',
+        b'{"time": true}',
+        b'{"time": "noon"}',
+        b'{"time": "2400-01-01T00:00:00Z"}',
+        b'{"time": NaN}',
+        b'{"Time": 1}',
+        b'{"time": 1700000000000}',  # milliseconds: the year 55840
+    ],
+)
+def test_times_that_cannot_be_understood_are_none(data):
+    assert times(data) == [None]
+    assert folded(data) == Zone(len(data), timeless=True)
+
+
+def test_entries_of_any_content_are_records():
+    assert read(entry(1, "text")) == [Record(SECOND, "text", 7)]
+
+
+def test_arrays_and_lines_of_json_are_read_alike():
+    values = [{"a": 1}, {"b": ["é", {"c": "]}"}]}, {}]
+    texts = [json.dumps(value, ensure_ascii=False) for value in values]
+    for text in (
+        "\n".join(texts),
+        f"[{', '.join(texts)}]\n",
+        "".join(texts),
+        f"\x1e{texts[0]}\n\x1e{texts[1]}{texts[2]}",
+    ):
+        data = text.encode()
+        found = read(data)
+        assert [record.value for record in found] == values
+        for record in found:
+            assert [later.value for later in read(data[record.end :])] == values[found.index(record) + 1 :]
+        assert folded(data) == Zone(len(data), timeless=True)
+
+
+def test_messagepack_and_json_may_follow_one_another():
+    data = b"".join(FORMS.values()) * 3
+    assert times(data) == TIMES * 3
+    assert folded(data) == Zone(len(data), min(TIMES), max(TIMES))
+
+
+def test_what_is_no_utf_8_keeps_its_bytes():
+    assert [record.value for record in read(b'{"a": "\xff"}', b"\x92\x01\x81\xa1a\xa1\xff")] == [{"a": "\udcff"}] * 2
+
+
+chunks = st.lists(st.sampled_from([*FORMS.values(), b"\n", b"[", b"]\n", events(50)]), max_size=20)
+
+
+@given(chunks, st.lists(st.integers(0, 5_000), max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_records_may_be_cut_into_chunks_anywhere(parts, cuts):
+    data = b"".join(parts)
+    borders = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
+    pieces = [data[start:stop] for start, stop in pairwise(borders)]
+    whole = read(data)
+    assert read(*pieces) == whole
+    known = [record.time for record in whole]
+    assert folded(data) == Zone(len(data), min(known, default=TIME_MAX), max(known, default=TIME_MIN))
+
+
+@given(chunks.map(b"".join), st.data())
+@settings(max_examples=100, deadline=None)
+def test_what_is_cut_off_at_the_end_is_left_for_the_next_time(data, draw):
+    stop = draw.draw(st.integers(0, len(data)))
+    found = read(data[:stop])
+    end = found[-1].end if found else 0
+    assert end <= stop
+    assert found + read(data[end:], start=end) == read(data)
+
+
+def test_records_longer_than_any_window_are_read():
+    long = [entry(1, {"a": "x" * 3_000_000}), json.dumps({"a": "é" * 2_000_000}, ensure_ascii=False).encode()]
+    data = events(3) + long[0] + long[1] + events(3)
+    found = read(*(data[start : start + 2**20] for start in range(0, len(data), 2**20)))
+    assert [len(record.value.get("a", "")) for record in found] == [0, 0, 0, 3_000_000, 2_000_000, 0, 0, 0]
+    assert folded(data) == Zone(len(data), SECOND, NOON + 2 * SECOND, timeless=True)
+
+
+BAD = {
+    "\x00": "none begins with 0x00",
+    "no record": "none begins with 0x6e",
+    b"\xc1": "none begins with 0xc1",
+    b"\x92\xc1": "no value begins like that",
+    b"\x81\xa1a" + b"\x91" * 3_000: "it is nested too deeply",
+    b"\x92\xa1a\x80": "an entry is a time and a record, and str is no time",
+    b"\xdc\x00\x03\x00\x01\x02": "an entry is a time and a record, and not 3 values",
+    b"\x92\xc3\x80": "an entry is a time and a record, and bool is no time",
+    '{"a": 1 "b"}' + " " * 20: "it is not JSON: Expecting ',' delimiter",
+    '{"a": ' + "[" * 100_000 + "{": "it is nested too deeply",
+    '{"a": "line\nend"}': "it is not JSON: Invalid control character at",
+}
+
+
+@pytest.mark.parametrize(("bad", "reason"), list(BAD.items()), ids=range(len(BAD)))
+def test_what_is_no_record_is_bad_input_with_the_offset_where_it_begins(bad, reason):
+    bad = bad.encode() if isinstance(bad, str) else bad
+    before = events(3)
+    found = []
+    with pytest.raises(BadInput) as caught:
+        found.extend(record.end for record in records([before + bad + events(300)], 10, "the log"))
+    offset = 10 + len(before)
+    assert str(caught.value) == (
+        f"What begins at byte {offset} of the log is no record: {reason}. What is before it can be read by itself."
+    )
+    assert caught.value.extra == {"offset": offset}
+    assert folded(before) == Zone(len(before), NOON, NOON + 2 * SECOND)
+    assert list(zones(before + bad))[-1] == Zone(len(bad), clean=False)
+
+
+def test_numbers_of_thousands_of_digits_are_refused():
+    with pytest.raises(BadInput, match="is no record: it is not JSON: Exceeds the limit"):
+        read(b'{"a": ' + b"1" * 100_000 + b"}")
+
+
+def test_a_record_that_is_too_long_is_refused_with_its_offset(monkeypatch):
+    monkeypatch.setattr(module, "RECORD_SIZE", 4 * WINDOW)
+    with pytest.raises(TooLarge) as caught:
+        read(events(1), b'{"a": "' + b"x" * 5 * WINDOW + b'"}')
+    offset = len(events(1))
+    assert str(caught.value) == (
+        f"The record that begins at byte {offset} of the log is longer than 0 MiB: read it as bytes."
+    )
+    assert caught.value.extra == {"offset": offset}
+
+
+@pytest.mark.parametrize("inner", [b"\x92\xd7\x00" + b"\xff" * 8 + b"\x80", b"\x92\xce\xff\xff\xff\xff\x80"])
+def test_entries_within_a_record_are_no_times_of_the_stream(inner):
+    data = b"".join(
+        b"\x92\xd7\x00" + struct.pack(">II", *divmod(NOON + number, SECOND)) + b"\x81\xa1a" + inner
+        for number in range(100)
+    )
+    assert folded(data) == Zone(len(data), NOON, NOON + 99)
+
+
+def test_zones_are_of_a_size_and_end_with_a_record():
+    data = events(20_000, size=60)
+    found = list(zones(data))
+    assert max(zone.size for zone in found) <= module.ZONE
+    offset = 0
+    for zone in found:
+        numbers = [record.time for record in read(data[offset : offset + zone.size])]
+        assert (numbers[0], numbers[-1]) == (zone.earliest, zone.latest)
+        offset += zone.size
+    assert offset == len(data)
+
+
+@pytest.mark.parametrize("data", [bytearray(events(100)), memoryview(events(100)), b""])
+def test_zones_of_whatever_has_bytes(data):
+    assert folded(data).size == len(data)
