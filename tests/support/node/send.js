@@ -25,6 +25,13 @@ async function send({ tag, count, options }) {
     socket: { ...PATIENCE.socket, ...options.socket },
     disableAutoconnect: true,
   });
+  let failure = null; // the last one of the connection, of which the logger itself tries to mend most
+  client.socketOn("error", (error) => (failure = error));
+  process.on("exit", () => {
+    if (failure && process.exitCode) {
+      console.error(`${failure.name}: ${failure.message}`);
+    }
+  });
   await client.connect();
   try {
     for (let begin = 0; begin < count; begin += TOGETHER) {
@@ -40,7 +47,8 @@ async function send({ tag, count, options }) {
   }
 }
 
-send(JSON.parse(process.argv[2])).catch((error) => {
-  console.error(`${error.name}: ${error.message}`);
-  process.exitCode = 1;
-});
+process.exitCode = 1; // also where a connection ends for good, and nothing is waited for any more
+send(JSON.parse(process.argv[2])).then(
+  () => (process.exitCode = 0),
+  (error) => console.error(`${error.name}: ${error.message}`)
+);
