@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import transaction
 from AccessControl.SecurityManagement import getSecurityManager, noSecurityManager
+from wendelin.bigarray.array_zodb import ZBigArray
 from ZODB.DB import DB
 from zope.component.hooks import getSite
 from Zope2.App.ClassFactory import ClassFactory
@@ -21,6 +22,7 @@ from Products.ERP5Wendelin.ingestion.batch import BATCH_SIZE, BatchWriter, Sent
 from Products.ERP5Wendelin.ingestion.identity import sender
 from Products.ERP5Wendelin.ingestion.policy import add_policy
 from Products.ERP5Wendelin.permissions import DEFAULT_ROLES, PushData
+from Products.ERP5Wendelin.storage import recent
 from support.clock import Clock
 from support.faults import Fault
 from support.remote import remote_lake
@@ -110,6 +112,19 @@ def test_batch_leaves_site_and_user_as_they_were(lake, writer):
         writer.write([Sent("a", b"x", user="ada")])
         assert getSite() is site
         assert getSecurityManager().getUser().getId() == "eve"
+
+
+def test_connection_keeps_the_arrays_of_the_streams_written_last_alone(lake, writer, monkeypatch):
+    monkeypatch.setattr(recent, "KEPT", 3)
+    tags = [f"tag{number}" for number in range(8)]
+    for piece in (b"1", b"2"):
+        writer.write([Sent(tag, piece) for tag in tags])
+    with lake.open("system") as site:
+        live = [
+            each for _, each in site._p_jar._cache.items() if type(each) is ZBigArray and each._p_changed is not None
+        ]
+        assert len(live) == 3
+    assert [streams(lake, tag) for tag in tags] == [[b"12"]] * 8
 
 
 # exactly once

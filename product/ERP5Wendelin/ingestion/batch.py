@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import transaction
+from Acquisition import aq_base
 from Products.CMFCore.indexing import processQueue
 from transaction.interfaces import TransientError
 from ZODB import DB
@@ -48,8 +49,9 @@ from Products.ERP5Wendelin.errors import (
 )
 from Products.ERP5Wendelin.ingestion.identity import sender
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, turn
-from Products.ERP5Wendelin.ingestion.policy import REFERENCE_LENGTH, Intake, Piece, checked_tag
+from Products.ERP5Wendelin.ingestion.policy import REFERENCE_LENGTH, Intake, Piece, Target, checked_tag
 from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
+from Products.ERP5Wendelin.storage.recent import note_written
 from Products.ERP5Wendelin.storage.transaction import ATTEMPTS, is_full, is_lost, pause
 
 TOOL = "portal_ingestion_policies"
@@ -190,13 +192,17 @@ class _Batch:
         """Store what these have sent in a transaction. _Refused: not all of it can be stored, and nothing was."""
         transaction.begin().note("ingest")
         try:
-            self._store(origins)
+            targets = self._store(origins)
             transaction.commit()
         except BaseException:
             transaction.abort()
             raise
+        streams = (getattr(aq_base(sink), "stream", None) for target in targets for sink in target.sinks)
+        note_written(self._site._p_jar, (stream for stream in streams if stream is not None))
 
-    def _store(self, origins: Sequence[Origin]) -> None:
+    def _store(self, origins: Sequence[Origin]) -> list[Target]:
+        """Store what these have sent in the current transaction, and return where it went."""
+        targets: list[Target] = []
         found: Refusals = {}
         user_of = cache(partial(sender, self._site))
         intake_of = cache(self._intake)
@@ -206,11 +212,12 @@ class _Batch:
                     target = intake_of(origin.user, origin.policy).target(origin.tag)
                     if target.takes_stream:  # in transactions of its own
                         raise BadInput(
-                            f"The policy {origin.policy!r} takes the tag {origin.tag!r} by HTTP alone: its script reads "
-                            "what a request brings as a stream."
+                            f"The policy {origin.policy!r} takes the tag {origin.tag!r} by HTTP alone: its script "
+                            "reads what a request brings as a stream."
                         )
                     target.store(self._groups[origin], self._mark(origin))
                     processQueue()  # what is to be indexed, while it is known on whose account
+                    targets.append(target)
             except Exception as error:
                 _raise_if_passing(error)
                 found[origin] = _refusal(origin, error)
@@ -218,6 +225,7 @@ class _Batch:
                 transaction.begin()
         if found:
             raise _Refused(found)
+        return targets
 
     def _intake(self, user: str, id: str) -> Intake:
         """The policy of an id as the current user, who has this name, may use it."""

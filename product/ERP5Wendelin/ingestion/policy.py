@@ -134,12 +134,15 @@ class Intake:
 
 
 class Target:
-    """What takes what is sent under a tag: the script of a Data Operation, with its parameters."""
+    """What takes what is sent under a tag: the script of a Data Operation, with its parameters.
+
+    `sinks` are those documents among them that know chunks again: what data goes to.
+    """
 
     def __init__(self, script: Any, parameters: dict[str, Any]) -> None:
         self.script = script
         self.parameters = parameters
-        self._sinks = [
+        self.sinks = [
             document
             for documents in parameters.values()
             if isinstance(documents, dict)
@@ -162,12 +165,12 @@ class Target:
         taken = list(_new(pieces, mark, set(new)))
         if taken:
             self._take(taken)
-        for sink in self._sinks:
+        for sink in self.sinks:
             for id in new:
                 sink.noteChunk(id)
 
     def _has_chunk(self, id: bytes) -> bool:
-        return any(sink.hasChunk(id) for sink in self._sinks)
+        return any(sink.hasChunk(id) for sink in self.sinks)
 
     def _take(self, data: Sequence[bytes | Chunk]) -> None:
         if self.takes_stream:

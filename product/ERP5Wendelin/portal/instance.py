@@ -73,8 +73,9 @@ max-conflict-retries {retries}
   mount-point /
   # connections that may be open at once: a request that moves contents reads or writes on a second one
   pool-size {pool_size}
-  # for each connection; file contents are read past the cache
-  cache-size 10000
+  # for each connection, bounded by the bytes; file contents are read past the cache. Storing what agents send under a
+  # tag takes 14 objects: with fewer than all that are in use each commit would read all of them anew
+  cache-size 50000
   cache-size-bytes 16MB
   <sharedstorage>
     socket $INSTANCE/var/storage.socket
