@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,11 +29,16 @@ class Unavailable(Exception):
 
 
 @contextmanager
-def zeo_server(folder: Path) -> Iterator[str]:
-    """The URI of a ZEO server over a FileStorage in `folder`, on a Unix socket; its file is configured by a URI too."""
+def zeo_server(folder: Path, wait: int = START_TIMEOUT) -> Iterator[str]:
+    """The URI of a ZEO server over a FileStorage in `folder`, on a Unix socket; its file is configured by a URI too.
+
+    A client waits so many seconds for an answer. Another server over the same folder gets the same socket.
+    """
     # A socket's path has at most 107 characters, which pytest's folders reach.
-    with tempfile.TemporaryDirectory(prefix="zeo") as short:
-        address = Path(short, "zeo.sock")
+    short = Path(tempfile.gettempdir(), f"zeo-{sha256(bytes(folder)).hexdigest()[:16]}")
+    short.mkdir(mode=0o700, exist_ok=True)
+    try:
+        address = short / "zeo.sock"
         configuration = folder / "zeo.conf"
         configuration.write_text(
             "%import Products.ERP5Wendelin.storage\n"
@@ -43,7 +49,9 @@ def zeo_server(folder: Path) -> Iterator[str]:
         )
         with _process([sys.executable, "-W", "ignore", "-m", "ZEO.runzeo", "-C", str(configuration)], cwd=folder):
             # The client itself waits until the server answers.
-            yield f"zeo://{address}?wait_timeout={START_TIMEOUT}"
+            yield f"zeo://{address}?wait_timeout={wait}"
+    finally:
+        shutil.rmtree(short)
 
 
 @contextmanager
