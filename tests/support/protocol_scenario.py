@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import transaction
+
 from support.http_server import Response, Server
 from support.push import TUS, metadata, tar
+from support.streams import SECOND, event
 
 SCAN = b"the bytes of a scan\n" * 3
 SCAN_DIGEST = f"sha-256:{hashlib.sha256(SCAN).hexdigest()}"
@@ -29,6 +32,10 @@ LARGE = bytes(2 * BLOCK + 1000)
 LARGE_DIGEST = f"sha-256:{hashlib.sha256(LARGE).hexdigest()}"
 GROWN = LARGE + b"what was appended\n"
 EDITED = LARGE[:BLOCK] + b"\1" * BLOCK + LARGE[2 * BLOCK :]
+TEN_PAST = 1_795_341_960 * SECOND
+"""2026-11-22T10:06:00Z"""
+READINGS = [event(TEN_PAST + number * SECOND, {"celsius": 12.5 + number}) for number in range(3)]
+READ = len(READINGS[0])
 SHOWN_HEADERS = (
     "Accept-Ranges",
     "Allow",
@@ -43,6 +50,7 @@ SHOWN_HEADERS = (
     "Repr-Digest",
     "Retry-After",
     "Signature-Block-Size",
+    "Stream-Start",
     "Tus-Checksum-Algorithm",
     "Tus-Extension",
     "Tus-Resumable",
@@ -104,6 +112,7 @@ BRAIN = "/data-sets/brain_mri"
 PUSHES = f"{BRAIN}/ingestions"
 FILE = f"{BRAIN}/files/scans/1.nii"
 PART = len(SCAN) // 3
+STREAM = "/streams/sensor.product"
 SHA1 = b64encode(hashlib.sha1(b"other", usedforsecurity=False).digest()).decode()
 
 STEPS = (
@@ -225,11 +234,26 @@ STEPS = (
     Step("state-wrong", "POST", f"{BRAIN}/state", {"transition": "publish"}),
     Step("data-sets", "GET", "/data-sets?search=brain&state=published&limit=10", user=None),
     Step("data-set-invalidate", "DELETE", BRAIN),
+    Step("streams", "GET", "/streams?search=sensor&state=draft&limit=10"),
+    Step("stream", "GET", STREAM),
+    Step("stream-head", "HEAD", STREAM),
+    Step("stream-range", "GET", STREAM, headers={"Range": f"bytes={2 * READ}-"}),
+    Step("stream-wait", "GET", f"{STREAM}?wait=20", headers={"Range": f"bytes={3 * READ}-"}),
+    Step("stream-wait-nowhere", "GET", f"{STREAM}?wait=20"),
+    Step("stream-dropped", "GET", "/streams/sensor.old", headers={"Range": "bytes=0-99"}),
+    Step("stream-unknown", "GET", "/streams/sensor.other"),
+    Step("stream-jsonl", "GET", f"{STREAM}?format=jsonl&since=2026-11-22T10:06:00.5Z"),
+    Step("stream-msgpack", "GET", f"{STREAM}?format=msgpack&since=1795341960.5&until=1795341961.5"),
+    Step("stream-npy", "GET", f"{STREAM}?format=npy"),
+    Step("stream-bytes-of-a-time", "GET", f"{STREAM}?since=1795341960"),
+    Step("stream-bad-time", "GET", f"{STREAM}?format=jsonl&since=yesterday"),
+    Step("stream-events", "GET", STREAM, headers={"Accept": "text/event-stream", "Last-Event-ID": str(READ)}),
 )
 
 
 def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
     """Send all requests; give out each step, its URL's path, and the response."""
+    append_streams(server)
     known: dict[str, str] = {}
     for step in STEPS:
         path = step.path.format(**known)
@@ -238,6 +262,17 @@ def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
             known[step.keeps] = response.headers["Location"]
         parts = urlsplit(path if path.startswith("http:") else server.api + path)
         yield step, parts.path + (f"?{parts.query}" if parts.query else ""), response
+
+
+def append_streams(server: Server) -> None:
+    """Have a stream of three records, and one whose head was dropped."""
+    with server.lake.open() as site:
+        module = site.data_stream_module
+        module.newContent(reference="sensor.product", title="A sensor").appendData(b"".join(READINGS))
+        old = module.newContent(reference="sensor.old")
+        old.appendData(bytes(BLOCK + 1000))
+        old.dropData(BLOCK)
+        transaction.commit()
 
 
 def request_text(step: Step, path: str) -> str:
@@ -256,8 +291,9 @@ def response_text(response: Response) -> str:
     headers = {name: response.headers[name] for name in SHOWN_HEADERS if response.headers[name] is not None}
     body = response.body
     media_type = response.headers.get("Content-Type", "")
-    shown = body_text(parse(body) if "json" in media_type and body else body)
-    if shown and "json" in media_type:
+    is_json = media_type in ("application/json", "application/problem+json")
+    shown = body_text(parse(body) if is_json and body else body)
+    if shown and is_json:
         del headers["Content-Length"]  # of what was sent, which had no line breaks
     return message(f"HTTP/1.1 {response.status} {response.reason}", headers, shown)
 

@@ -102,8 +102,8 @@ class Tail:
             if len(pending) >= PIECE_SIZE:
                 yield bytes(pending)
                 pending.clear()
-            if time.monotonic() >= deadline:
-                break
+                if time.monotonic() >= deadline:
+                    break
         pending += self._told_gaps()
         if finder.position > told:
             pending += _position(finder.position)
