@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
@@ -27,7 +27,7 @@ BACK_OFF = (0.5, 30.0)
 """Seconds from a commit that failed to the next attempt: the first time, and at most."""
 
 OVERHEAD = 512
-"""Bytes of memory that a delivery takes beside its data."""
+"""Bytes of memory that what is sent takes beside its data."""
 
 TRY_AGAIN = (
     "what agents send can't be stored now: %s It is kept, and tried again until it succeeds; nothing is acknowledged "
@@ -53,15 +53,18 @@ class Sender(Protocol):
 
 
 class Delivery(NamedTuple):
-    """Something that was sent, by whom, and what is answered once it is stored."""
+    """What one sender has sent at a time, and for each of it what is answered once it is stored, if anything."""
 
     sender: Sender
-    sent: Sent
-    acknowledgement: bytes
+    sent: list[Sent]
+    acknowledgements: list[bytes]
+    size: int
+    """Bytes of data, at most BATCH_SIZE."""
 
     @property
-    def size(self) -> int:
-        return len(self.sent.data) + OVERHEAD
+    def held(self) -> int:
+        """Bytes of memory."""
+        return self.size + OVERHEAD * len(self.sent)
 
 
 class Committer:
@@ -87,7 +90,7 @@ class Committer:
         """Have something written."""
         self._waiting.append(delivery)
         self._size += delivery.size
-        self.held += delivery.size
+        self.held += delivery.held
         self._arrived.set()
         if self._size >= self._settings.commit_size:
             self._urgent.set()
@@ -122,9 +125,9 @@ class Committer:
         """What goes into the next transaction."""
         batch: list[Delivery] = []
         room = BATCH_SIZE
-        while self._waiting and len(self._waiting[0].sent.data) <= room:
+        while self._waiting and self._waiting[0].size <= room:
             delivery = self._waiting.popleft()
-            room -= len(delivery.sent.data)
+            room -= delivery.size
             self._size -= delivery.size
             batch.append(delivery)
         if self._size < self._settings.commit_size and not self._stopping.is_set():
@@ -133,10 +136,10 @@ class Committer:
 
     async def _commit(self, batch: list[Delivery]) -> None:
         """Write a batch, again and again until that succeeds or a stop is asked for; then acknowledge it."""
-        outcomes = await self._write([delivery.sent for delivery in batch])
+        outcomes = await self._write([sent for delivery in batch for sent in delivery.sent])
         if outcomes is not None:
             self._answer(batch, outcomes)
-        self.held -= sum(delivery.size for delivery in batch)
+        self.held -= sum(delivery.held for delivery in batch)
         self._on_less()
 
     async def _write(self, sent: list[Sent]) -> list[WendelinError | None] | None:
@@ -165,18 +168,28 @@ class Committer:
 
     def _answer(self, batch: Sequence[Delivery], outcomes: Sequence[WendelinError | None]) -> None:
         """Acknowledge what is stored, and log what is refused."""
-        acknowledgements: defaultdict[Sender, bytearray] = defaultdict(bytearray)
-        for delivery, error in zip(batch, outcomes, strict=True):
-            if error is not None:
-                sent = delivery.sent
+        start = 0
+        for delivery in batch:
+            end = start + len(delivery.sent)
+            acknowledgements = delivery.acknowledgements
+            if any(outcomes[start:end]):
+                acknowledgements = self._not_refused(delivery, outcomes[start:end])
+            delivery.sender.acknowledge(b"".join(acknowledgements))
+            start = end
+
+    def _not_refused(self, delivery: Delivery, outcomes: Sequence[WendelinError | None]) -> list[bytes]:
+        """The acknowledgements of what is stored, when some is refused."""
+        acknowledgements = []
+        for sent, acknowledgement, error in zip(delivery.sent, delivery.acknowledgements, outcomes, strict=True):
+            if error is None:
+                acknowledgements.append(acknowledgement)
+            else:
                 self._notices.warn(
                     ("refused", sent.policy, sent.user, sent.tag),
-                    f"{delivery.sender.peer}: the tag {sent.tag!r} is refused: {error} Nothing of it is stored.",
+                    f"{delivery.sender.peer}: the tag {sent.tag!r} is refused: {error} It is not acknowledged, so that "
+                    "an agent that asks for acknowledgements keeps it, and sends it again.",
                 )
-            elif delivery.acknowledgement:
-                acknowledgements[delivery.sender] += delivery.acknowledgement
-        for sender, together in acknowledgements.items():
-            sender.acknowledge(bytes(together))
+        return acknowledgements
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> None:

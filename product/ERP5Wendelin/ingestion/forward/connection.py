@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from Products.ERP5Wendelin.errors import WendelinError
-from Products.ERP5Wendelin.ingestion.batch import Sent
+from Products.ERP5Wendelin.ingestion.batch import BATCH_SIZE, Sent
 from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Delivery
 from Products.ERP5Wendelin.ingestion.forward.decompressor import Decompressor
 from Products.ERP5Wendelin.ingestion.forward.framing import Framing, NotForward
@@ -75,6 +75,9 @@ class Connection(asyncio.Protocol):
         self._framing = Framing(PING_SIZE if self._handshake else self._settings.max_message)
         self._events: Iterator[Events | WendelinError] | None = None  # of which the next has to wait
         self._unread: deque[bytes] = deque()
+        self._sent: list[Sent] = []
+        self._acknowledgements: list[bytes] = []
+        self._size = 0  # of what is sent
         self._transport: Any = None
         self._pauses: dict[str, float] = {}
         self._deadline: float | None = None
@@ -124,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     def acknowledge(self, acknowledgements: bytes) -> None:
         """Send acknowledgements, if the agent is still there."""
-        if not self._ended:
+        if acknowledgements and not self._ended:
             self._transport.write(acknowledgements)
 
     def pause(self, reason: str = MEMORY) -> None:
@@ -183,40 +186,56 @@ class Connection(asyncio.Protocol):
     def _take(self) -> None:
         """Take what messages bring, up to a chunk that has to be decompressed first."""
         for events in self._events or ():
-            if isinstance(events, NotForward):
-                self.drop(str(events))
-                break
             if isinstance(events, WendelinError):
+                if isinstance(events, NotForward):
+                    self._hand_over()
+                    self.drop(str(events))
+                    break
                 self._refuse(events)
             elif events.compressed:
+                self._hand_over()
                 self.pause(DECOMPRESSION)
                 self._reception.decompressor.put(events, self._decompressed)
                 return
             else:
-                self._deliver(events)
+                self._add(events)
+        self._hand_over()
         self._events = None
 
     def _decompressed(self, outcome: Events | WendelinError) -> None:
         if isinstance(outcome, WendelinError):
             self._refuse(outcome)
         else:
-            self._deliver(outcome)
+            self._add(outcome)
         self._take()
         if self._events is None:
             self.resume(DECOMPRESSION)
             self._look(0)
             self._read()
 
-    def _deliver(self, events: Events) -> None:
-        """Have entries stored, and acknowledged then; if there are none, they are."""
-        chunk = events.chunk
-        acknowledgement = b"" if chunk is None else pack({"ack": chunk})
-        if events.data:
-            id = chunk.encode("utf-8", "surrogateescape") if isinstance(chunk, str) else chunk
-            sent = Sent(events.tag, events.data, id, self._user, self._settings.policy)
-            self._reception.committer.put(Delivery(self, sent, acknowledgement))
-        elif acknowledgement:
+    def _add(self, events: Events) -> None:
+        """Have entries stored, and acknowledged then; none are stored at once."""
+        tag, data, chunk, *_ = events
+        size = len(data)
+        if self._size + size > BATCH_SIZE:
+            self._hand_over()
+        if chunk is None:
+            id, acknowledgement = None, b""
+        else:
+            id = chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "surrogateescape")
+            acknowledgement = pack({"ack": chunk})
+        if data:
+            self._sent.append(Sent(tag, data, id, self._user, self._settings.policy))
+            self._acknowledgements.append(acknowledgement)
+            self._size += size
+        else:
             self.acknowledge(acknowledgement)
+
+    def _hand_over(self) -> None:
+        """Give the committer what was added."""
+        if self._sent:
+            self._reception.committer.put(Delivery(self, self._sent, self._acknowledgements, self._size))
+            self._sent, self._acknowledgements, self._size = [], [], 0
 
     def _greet(self, handshake: Handshake, messages: Iterator[bytes | bytearray]) -> bool:
         """Whether the first message, a PING, is there and is accepted."""
