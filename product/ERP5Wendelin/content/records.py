@@ -326,28 +326,23 @@ def _zone(window: memoryview) -> Zone:
 def _entries(window: memoryview, start: int) -> Zone | None:
     """The zone of entries whose times are all an EventTime, or 32 bits of seconds: what agents send.
 
-    None where some are others, or none is whole. The decoder skips values and makes none, and the rest is numpy's: 700
-    MB/s of entries of 100 bytes, of which it decodes 90 MB/s.
+    None where some are others, or none is whole. The decoder skips records and makes none: 630 MB/s of entries of 100
+    bytes, of which it decodes 90 MB/s. It goes on through what is no entry, which is left out afterwards.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=max(len(window), KIB))
     unpacker.feed(window[start:])
-    skip, tell = unpacker.skip, unpacker.tell
-    borders = [0]
-    add = borders.append
+    ends = [0]
+    skip, tell, add = unpacker.skip, unpacker.tell, ends.append
     try:
         while True:
             skip()
             add(tell())
-    except msgpack.OutOfData:
-        pass
-    except (ValueError, msgpack.UnpackException):
-        return None
-    at = numpy.array(borders, numpy.int64) + start
-    # behind the entries there may be something else, which was skipped as if it were values
-    others = numpy.flatnonzero(numpy.frombuffer(window, numpy.uint8)[at[:-1]] != ENTRY)
-    count = int(others[0]) if len(others) else len(at) - 1
-    times = _times(window, at[:count]) if count else None
-    return None if times is None else Zone(int(at[count]), int(times.min()), int(times.max()))
+    except (msgpack.OutOfData, ValueError, msgpack.UnpackException):
+        borders = numpy.array(ends, numpy.int64) + start
+    first_bytes = numpy.frombuffer(window, numpy.uint8)[borders[:-1]]
+    entries = int(numpy.argmin(first_bytes == ENTRY)) if (first_bytes != ENTRY).any() else len(first_bytes)
+    times = _times(window, borders[:entries]) if entries else None
+    return None if times is None else Zone(int(borders[entries]), int(times.min()), int(times.max()))
 
 
 def _times(window: memoryview, starts: numpy.ndarray) -> numpy.ndarray | None:
