@@ -269,9 +269,10 @@ def test_what_the_administrator_has_to_mend_is_503_so_that_agents_keep_it(server
     assert stored(server, "a") == []
 
 
-def test_policy_that_is_invalidated_is_404_so_that_agents_stop(server):
+def test_policy_that_is_a_draft_or_invalidated_is_404_so_that_agents_stop(server):
     configure(server, lambda site: site.portal_ingestion_policies["default"].invalidate())
-    assert ingest(server, "a").status == 404
+    configure(server, lambda site: site.portal_ingestion_policies.newContent("Ingestion Policy", "new"))
+    assert [ingest(server, "a", policy=policy).status for policy in ("default", "new")] == [404, 404]
 
 
 def test_full_disk_is_503_and_the_chunk_is_taken_once_there_is_room(server, caplog):

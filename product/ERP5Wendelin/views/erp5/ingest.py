@@ -5,13 +5,13 @@ An agent keeps what it has sent until it is answered, and asks by the status wha
 =====================  ==============================================================================================
 204                    it is in the database; if it came with the key of one that is, that one is
 4xx                    sending it again would be no use. fluentd sets the chunk aside, Fluent Bit drops it
-503 with Retry-After   it may be taken later: the storage is full or away; the policy, its operation or its supply is
-                       not in use or incomplete. Agents keep it, and send it again
+503 with Retry-After   it may be taken later: the storage is full or away; the policy's operation or supply is not in
+                       use or incomplete. Agents keep it, and send it again
 500                    a script of the site failed. Fluent Bit sends it again, fluentd does if it is told to
 =====================  ==============================================================================================
 
-What the lake's administrator has to mend is no reason to lose data. The original ebulk, which sends forms, is answered
-as it always was: 404, 409 and 507.
+What the lake's administrator has to mend is no reason to lose data; to invalidate a policy is how to have agents stop,
+who are then answered 404. The original ebulk, which sends forms, is answered as it always was: 404, 409 and 507.
 """
 
 from __future__ import annotations
