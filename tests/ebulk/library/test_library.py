@@ -13,10 +13,12 @@ import pytest
 
 import ebulk
 from ebulk.library.progress import Snapshots
+from support.agent import T0, send
 from support.faults import Fault, faulty_network
 from support.folders import read_files, write_files
 from support.lake import PASSWORD
 from support.shell import DEADLINE
+from support.streams import SECOND, event
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,10 +49,12 @@ def ada(home, served):
     return home
 
 
-def test_the_manual_of_the_library_is_true(ada):
+def test_the_manual_of_the_library_is_true(ada, served):
     write_files(ada / "brain_mri", {"a.txt": "hello", "sub/large": os.urandom(1_000_000)})
     ebulk.init("brain_mri")
     ebulk.push("brain_mri", "first scans")
+    turns = (event(T0 + number * SECOND, {"rpm": 12.5 + number / 2}) for number in range(3))
+    send(served.url, "wind.turbine", b"".join(turns))
     (ada / "elsewhere").mkdir()
     os.chdir(ada / "elsewhere")
     failed, tried = doctest.testfile(str(ROOT / "docs" / "library.rst"), module_relative=False, encoding="utf-8")

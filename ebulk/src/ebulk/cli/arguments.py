@@ -184,7 +184,7 @@ def make_parser() -> Parser:
 
     tail = _add(commands, "tail", "print what arrives in a stream, as it arrives")
     tail.add_argument("stream", metavar="STREAM", help="its reference")
-    tail.add_argument("--since", metavar="TIME", help=f"first the records from then on, too: {TIME}")
+    tail.add_argument("--since", metavar="TIME", help=f"only records from then on, also those that are there: {TIME}")
     _add_retry(tail)
     _add_lake(tail)
 

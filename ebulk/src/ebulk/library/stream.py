@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ebulk.errors import EbulkError, UsageError
-from ebulk.library.progress import Told, observer_for
+from ebulk.library.progress import Told, logger, observer_for
 from ebulk.local.names import shown
 from ebulk.model import Record
 from ebulk.protocol import EPOCH, RAW
@@ -72,15 +72,14 @@ class Stream:
 
     def records(self, since: Time | None = None, until: Time | None = None) -> Iterator[Record]:
         """Each record with a time from `since` up to `until`, as a pair (time, record), in the stream's order."""
-        part = self._part("jsonl", since, until)
-        with self._lake.session(1) as session:
-            source = Records(session, part.reference, part.format, part.since, part.until)
-            yield from map(documents.record, lines(source.pieces()))
+        return self._records(self._part("jsonl", since, until))
 
     def follow(self, since: Time | None = None) -> Iterator[Record]:
-        """Each record as it arrives, without an end; with `since`, also those with a time from then on."""
-        with self._lake.session(1) as session:
-            yield from map(documents.record, follow(session, self.reference, _nanoseconds(since)))
+        """Each record as it arrives, without an end; with `since`, those with times from then on, also what is there.
+
+        Bytes that are no records are left out, with a warning in the log.
+        """
+        return self._follow(_nanoseconds(since))
 
     def to_numpy(self, since: Time | None = None, until: Time | None = None) -> numpy.ndarray[Any, Any]:
         """Records as a structured array: the field `time`, as datetime64[ns], and one for each key.
@@ -116,6 +115,15 @@ class Stream:
         part = self._part(format, since, until)
         file = default_file(part) if path is None else Path(path)
         return pull_stream(part, self._lake, file, discard=discard_changes, observer=observer_for(progress))
+
+    def _records(self, part: Part) -> Iterator[Record]:
+        with self._lake.session(1) as session:
+            source = Records(session, part.reference, part.format, part.since, part.until)
+            yield from map(documents.record, lines(source.pieces()))
+
+    def _follow(self, since: int | None) -> Iterator[Record]:
+        with self._lake.session(1) as session:
+            yield from map(documents.record, follow(session, self.reference, since, logger.warning))
 
     def _part(self, format: str, since: Time | None, until: Time | None) -> Part:
         return Part(self.reference, format, _nanoseconds(since), _nanoseconds(until))

@@ -107,6 +107,16 @@ def record(line: bytes | str) -> model.Record:
         raise _unclear(f"{line!r:.100} is no record") from None
 
 
+def gap(text: str) -> str:
+    """A sentence about what a lake says of bytes that are no records."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _unclear(f"{text!r:.100} is about no bytes") from None
+    start, end = member(document, "start", int), member(document, "end", int)
+    return f"Bytes {start:,} to {end:,} of the stream are left out: {member(document, 'reason', str)}."
+
+
 def entry(document: object) -> model.FileEntry:
     """An item of `GET /data-sets/{ref}/manifest`. Whether the path may be written is not decided here."""
     return model.FileEntry(

@@ -12,9 +12,11 @@ READ_SIZE = 64 * KIB
 LINE_SIZE = 512 * MIB
 """The longest line that is read, in bytes: a record is at most 64 MiB, which JSON can make six times as long."""
 
-
 MESSAGE = "message"
 """The kind of an event that names none: a record."""
+
+GAP = "gap"
+"""The kind of an event about bytes that are no records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Event:
     retry: int | None = None
     """Milliseconds to wait before the next request, once this one has ended."""
     kind: str = MESSAGE
-    """What `event` says; a lake has `gap` beside records."""
+    """MESSAGE, or what `event` says."""
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -79,9 +79,12 @@ def open_records(session: Session, reference: str, format: str, since: int | Non
 
 
 def open_events(session: Session, reference: str, last_id: str | None, since: int | None) -> Reply:
-    """Ask for the records behind the event `last_id`, an offset, or from the time `since` on, as they arrive."""
+    """Ask for the records with times from `since` on, as they arrive; behind the event `last_id`, if there was one.
+
+    Without both, for those that arrive from now on: the lake first says where that is.
+    """
     headers = {"Accept": "text/event-stream"} | ({} if last_id is None else {"Last-Event-ID": last_id})
-    query = _times(since, None) if last_id is None else {}
+    query = _times(since, None)
     path = stream_path(reference)
     target = session.api(f"{path}?{urlencode(query)}" if query else path)
     reply = session.request("GET", target, expect=(200,), headers=headers)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 from ebulk.errors import NetworkError
 from ebulk.protocol import KIB
+from ebulk.remote import documents
 from ebulk.remote.failure import TransientError
-from ebulk.remote.lines import MESSAGE, events, lines, read_pieces
+from ebulk.remote.lines import GAP, MESSAGE, events, lines, read_pieces
 from ebulk.remote.session import Reply, Session
-from ebulk.remote.streams import extent, open_events, open_records
+from ebulk.remote.streams import open_events, open_records
 
 READ_SIZE = 256 * KIB
 RECONNECT = 1000
@@ -106,18 +107,14 @@ class Records:
         )
 
 
-def follow(session: Session, reference: str, since: int | None = None) -> Iterator[str]:
-    """What arrives from now on, or all with times from `since` on and what arrives then: a line of JSON a record.
+def follow(session: Session, reference: str, since: int | None, tell: Callable[[str], None]) -> Iterator[str]:
+    """What arrives from now on, or all with times from `since` on, a line of JSON each record; without an end.
 
-    Without an end. A lake ends each of its answers after some seconds; the next request says where it goes on.
+    A lake ends each of its answers after some seconds, and the next request says where it goes on. `tell` is told of
+    bytes that are no records, or were dropped before they could be read.
     """
     retry = session.retry()
     last_id: str | None = None
-    while last_id is None and since is None:
-        try:
-            last_id = str(extent(session, reference).size)
-        except TransientError as error:
-            retry.failed(error)
     while True:
         pause = RECONNECT
         try:
@@ -128,6 +125,8 @@ def follow(session: Session, reference: str, since: int | None = None) -> Iterat
                     pause = pause if event.retry is None else event.retry
                     if event.data is not None and event.kind == MESSAGE:
                         yield event.data
+                    elif event.data is not None and event.kind == GAP:
+                        tell(documents.gap(event.data))
         except TransientError as error:
             retry.failed(error)
         else:

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with context.lake(context.url()).session(1) as session:
         _stop_without_reader(session)
         try:
-            for line in follow(session, arguments.stream, since):
+            for line in follow(session, arguments.stream, since, context.output.note):
                 if context.output.json:
                     print(line)
                 else:
