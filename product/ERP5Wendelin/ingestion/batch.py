@@ -137,7 +137,7 @@ class BatchWriter:
             for origin, error in found.items():
                 self._remembered.add(origin, error)
             refused |= found
-        return [refused.get(_origin(each)) for each in sent]
+        return [refused.get(_origin(each)) for each in sent] if refused else [None] * len(sent)
 
 
 class _Refused(Exception):
