@@ -9,15 +9,16 @@ what happens                              what the writer does
 a server serves                           writes through its socket, as a guest
 nobody serves                             opens the file itself, as the host, and offers it to other commands
 a server starts, and asks for the file    closes it once what it is writing is committed, and is the server's guest
-the host stops, or is killed              fails with each `write`; after HOST_DELAY it opens the file itself
+the host stops, or is killed              waits for one for HOST_DELAY, then opens the file itself
 ========================================  ==============================================================================
 
-Whether a `write` that fails has stored something is in doubt where a host is killed in the middle of a commit. To try
-it again stores nothing twice, since the ids of chunks and batches are in the database.
+All this happens within a `write`, and is not seen outside. What was written while the host was killed may be stored,
+and is written again: that stores nothing twice, since the ids of chunks and batches are in the database.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -27,7 +28,7 @@ from typing import NamedTuple
 import Zope2
 from ZODB import DB
 
-from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.errors import Conflict, WendelinError
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
 from Products.ERP5Wendelin.portal.instance import Instance, reopen_database
 from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
@@ -44,10 +45,10 @@ class _Opened(NamedTuple):
     database: DB
     writer: BatchWriter
 
-    def has_lost_host(self) -> bool:
-        """Whether it is the guest of a process that is not there any more."""
+    def lost_host(self) -> float | None:
+        """Since when the process is gone that it is the guest of; None: there it is, or none is needed."""
         storage = self.database.storage
-        return isinstance(storage, Guest) and not storage.is_connected()
+        return storage.lost if isinstance(storage, Guest) and not storage.is_connected() else None
 
 
 class FluentdWriter:
@@ -63,7 +64,7 @@ class FluentdWriter:
         self._opened: _Opened | None = self._use(Zope2.DB)
 
     def write(self, sent: Sequence[Sent], batch: bytes | None = None) -> list[WendelinError | None]:
-        """As BatchWriter's; what it raises may be over the next time, since the database is opened anew by then."""
+        """As BatchWriter's. Conflict: another process has the file open, and does not share it."""
         with self._lock:
             self._close_if_asked()
             while True:
@@ -71,26 +72,32 @@ class FluentdWriter:
                 try:
                     return opened.writer.write(sent, batch)
                 except Exception:
-                    if not opened.has_lost_host():
+                    since = opened.lost_host()
+                    if since is None:
                         raise
-                    self._close()
-                    if not self._hurried:
-                        raise
+                    logger.info("the process that has the database open is gone")
+                    self._close(since)
 
     def hurry(self) -> None:
-        """Wait for no host any more, and try at once what failed: this process is about to end."""
+        """Wait for no host any more: this process is about to end."""
         self._hurried = True
 
     def close(self) -> None:
         """Close the database; the next `write` opens it again."""
         with self._lock:
-            self._close()
+            self._close(time.monotonic())
 
     def _reopen(self) -> _Opened:
-        expected = not self._hurried and time.monotonic() < self._host_may_come_until
-        with opening(Role.GUEST if expected else Role.EITHER, wait=0):
-            self._opened = self._use(reopen_database())
+        self._opened = self._use(self._as_guest() or reopen_database())
         return self._opened
+
+    def _as_guest(self) -> DB | None:
+        """The database of a host that has come, or comes while it is expected."""
+        wait = self._host_may_come_until - time.monotonic()
+        if wait > 0 and not self._hurried:
+            with opening(Role.GUEST, wait), contextlib.suppress(Conflict):
+                return reopen_database()
+        return None
 
     def _use(self, database: DB) -> _Opened:
         if isinstance(database.storage, SharedFileStorage):
@@ -115,10 +122,10 @@ class FluentdWriter:
     def _close_if_asked(self) -> None:
         if self._asked:
             self._asked = False
-            self._close()
+            self._close(time.monotonic())
 
-    def _close(self) -> None:
+    def _close(self, since: float) -> None:
         if self._opened is not None:
             self._opened.database.close()
             self._opened = None
-            self._host_may_come_until = time.monotonic() + HOST_DELAY
+            self._host_may_come_until = since + HOST_DELAY

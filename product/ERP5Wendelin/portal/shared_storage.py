@@ -33,6 +33,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ RELEASE_WAIT = 90
 """Seconds to wait for a host that is releasing the storage: it first commits what it has begun."""
 
 CONNECT_TIMEOUT = 3
-"""Seconds to wait for an answer on the socket, which a killed server may have left behind."""
+"""Seconds to wait for an answer on the socket."""
 
 CLOSE_TIMEOUT = 5
 """Seconds to wait until guests are cut off: their thread may be in the middle of a commit."""
@@ -364,6 +365,14 @@ class Guest(ClientStorage):
     release_address: Callable[[], None]
     """Gives back what its address takes: see `bindable`."""
 
+    lost = 0.0
+    """When its host was lost the last time, by the monotonic clock."""
+
+    def notify_disconnected(self) -> None:
+        """What ZEO calls, in its own thread, when the connection has broken."""
+        self.lost = time.monotonic()
+        super().notify_disconnected()
+
     def ask_for_release(self) -> bool:
         """Ask the host to close the storage, so that this process can open it; whether it will, or has gone anyway."""
         try:
@@ -379,10 +388,10 @@ class Guest(ClientStorage):
 
 def connect(address: Path) -> Guest | None:
     """The storage offered at `address`, or None if nobody answers there."""
-    if not address.is_socket():
-        return None
     with contextlib.ExitStack() as stack:
         path = stack.enter_context(bindable(address))
+        if not is_answered(path):
+            return None
         try:
             # server_sync: a transaction sees all that was committed before it began, also what is still on its way
             guest = Guest(path, storage=STORAGE_NAME, wait_timeout=CONNECT_TIMEOUT, server_sync=True)
@@ -390,6 +399,15 @@ def connect(address: Path) -> Guest | None:
             return None
         guest.release_address = stack.pop_all().close  # it may reconnect by this path
         return guest
+
+
+def is_answered(path: str) -> bool:
+    """Whether a host greets who connects to a socket: a killed one leaves it behind, and ZEO would go on trying."""
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+        probe.settimeout(CONNECT_TIMEOUT)
+        probe.connect(path)
+        return bool(probe.recv(64))  # all of the greeting: to the host it was nobody
+    return False
 
 
 class SharedStorageSection:
