@@ -5,6 +5,7 @@ A step is named as the files it is kept in. Paths may name what an earlier answe
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -113,6 +114,9 @@ PUSHES = f"{BRAIN}/ingestions"
 FILE = f"{BRAIN}/files/scans/1.nii"
 PART = len(SCAN) // 3
 STREAM = "/streams/sensor.product"
+INGEST = "{policies}/default/ingest?reference="
+LINES = b'{"time":"2026-11-22T10:06:00.5Z","celsius":12.5}\n'
+SENT = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "62f1ac6a4b4fd85b"}
 SHA1 = b64encode(hashlib.sha1(b"other", usedforsecurity=False).digest()).decode()
 
 STEPS = (
@@ -248,13 +252,26 @@ STEPS = (
     Step("stream-bytes-of-a-time", "GET", f"{STREAM}?since=1795341960"),
     Step("stream-bad-time", "GET", f"{STREAM}?format=jsonl&since=yesterday"),
     Step("stream-events", "GET", STREAM, headers={"Accept": "text/event-stream", "Last-Event-ID": str(READ)}),
+    Step("ingest", "POST", f"{INGEST}roof.celsius", LINES, SENT),
+    Step("ingest-again", "POST", f"{INGEST}roof.celsius", LINES, SENT),
+    Step(
+        "ingest-gzip",
+        "POST",
+        f"{INGEST}roof.celsius",
+        gzip.compress(b"".join(READINGS), 0, mtime=0),  # of the same size with any zlib
+        {"Content-Type": "application/msgpack", "Content-Encoding": "gzip"},
+    ),
+    Step("ingest-bad-tag", "POST", f"{INGEST}roof..celsius", LINES, SENT),
+    Step("ingest-bad-key", "POST", f"{INGEST}roof.celsius", LINES, {**SENT, "Idempotency-Key": "${chunk_id}"}),
+    Step("ingest-coding", "POST", f"{INGEST}roof.celsius", LINES, {**SENT, "Content-Encoding": "snappy"}),
+    Step("ingest-forbidden", "POST", f"{INGEST}roof.celsius", LINES, SENT, user="dan"),
 )
 
 
 def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
     """Send all requests; give out each step, its URL's path, and the response."""
     append_streams(server)
-    known: dict[str, str] = {}
+    known = {"policies": f"{server.portal}/portal_ingestion_policies"}
     for step in STEPS:
         path = step.path.format(**known)
         response = server.request(step.method, path, step.body, step.headers, step.user)
