@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import math
 import socket
 import threading
 from collections import Counter, OrderedDict
@@ -90,12 +91,16 @@ def chunks(tag: str, sender: int, count: int) -> Iterator[Chunk]:
 class Senders:
     """Agents that send at the same time, each in a thread of its own."""
 
-    def __init__(self, address: str, work: Sequence[Iterable[Chunk]], window: int = WINDOW) -> None:
+    def __init__(
+        self, address: str, work: Sequence[Iterable[Chunk]], window: int = WINDOW, limit: float = math.inf
+    ) -> None:
+        """`limit`: see `allow`."""
         host, _, port = address.rpartition(":")
         self._target = (host, int(port))
         self._window = window
         self._changed = threading.Condition()
         self._stopped = threading.Event()
+        self._limit = limit
         self.sent = 0
         """Events that were sent for the first time."""
         self.acknowledged = 0
@@ -108,17 +113,25 @@ class Senders:
         for thread in self._threads:
             thread.start()
 
+    def allow(self, limit: float) -> None:
+        """Let them begin chunks until so many events were sent: what is to happen before can't come too late."""
+        with self._changed:
+            self._limit = limit
+            self._changed.notify_all()
+
     def wait(self, acknowledged: int = 0, sent: int = 0) -> None:
         """Wait until so many events were acknowledged, and so many sent."""
         self._await(lambda: self.acknowledged >= acknowledged and self.sent >= sent)
 
     def finish(self) -> None:
-        """Wait until all are acknowledged."""
+        """Let them send all, and wait until it is acknowledged."""
+        self.allow(math.inf)
         self._await(lambda: not any(thread.is_alive() for thread in self._threads))
 
     def stop(self) -> None:
         """End them all, whatever they are doing."""
         self._stopped.set()
+        self.allow(math.inf)
         for thread in self._threads:
             thread.join()
 
@@ -150,10 +163,12 @@ class Senders:
             connection.sendall(each.message)
         answers = msgpack.Unpacker()
         while not self._stopped.is_set():
-            while len(unacknowledged) < self._window and (each := next(work, None)) is not None:
+            while len(unacknowledged) < self._window and (self._may_begin() or not unacknowledged):
+                each = self._begin(work)
+                if each is None:
+                    break
                 # noted first: whatever breaks now, it has to be sent again
                 unacknowledged[each.id] = each
-                self._note(sent=each.events)
                 connection.sendall(each.message)
             if not unacknowledged:
                 return
@@ -164,6 +179,18 @@ class Senders:
             for answer in answers:
                 assert set(answer) == {"ack"}, answer
                 self._note(acknowledged=unacknowledged.pop(answer["ack"]).events)
+
+    def _may_begin(self) -> bool:
+        return self.sent < self._limit
+
+    def _begin(self, work: Iterator[Chunk]) -> Chunk | None:
+        """The next new chunk, once it may be sent; None if there is none."""
+        with self._changed:
+            self._changed.wait_for(self._may_begin)
+        each = next(work, None)
+        if each is not None:
+            self._note(sent=each.events)
+        return each
 
     def _note(self, sent: int = 0, acknowledged: int = 0, sent_again: int = 0) -> None:
         with self._changed:
