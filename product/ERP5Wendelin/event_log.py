@@ -16,6 +16,8 @@ AUDIT = logging.getLogger("wendelin.audit")
 
 Fields = Mapping[str, str | int | float | None]
 
+ACCESS.setLevel(logging.INFO)
+AUDIT.setLevel(logging.INFO)
 # only who asks for audit events gets them: in the server's own log they would repeat what the access log has
 AUDIT.propagate = False
 

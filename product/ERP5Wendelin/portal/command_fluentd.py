@@ -8,6 +8,7 @@ from typing import Any
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.fluentd_options import add_options, listening
 from Products.ERP5Wendelin.portal.instance import find
+from Products.ERP5Wendelin.portal.log_options import add_log_options
 from Products.ERP5Wendelin.portal.serve import parse_address
 from Products.ERP5Wendelin.portal.serve_fluentd import serve_fluentd
 
@@ -48,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
         help="address (default: %(default)s; port 0: a free one)",
     )
     add_options(parser)
+    add_log_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,4 +62,4 @@ def address(text: str) -> tuple[str, int]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    serve_fluentd(find(arguments.directory), listening(arguments, arguments.listen))
+    serve_fluentd(find(arguments.directory), listening(arguments, arguments.listen), arguments.log_fluentd)

@@ -10,6 +10,7 @@ from Products.ERP5Wendelin.portal.command_fluentd import address as fluentd_addr
 from Products.ERP5Wendelin.portal.fluentd import Listening
 from Products.ERP5Wendelin.portal.fluentd_options import add_options, given_options, listening
 from Products.ERP5Wendelin.portal.instance import find
+from Products.ERP5Wendelin.portal.log_options import add_log_options
 from Products.ERP5Wendelin.portal.serve import GRACE, parse_address, serve
 
 PREFIX = "fluentd-"
@@ -46,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
     agents = parser.add_argument_group("what fluentd agents send", "see: wendelin fluentd --help")
     agents.add_argument("--fluentd", metavar="HOST:PORT", type=fluentd_address, help="take it in, at this address")
     add_options(agents, PREFIX)
+    add_log_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,7 +61,7 @@ def address(text: str) -> tuple[str, int]:
 
 def run(arguments: argparse.Namespace) -> None:
     instance = find(arguments.directory)
-    serve(instance, arguments.listen, fluentd_of(arguments))
+    serve(instance, arguments.listen, fluentd_of(arguments), arguments.log_fluentd)
 
 
 def fluentd_of(arguments: argparse.Namespace) -> Listening | None:

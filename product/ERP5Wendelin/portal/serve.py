@@ -37,6 +37,7 @@ from Products.ERP5Wendelin.ingestion.batch import BatchWriter
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
 from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
+from Products.ERP5Wendelin.portal.log_forward import forwarded
 from Products.ERP5Wendelin.portal.serve_http import Server, make_server
 from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, opening
 from Products.ERP5Wendelin.protocol import MIB
@@ -92,8 +93,16 @@ def listen(address: tuple[str, int]) -> socket.socket:
     return listening
 
 
-def serve(instance: Instance, address: tuple[str, int], fluentd: Listening | None = None) -> None:
-    """Serve an instance until a signal asks to stop; with a Forward server if `fluentd` says where it listens."""
+def serve(
+    instance: Instance,
+    address: tuple[str, int],
+    fluentd: Listening | None = None,
+    log_fluentd: tuple[str, int] | None = None,
+) -> None:
+    """Serve an instance until a signal asks to stop.
+
+    With a Forward server if `fluentd` says where it listens; events are sent to the agent at `log_fluentd`.
+    """
     os.umask(0o077)
     tune_memory()
     log_to(instance)
@@ -105,7 +114,8 @@ def serve(instance: Instance, address: tuple[str, int], fluentd: Listening | Non
         try:
             offer_storage(instance)
             host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            with agents(fluentd) as urls:
+            # the agent that log events go to may be our own Forward server
+            with agents(fluentd) as urls, forwarded(log_fluentd):
                 run(application, listening, [f"http://{host}:{port}/{SITE}", *urls], AlarmRunner(Zope2.DB))
         finally:
             Zope2.DB.close()

@@ -17,13 +17,14 @@ from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site, logger
 from Products.ERP5Wendelin.portal.fluentd_writer import FluentdWriter
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
+from Products.ERP5Wendelin.portal.log_forward import forwarded
 from Products.ERP5Wendelin.portal.serve import GRACE, log_to, stop_on_signal, tune_memory
 
 LOG = "fluentd.log"
 
 
-def serve_fluentd(instance: Instance, listening: Listening) -> None:
-    """Take in what agents send until a signal asks to stop."""
+def serve_fluentd(instance: Instance, listening: Listening, log_fluentd: tuple[str, int] | None = None) -> None:
+    """Take in what agents send until a signal asks to stop; audit events are sent to the agent at `log_fluentd`."""
     os.umask(0o077)
     tune_memory()
     log_to(instance, LOG)
@@ -37,7 +38,8 @@ def serve_fluentd(instance: Instance, listening: Listening) -> None:
         stop_on_signal(stopping.set)
         logger.info("ready on %s", url)
         print(f"ready on {url}", flush=True)
-        stopping.wait()
+        with forwarded(log_fluentd):
+            stopping.wait()
         logger.info("stopping: what has arrived is committed and acknowledged")
         writer.hurry()
         if not thread.stop(GRACE):

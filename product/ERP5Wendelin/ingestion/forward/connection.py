@@ -14,7 +14,8 @@ from typing import Any
 
 import msgpack
 
-from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.errors import NotAuthorised, WendelinError
+from Products.ERP5Wendelin.event_log import log_audit
 from Products.ERP5Wendelin.ingestion.batch import BATCH_SIZE, Sent
 from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Delivery
 from Products.ERP5Wendelin.ingestion.forward.decompressor import Decompressor
@@ -98,8 +99,8 @@ class Connection(asyncio.Protocol):
             return
         self._reception.connections.add(self)
         transport.set_write_buffer_limits(WRITE_LIMIT)
-        if self._reception.memory.full:
-            self.pause()
+        # not yet: until Python 3.11 a transport begins to read after this call, paused or not
+        asyncio.get_running_loop().call_soon(self._pause_if_full)
         if self._handshake is not None:
             self._deadline = self._reception.clock() + self._settings.handshake_timeout
             transport.write(self._handshake.helo())
@@ -171,6 +172,10 @@ class Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(FAREWELL, self._transport.abort)
 
     # how it reads
+
+    def _pause_if_full(self) -> None:
+        if self._reception.memory.full:
+            self.pause()
 
     def _read(self) -> None:
         """Read what came, up to a chunk that has to be decompressed first."""
@@ -249,6 +254,9 @@ class Connection(asyncio.Protocol):
             welcome = handshake.check(bytes(message))
         except WendelinError as error:
             self._complain("turned away", f"is turned away: {error}")
+            if isinstance(error, NotAuthorised):
+                host = self._transport.get_extra_info("peername")[0]
+                log_audit("login_refused", {"host": host, "protocol": "forward"})
             self._transport.write(negative_pong(str(error)))
             self.close()
             return False
