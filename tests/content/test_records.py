@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 from itertools import pairwise
 
 import msgpack
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Products.ERP5Wendelin.content import records as module
-from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, WINDOW, Record, Zone, records, zones
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, WINDOW, Record, Zone, length_of, records, zones
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from support.streams import NOON, SECOND, event, events
 
@@ -49,11 +50,13 @@ FORMS = {
     "a Timestamp": entry(msgpack.Timestamp(NOON // SECOND, 7), {"a": 1}),
     "Fluent Bit's metadata": msgpack.packb([[NOON // SECOND, {}], {"a": 1}]),
     "Fluent Bit without metadata": b"\xdd\x00\x00\x00\x02" + event(NOON + 5, {"a": 1})[1:],
+    "metadata in a long header": b"\xdc\0\x02\xdd\0\0\0\x02" + event(NOON + 5, {})[1:] + b"\x81\xa1a\x01",
     "a map": msgpack.packb({"a": 1, "date": NOON // SECOND}),
     "JSON with seconds": b'{"a": 1, "timestamp": %d.5}' % (NOON // SECOND),
     "JSON with a date": b'{"@timestamp": "2026-11-22T13:00:00.000000009+01:00", "a": 1}',
 }
-TIMES = [NOON + 5, NOON + 5, NOON, NOON + SECOND // 4, NOON + 7, NOON, NOON + 5, NOON, NOON + SECOND // 2, NOON + 9]
+TIMES = [NOON + 5, NOON + 5, NOON, NOON + SECOND // 4, NOON + 7, NOON, NOON + 5, NOON + 5]
+TIMES += [NOON, NOON + SECOND // 2, NOON + 9]
 
 
 @pytest.mark.parametrize(("data", "time"), list(zip(FORMS.values(), TIMES, strict=True)), ids=FORMS)
@@ -72,6 +75,9 @@ def test_records_come_with_their_time_in_nanoseconds_and_where_they_end(data, ti
         entry(msgpack.ExtType(0, b"\0\0\0\0\xff\xff\xff\xff")),
         entry(msgpack.Timestamp(2**40, 0)),
         msgpack.packb({}),
+        msgpack.packb({"time": [1], "date": 1}),
+        msgpack.packb({"time": True}),
+        msgpack.packb({1: "time", b"time": 1, "Time": 1}),
         b'{"time": null}',
         b'{"time": true}',
         b'{"time": "noon"}',
@@ -143,10 +149,10 @@ def test_what_is_cut_off_at_the_end_is_left_for_the_next_time(data, draw):
 
 
 def test_records_longer_than_any_window_are_read():
-    long = [entry(1, {"a": "x" * 3_000_000}), json.dumps({"a": "é" * 2_000_000}, ensure_ascii=False).encode()]
+    long = [entry(1, {"a": "x" * 3_000_000}), json.dumps({"a": "é" * 500_000}, ensure_ascii=False).encode()]
     data = events(3) + long[0] + long[1] + events(3)
     found = read(*(data[start : start + 2**20] for start in range(0, len(data), 2**20)))
-    assert [len(record.value.get("a", "")) for record in found] == [0, 0, 0, 3_000_000, 2_000_000, 0, 0, 0]
+    assert [len(record.value.get("a", "")) for record in found] == [0, 0, 0, 3_000_000, 500_000, 0, 0, 0]
     assert folded(data) == Zone(len(data), SECOND, NOON + 2 * SECOND, timeless=True)
 
 
@@ -159,6 +165,7 @@ BAD = {
     b"\x92\xa1a\x80": "an entry is a time and a record, and str is no time",
     b"\xdc\x00\x03\x00\x01\x02": "an entry is a time and a record, and not 3 values",
     b"\x92\xc3\x80": "an entry is a time and a record, and bool is no time",
+    b"\xdc\0\x03\1\2\3": "an entry is a time and a record, and not 3 values",
     '{"a": 1 "b"}' + " " * 20: "it is not JSON: Expecting ',' delimiter",
     '{"a": ' + "[" * 100_000 + "{": "it is nested too deeply",
     '{"a": "line\nend"}': "it is not JSON: Invalid control character at",
@@ -195,6 +202,38 @@ def test_a_record_that_is_too_long_is_refused_with_its_offset(monkeypatch):
         f"The record that begins at byte {offset} of the log is longer than 0 MiB: read it as bytes."
     )
     assert caught.value.extra == {"offset": offset}
+
+
+EMPTY_LISTS = b"\xdd\x00\x20\x00\x00" + b"\x90" * 2**21
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        b"\x92\xcb" + bytes(8) + EMPTY_LISTS,
+        b"\x92\x92\x01" + EMPTY_LISTS + b"\x80",
+        b"\x82\xa1a" + EMPTY_LISTS + EMPTY_LISTS + b"\x01",
+        b"\x81\xa4time" + EMPTY_LISTS,
+        b'{"a": [' + b"[]," * 2**19 + b"1]}",
+    ],
+    ids=["record", "metadata", "key", "time", "JSON"],
+)
+def test_zones_of_what_would_be_millions_of_objects_take_little_memory(bomb):
+    tracemalloc.start()
+    try:
+        folded(bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(bomb) > 2**20
+    assert peak < 32 * 2**20  # decoded, each of these takes 36 MiB or more
+
+
+def test_length_of_a_record_is_known_without_making_it():
+    data = entry(1, {"a": "x" * 100_000})
+    assert length_of([data[:10], data[10:] + b"more"]) == len(data)
+    assert length_of([data[:-1]]) is None
+    assert length_of([b"\xc1"]) is None
 
 
 @pytest.mark.parametrize("inner", [b"\x92\xd7\x00" + b"\xff" * 8 + b"\x80", b"\x92\xce\xff\xff\xff\xff\x80"])

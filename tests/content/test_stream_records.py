@@ -119,6 +119,20 @@ def test_what_is_no_record_is_an_error_unless_it_is_to_be_skipped(log):
     assert log.getOffsetAt(NOON + 9 * SECOND) == 9 * ONE
 
 
+def test_record_that_is_too_long_is_a_gap_of_its_own(log):
+    long = event(NOON + HOUR, {"n": "x" * 5_000_000})
+    log.appendData(long + events(1, NOON + HOUR, first=10))
+    gaps = []
+    assert numbers(log.iterateRecords(since=NOON + 9 * SECOND, skip=gaps.append)) == [9, 10]
+    assert gaps == [
+        Gap(
+            10 * ONE,
+            10 * ONE + len(long),
+            f"The record that begins at byte {10 * ONE} of Data Stream 'log' is longer than 4 MiB: read it as bytes.",
+        )
+    ]
+
+
 def test_what_is_no_record_at_the_end_is_a_gap_up_to_there(log):
     log.appendData(b"\xc1" * 10)
     gaps = []

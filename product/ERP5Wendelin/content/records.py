@@ -18,7 +18,9 @@ first of TIME_KEYS that it has, as seconds, or as RFC 3339 says. A time is an in
 64 bits. None: the record says none, or none that can be understood.
 
 The last record may be cut off where the bytes end for now. That is no error, and read next time. Bytes are decoded in
-windows that grow with what is in them: memory holds one piece, or one record of RECORD_SIZE at the most.
+windows that grow with what is in them: memory holds one piece, or one record of RECORD_SIZE at the most. As objects a
+record may take 64 times as much, for an empty list is one byte of MessagePack. So times are taken out of MessagePack
+without making any, and of JSON within DATED_SIZE: who sends data has no say over the server's memory.
 """
 
 from __future__ import annotations
@@ -33,11 +35,17 @@ import msgpack
 import numpy
 
 from Products.ERP5Wendelin.content.date_time import EVENT_TIME, NANOSECONDS, date_time, nanoseconds
-from Products.ERP5Wendelin.content.msgpack_records import PIECE, RECORD_SIZE, reason_of
+from Products.ERP5Wendelin.content.msgpack_records import PIECE, reason_of
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
-from Products.ERP5Wendelin.protocol import KIB, MIB
+from Products.ERP5Wendelin.protocol import KIB, MIB, SLICE_SIZE
 
 Buffer = bytes | bytearray | memoryview
+
+RECORD_SIZE = 4 * MIB
+"""Bytes of the longest record that is read; a longer one is there as bytes."""
+
+DATED_SIZE = MIB
+"""Bytes of the longest object of JSON that is looked into for its time when it arrives."""
 
 TIME_KEYS = ("time", "date", "timestamp", "@timestamp")
 """Where agents put the time of a record: fluentd, Fluent Bit's HTTP output, many others, Logstash."""
@@ -46,10 +54,14 @@ TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
 """Nanoseconds, before and after all times, which reach from the year 1677 to 2262. The first is numpy's NaT."""
 
 ENTRY = 0x92
-LONG_ARRAYS = frozenset((0xDC, 0xDD))
+ARRAYS = frozenset((ENTRY, 0xDC, 0xDD))
 MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
-MESSAGEPACK = MAPS | LONG_ARRAYS | {ENTRY}
+MESSAGEPACK = MAPS | ARRAYS
 OBJECT = ord("{")
+
+NUMBERS = frozenset((*range(0x80), *range(0xC7, 0xD9), *range(0xE0, 0x100)))
+TEXTS = frozenset((*range(0xA0, 0xC0), 0xD9, 0xDA, 0xDB))
+"""What numbers, times and text begin with in MessagePack."""
 
 SEPARATORS = re.compile(rb"[\t\n\r ,\[\]\x1e]*")
 """The last one is the record separator of RFC 7464."""
@@ -141,7 +153,7 @@ def records(chunks: Iterable[Buffer], start: int, name: str) -> Iterator[Record]
                     f"{RECORD_SIZE // MIB} MiB: read it as bytes.",
                     offset=start + position,
                 )
-        size = _next_size(size, done, PIECE)
+        size = min(_next_size(size, done, PIECE), RECORD_SIZE)
 
 
 def zones(data: Buffer) -> Iterator[Zone]:
@@ -158,7 +170,7 @@ def zones(data: Buffer) -> Iterator[Zone]:
         if zone.size:
             yield zone
             position += zone.size
-        elif len(window) == len(view) - position or size >= RECORD_SIZE:
+        elif len(window) == len(view) - position:
             break
         size = _next_size(size, zone.size, ZONE)
     if position < len(view):
@@ -176,6 +188,21 @@ def run(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
     if kind == OBJECT:
         return _json(window)
     raise Malformed(0, f"none begins with {kind:#04x}")
+
+
+def length_of(chunks: Iterable[Buffer]) -> int | None:
+    """The length of the record of MessagePack that bytes begin with, without making it; None if it can't be known."""
+    unpacker = msgpack.Unpacker(max_buffer_size=SLICE_SIZE)
+    for chunk in chunks:
+        try:
+            unpacker.feed(chunk)
+            unpacker.skip()
+        except msgpack.OutOfData:
+            continue
+        except (ValueError, msgpack.UnpackException):
+            return None
+        return int(unpacker.tell())
+    return None
 
 
 def time_of(value: Any) -> int | None:
@@ -228,15 +255,20 @@ def _skipped(data: Buffer | str, position: int) -> int:
 def _next_size(size: int, done: int, most: int) -> int:
     """The size of the window after one of which so many bytes were records; `most`, unless a record is longer."""
     if not done:
-        return min(size * 2, RECORD_SIZE)
+        return size * 2
     return min(size * 2, most) if done * 2 >= size else WINDOW
 
 
-def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
+def _unpacker(window: Buffer) -> msgpack.Unpacker:
     unpacker = msgpack.Unpacker(
         max_buffer_size=max(len(window), KIB), strict_map_key=False, unicode_errors="surrogateescape"
     )
     unpacker.feed(window)
+    return unpacker
+
+
+def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
+    unpacker = _unpacker(window)
     end = 0
     while end < len(window) and window[end] in MESSAGEPACK:
         try:
@@ -312,7 +344,7 @@ def _zone(window: memoryview) -> Zone:
         return together
     earliest, latest, timeless, end = TIME_MAX, TIME_MIN, False, 0
     try:
-        for time, _, end in run(window[start:]):  # noqa: B007 (end: where the last of them ended)
+        for time, end in _times_of(window[start:]):  # noqa: B007 (end: where the last of them ended)
             if time is None:
                 timeless = True
             else:
@@ -321,6 +353,58 @@ def _zone(window: memoryview) -> Zone:
         if not end:
             raise
     return Zone(_skipped(window, start + end) if end else 0, earliest, latest, timeless)
+
+
+def _times_of(window: memoryview) -> Iterator[tuple[int | None, int]]:
+    """Time and end of the same records as `run` gives."""
+    if window[0] in MESSAGEPACK:
+        return _messagepack_times(window)
+    return ((time, end) for time, _, end in run(window[:DATED_SIZE]))
+
+
+def _messagepack_times(window: memoryview) -> Iterator[tuple[int | None, int]]:
+    unpacker = _unpacker(window)
+    end = 0
+    while end < len(window) and window[end] in MESSAGEPACK:
+        try:
+            time = _time_of_entry(unpacker, window) if window[end] in ARRAYS else _time_in_map(unpacker, window)
+        except msgpack.OutOfData:
+            return
+        except (ValueError, msgpack.UnpackException) as error:
+            raise Malformed(end, reason_of(error)) from error
+        end = unpacker.tell()
+        yield time, end
+
+
+def _time_of_entry(unpacker: msgpack.Unpacker, window: memoryview) -> int | None:
+    lengths = [unpacker.read_array_header()]
+    if _next_byte(unpacker, window) in ARRAYS:
+        lengths.append(unpacker.read_array_header())
+    if set(lengths) != {2} or _next_byte(unpacker, window) not in NUMBERS:
+        raise ValueError("an entry is a time and a record")
+    time = time_of(unpacker.unpack())
+    for _ in lengths:
+        unpacker.skip()
+    return time
+
+
+def _time_in_map(unpacker: msgpack.Unpacker, window: memoryview) -> int | None:
+    found = {}
+    for _ in range(unpacker.read_map_header()):
+        key = unpacker.unpack() if _next_byte(unpacker, window) in TEXTS else unpacker.skip()
+        if key in TIME_KEYS:
+            is_time = _next_byte(unpacker, window) in NUMBERS | TEXTS
+            found[key] = unpacker.unpack() if is_time else unpacker.skip()
+        else:
+            unpacker.skip()
+    return time_in(found)
+
+
+def _next_byte(unpacker: msgpack.Unpacker, window: memoryview) -> int:
+    position = unpacker.tell()
+    if position >= len(window):
+        raise msgpack.OutOfData
+    return window[position]
 
 
 def _entries(window: memoryview, start: int) -> Zone | None:

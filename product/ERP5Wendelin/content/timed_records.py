@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.date_time import date_time, nanoseconds
-from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, Buffer, records
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, Buffer, length_of, records
 from Products.ERP5Wendelin.content.time_index import Segment
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 
@@ -103,7 +103,8 @@ class Finder:
             return
         if self._skip is None:
             raise error
-        border = self._index.border(offset + 1)
+        length = length_of(self._read(offset, stop)) if isinstance(error, TooLarge) else None
+        border = self._index.border(offset + 1) if length is None else offset + length
         self.position = stop if border is None else min(border, stop)
         self._skip(Gap(offset, self.position, str(error)))
 
