@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from Products.ERP5Wendelin.ingestion import chunk, multipart
-from Products.ERP5Wendelin.ingestion.chunk import FORM, MULTIPART, Chunk
+from Products.ERP5Wendelin.ingestion.chunk import FORM, IN_MEMORY, MULTIPART, READ_SIZE, Chunk
 from Products.ERP5Wendelin.protocol import MIB
 
 ALL = bytes(range(256)) * 5
@@ -157,3 +157,12 @@ def test_large_form_is_decoded_in_bounded_memory(tmp_path):
             assert tracemalloc.get_traced_memory()[1] < 12 * MIB
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("size", "calls"), [(0, 0), (IN_MEMORY, 0), (IN_MEMORY + 1, 1), (3 * IN_MEMORY, 1)])
+def test_reading_a_large_chunk_says_so_once_before_it_takes_memory(size, calls):
+    read_before = []
+    source = io.BytesIO(bytes(size))
+    assert len(Chunk(source).read(4 * IN_MEMORY, lambda: read_before.append(source.tell()))) == size
+    assert len(read_before) == calls
+    assert all(position <= IN_MEMORY + READ_SIZE for position in read_before)
