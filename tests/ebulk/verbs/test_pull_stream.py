@@ -5,6 +5,7 @@ import io
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import msgpack
@@ -385,7 +386,7 @@ def test_a_failure_leaves_the_file_of_records_as_it_was(lake, file):
 
 @pytest.mark.parametrize("format", ["msgpack", "jsonl", "npy"])
 def test_records_are_whole_also_after_breaks(server, stream, file, format):
-    stream.send(entries(40_000))
+    stream.send(entries(20_000))
     told = Counting()
     with faulty_network(f"{server.host}:{server.port}") as network:
         network.faults.extend([Fault("down", 100_000, "reset"), Fault("down", 200_000, "close")])
@@ -400,9 +401,9 @@ def test_records_are_whole_also_after_breaks(server, stream, file, format):
     assert report.received == report.size == told.advanced == len(whole)
     assert once.getvalue() == whole
     if format == "npy":
-        assert numpy.load(file)["n"].tolist() == list(range(40_000))
+        assert numpy.load(file)["n"].tolist() == list(range(20_000))
     elif format == "jsonl":
-        assert [json.loads(line)["record"]["n"] for line in whole.splitlines()] == list(range(40_000))
+        assert [json.loads(line)["record"]["n"] for line in whole.splitlines()] == list(range(20_000))
     else:
         assert whole == stream.data
 
@@ -424,6 +425,18 @@ def test_who_gives_up_records_is_told_that_they_are_brought_from_the_beginning(t
         pull_stream(Part(TAG, "jsonl"), Lake(server.url, retry_max_time=0), tmp_path / "f")
     assert caught.value.hint == "Run the same command again: a range of times is brought from its beginning."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lake_may_take_its_time_before_it_answers_with_records(tmp_path):
+    def answer(request):
+        time.sleep(0.5)
+        return reply(200, b"records")
+
+    with scripted_server(answer) as server:
+        lake = Lake(server.url, stall_timeout=0.2, retry_max_time=10)
+        assert pull_stream(Part(TAG, "npy"), lake, tmp_path / "f").size == 7
+        with pytest.raises(NetworkError, match="stalled: nothing came or went for 0 s"):
+            pull_stream(RAW, Lake(server.url, stall_timeout=0.2, retry_max_time=0), tmp_path / "g")
 
 
 # what can be asked for

@@ -284,11 +284,13 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         length: int | None = None,
+        patience: float = 0.0,
     ) -> Reply:
         """Send one request once. A status that isn't expected is raised as the error it stands for.
 
         `target` begins with the API's path (`api`) or is what `locate` returned; `length` is that of an iterable body.
-        A body goes in zstd where the lake takes that and it is worth it.
+        A body goes in zstd where the lake takes that and it is worth it. `patience`: seconds that the lake may take
+        before it answers, where these may be more than those after which a connection is taken for stalled.
         """
         self.check()
         settings = self.settings
@@ -299,7 +301,8 @@ class Session:
             body, encoded = settings.codings.encoded(body, length or 0)
             sent |= {"Content-Encoding": ZSTD} if encoded else {"Content-Length": str(length)}
             body = self._slices(body)
-        with self.translating():
+        longest = max(settings.stall_timeout, patience)
+        with self.translating(longest):
             response = self._manager.urlopen(
                 method,
                 settings.origin + target,
@@ -309,8 +312,11 @@ class Session:
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=settings.stall_timeout, read=settings.stall_timeout),
+                timeout=urllib3.Timeout(connect=settings.stall_timeout, read=longest),
             )
+            sock = getattr(response.connection, "sock", None)
+            if sock is not None:
+                sock.settimeout(settings.stall_timeout)
         settings.reached.set()
         reply = Reply(response, self, target)
         settings.codings.learn(reply.headers)
@@ -354,15 +360,14 @@ class Session:
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
     @contextmanager
-    def translating(self) -> Iterator[None]:
-        """Raise what urllib3 raises as the error it stands for."""
+    def translating(self, stall_timeout: float | None = None) -> Iterator[None]:
+        """Raise what urllib3 raises as the error it stands for; the time-out is the session's unless given."""
         try:
             yield
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self.check()
-            raise failure.from_exception(
-                error, host=self.settings.host, stall_timeout=self.settings.stall_timeout
-            ) from error
+            longest = self.settings.stall_timeout if stall_timeout is None else stall_timeout
+            raise failure.from_exception(error, host=self.settings.host, stall_timeout=longest) from error
 
     def refused(self, reply: Reply) -> EbulkError:
         """The error that an answer stands for."""

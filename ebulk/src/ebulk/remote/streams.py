@@ -13,6 +13,9 @@ from ebulk.remote import failure
 from ebulk.remote.lake import stream_path
 from ebulk.remote.session import Reply, Session
 
+PATIENCE = 600.0
+"""Seconds until records come: for an array a lake reads them all before it can say what fields there are."""
+
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18})", re.ASCII)
 
 
@@ -75,7 +78,7 @@ def open_records(session: Session, reference: str, format: str, since: int | Non
     query = {"format": format} | _times(since, until)
     target = session.api(f"{stream_path(reference)}?{urlencode(query)}")
     headers = {"Accept-Encoding": session.settings.codings.accept}
-    return session.request("GET", target, expect=(200,), headers=headers)
+    return session.request("GET", target, expect=(200,), headers=headers, patience=PATIENCE)
 
 
 def open_events(session: Session, reference: str, last_id: str | None, since: int | None) -> Reply:
