@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -110,3 +112,15 @@ def test_a_user_who_may_not_send_is_named_in_the_log(lake: Lake, caplog: pytest.
     caplog.set_level(logging.INFO)
     check_site(lake.db, Settings(shared_key="key", users={"ada": "x", "dan": "y", "boss": "z"}))
     assert caplog.messages == ["what dan sends will be refused: it takes the role of contributor"]
+
+
+def test_a_process_whose_thread_is_stuck_can_end() -> None:
+    script = """
+import subprocess
+import sys
+import threading
+from Products.ERP5Wendelin.portal.fluentd import end_at_once
+threading.Thread(target=threading.Event().wait).start()
+end_at_once()
+"""
+    assert subprocess.run([sys.executable, "-c", script], timeout=TIMEOUT, check=False).returncode == 1

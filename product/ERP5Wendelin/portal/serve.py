@@ -35,7 +35,7 @@ from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.event_log import ACCESS
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter
 from Products.ERP5Wendelin.portal.alarm_runner import AlarmRunner
-from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site
+from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site, end_at_once
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
 from Products.ERP5Wendelin.portal.log_forward import forwarded
 from Products.ERP5Wendelin.portal.serve_http import Server, make_server
@@ -134,7 +134,8 @@ def agents(fluentd: Listening | None) -> Iterator[list[str]]:
     try:
         yield [url]
     finally:
-        thread.stop(GRACE)
+        if not thread.stop(GRACE):
+            end_at_once()
 
 
 def tune_memory() -> None:

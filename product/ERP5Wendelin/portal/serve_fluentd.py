@@ -13,8 +13,7 @@ import threading
 
 import Zope2
 
-from Products.ERP5Wendelin.errors import WendelinError
-from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site, logger
+from Products.ERP5Wendelin.portal.fluentd import FluentdThread, Listening, check_site, end_at_once, logger
 from Products.ERP5Wendelin.portal.fluentd_writer import FluentdWriter
 from Products.ERP5Wendelin.portal.instance import Instance, start_zope
 from Products.ERP5Wendelin.portal.log_forward import forwarded
@@ -43,7 +42,7 @@ def serve_fluentd(instance: Instance, listening: Listening, log_fluentd: tuple[s
         logger.info("stopping: what has arrived is committed and acknowledged")
         writer.hurry()
         if not thread.stop(GRACE):
-            raise WendelinError(f"What agents have sent could not be stored: see {LOG}.")
+            end_at_once()
     finally:
         writer.close()
         logger.info("stopped")
