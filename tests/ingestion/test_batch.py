@@ -11,6 +11,7 @@ import pytest
 import transaction
 from AccessControl.SecurityManagement import getSecurityManager, noSecurityManager
 from wendelin.bigarray.array_zodb import ZBigArray
+from ZEO.Exceptions import ClientDisconnected
 from ZODB.DB import DB
 from zope.component.hooks import getSite
 from Zope2.App.ClassFactory import ClassFactory
@@ -449,6 +450,24 @@ def test_commit_that_is_in_doubt_is_raised_and_what_it_has_stored_is_not_stored_
     assert streams(lake, "b") == [b"023" if stored else b"0"]
     assert writer.write(sent, b"batch") == [None] * 3
     assert (streams(lake, "a"), streams(lake, "b")) == ([b"01"], [b"023"])
+
+
+def test_storage_that_can_t_even_be_read_is_not_ready(far):
+    lake, network = far
+    writer = BatchWriter(lake.db)
+    writer.write([Sent("a", b"1")])
+    way = "{}:{}".format(*network.server)
+    network.lead_to(None)
+    network.faults.append(Fault("up", 0, "close"))
+    lake.db.cacheMinimize()
+    lake.db.storage._cache.clear()
+    with pytest.raises(errors.NotReady, match="cannot be reached") as raised:
+        writer.write([Sent("a", b"2")])
+    assert isinstance(raised.value.__cause__, ClientDisconnected)
+    network.lead_to(way)
+    lake.db.storage._server.timeout = 60
+    assert writer.write([Sent("a", b"2")]) == [None]
+    assert streams(lake, "a") == [b"12"]
 
 
 # two processes

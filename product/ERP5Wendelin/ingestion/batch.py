@@ -132,12 +132,26 @@ class BatchWriter:
                 refused[origin] = error
         groups = {origin: pieces for origin, pieces in groups.items() if origin not in refused}
         if groups:
-            with _lock(self._database), opened_site(self._database) as site:
-                found = _Batch(site, groups, batch or os.urandom(16)).commit(list(groups))
+            found = self._commit(groups, batch or os.urandom(16))
             for origin, error in found.items():
                 self._remembered.add(origin, error)
             refused |= found
         return [refused.get(_origin(each)) for each in sent] if refused else [None] * len(sent)
+
+    def _commit(self, groups: dict[Origin, list[Piece]], id: bytes) -> Refusals:
+        try:
+            with _lock(self._database), opened_site(self._database) as site:
+                return _Batch(site, groups, id).commit(list(groups))
+        except Exception as error:
+            if is_full(error):
+                raise StorageFull(
+                    "The disk of the data lake is full: what is sent is taken once there is room."
+                ) from error
+            if is_lost(error):
+                raise NotReady(
+                    "The storage of the data lake cannot be reached: what is sent is taken once it can."
+                ) from error
+            raise
 
 
 class _Refused(Exception):
@@ -170,7 +184,8 @@ class _Batch:
                 refused |= error.found
                 origins = [origin for origin in origins if origin not in refused]
             except Exception as error:
-                _raise_if_out_of_reach(error)
+                if is_full(error) or is_lost(error):
+                    raise
                 failures += 1
                 if not isinstance(error, TransientError) or failures == (ATTEMPTS if len(origins) == 1 else TOGETHER):
                     return refused | self._commit_one_by_one(origins, error)
@@ -219,7 +234,8 @@ class _Batch:
                     processQueue()  # what is to be indexed, while it is known on whose account
                     targets.append(target)
             except Exception as error:
-                _raise_if_passing(error)
+                if isinstance(error, TransientError) or is_full(error) or is_lost(error):
+                    raise  # it is nobody's fault, and passes
                 found[origin] = _refusal(origin, error)
                 # the others are only looked at: they should not find what this one has changed before it failed
                 transaction.begin()
@@ -285,20 +301,6 @@ def _unfit(origin: Origin) -> WendelinError | None:
     except BadInput as error:
         return error
     return None
-
-
-def _raise_if_passing(error: Exception) -> None:
-    """Raise what will pass, and is no reason to refuse anything."""
-    if isinstance(error, TransientError) or is_lost(error) or is_full(error):
-        raise error
-
-
-def _raise_if_out_of_reach(error: Exception) -> None:
-    """Raise NotReady if a storage can't be reached, or StorageFull if there is no room in it."""
-    if is_full(error):
-        raise StorageFull("The disk of the data lake is full: what is sent is taken once there is room.") from error
-    if is_lost(error):
-        raise NotReady("The storage of the data lake cannot be reached: what is sent is taken once it can.") from error
 
 
 def _refusal(origin: Origin, error: Exception) -> WendelinError:
