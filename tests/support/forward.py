@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha512
 from typing import Any
@@ -33,10 +34,12 @@ class Keeper:
         self.ids: list[bytes | None] = []
         self.open = threading.Event()
         self.open.set()
+        self.begun = threading.Semaphore(0)
         self._changed = threading.Condition()
 
     def write(self, sent: Sequence[Sent], batch: bytes | None = None) -> list[WendelinError | None]:
-        """Keep a batch, once `open` is set."""
+        """Keep a batch, once `open` is set; `begun` counts the calls."""
+        self.begun.release()
         assert self.open.wait(PATIENCE)
         with self._changed:
             self.ids.append(batch)
@@ -74,10 +77,43 @@ class Served:
         self.server = server
         self.address = address
         self._loop = loop
+        self._stopped = False
 
     def stop(self) -> None:
         """Stop the server, as a signal does."""
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(PATIENCE)
+        if not self._stopped:
+            self._stopped = True
+            asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(PATIENCE)
+
+    def later(self, seconds: float) -> None:
+        """Let the server look who is too slow as if so many seconds had gone by."""
+        self._call(lambda: self.server.drop_late(self._loop.time() + seconds))
+
+    @property
+    def held(self) -> int:
+        """Bytes of messages on their way."""
+        held: int = self._call(lambda: self.server.held)
+        return held
+
+    def wait_until(self, is_so: Callable[[int], bool]) -> None:
+        """Return once it is so of the bytes on their way."""
+        self._wait(lambda: is_so(self.server.held))
+
+    def wait_until_paused(self) -> None:
+        """Return once a connection is not read."""
+        self._wait(lambda: any(connection._pauses for connection in self.server._reception.connections))
+
+    def _wait(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self._call(is_so):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def _call(self, function: Callable[[], Any]) -> Any:
+        async def call() -> Any:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(PATIENCE)
 
 
 @contextmanager

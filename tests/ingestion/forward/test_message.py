@@ -213,7 +213,8 @@ def test_joined_or_not_each_event_arrives_once_and_in_the_order_of_its_tag(sent)
         (b"\x93\xa1t\xc4\x00\x81\x80\x01", "the options of a message can't be read: unhashable type: 'dict'"),
         (
             b"\x93\xa1t\xc4\x00\xd7\xff" + b"\xff" * 8,
-            "the options of a message can't be read: nanoseconds must be a non-negative integer not greater than 999999999.",
+            "the options of a message can't be read: "
+            "nanoseconds must be a non-negative integer not greater than 999999999.",
         ),
         (packed("tag", b"", {"chunk": 1}), "the option chunk is not a text of 1 to 1024 characters"),
         (packed("tag", b"", {"chunk": ""}), "the option chunk is not a text of 1 to 1024 characters"),

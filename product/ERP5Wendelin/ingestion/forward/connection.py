@@ -272,17 +272,19 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         held = self._framing.held
+        is_another = not self.held or held != self.held + length
         self._reception.memory.change(held - self.held)
-        if self._handshake is None:
-            if not held:
-                self._deadline = None
-            elif held != self.held + length or held >= self._mark + PROGRESS:
-                now = self._reception.clock()
-                if held != self.held + length or not self.held:
-                    self.since = now
-                self._mark = held
-                self._deadline = now + self._patience
         self.held = held
+        if self._handshake is not None:
+            return
+        if not held:
+            self._deadline = None
+        elif is_another or held >= self._mark + PROGRESS:
+            now = self._reception.clock()
+            if is_another:
+                self.since = now
+            self._mark = held
+            self._deadline = now + self._patience
 
     @property
     def _patience(self) -> float:

@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from Products.ERP5Wendelin.protocol import MIB
-
-SLACK = MIB
-"""How far below the bound memory is brought by dropping: several reads, so that those who are left come on."""
+SLACK = 1 / 16
+"""The part of the bound by which memory is brought below it by dropping, so that those who are left come on."""
 
 
 class Holder(Protocol):
@@ -53,6 +51,11 @@ class Memory:
         """A holder has so much more, or less."""
         self._begun += difference
 
+    @property
+    def held(self) -> int:
+        """Bytes of all messages that are on their way."""
+        return self._begun + self._waiting()
+
     def look(self) -> None:
         """Do what what is held asks for."""
         if self._begun > self._half:
@@ -69,7 +72,7 @@ class Memory:
     def _drop(self) -> None:
         now = self._clock()
         for holder in sorted(self._holders, key=lambda holder: holder.held * (now - holder.since), reverse=True):
-            if self._begun <= self._half - SLACK:
+            if self._begun <= self._half * (1 - SLACK):
                 return
             holder.drop(
                 f"memory is full of messages that are not complete, and this one, of {holder.held} bytes in "

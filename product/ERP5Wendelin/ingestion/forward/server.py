@@ -87,6 +87,16 @@ class ForwardServer:
         await reception.committer.stop()
         await _closed(list(reception.connections))
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that messages on their way take."""
+        return self._reception.memory.held
+
+    def drop_late(self, now: float) -> None:
+        """Drop the agents that are too slow at this time by the loop's clock; done each second."""
+        for connection in list(self._reception.connections):
+            connection.check(now)
+
     def _make_reception(self, loop: asyncio.AbstractEventLoop) -> Reception:
         """What the connections share, put together: less that waits is room in memory, and lets others go on."""
         connections: set[Connection] = set()
@@ -102,12 +112,9 @@ class ForwardServer:
         return Reception(self._settings, notices, committer, decompressor, memory, connections, set(), loop.time)
 
     async def _sweep(self) -> None:
-        """Drop those who are too slow, all the time."""
         while True:
             await asyncio.sleep(SWEEP)
-            now = self._reception.clock()
-            for connection in list(self._reception.connections):
-                connection.check(now)
+            self.drop_late(self._reception.clock())
 
 
 async def _closed(connections: Collection[Connection]) -> None:

@@ -30,8 +30,8 @@ class TlsAcceptor(asyncio.Protocol):
         if refusal := self._reception.why_not():
             self._drop(transport, refusal)
             return
-        # Its first step runs before anything is read, and pauses that: what comes is for TLS. Here it would be too soon:
-        # until Python 3.11 a transport begins to read after this call, paused or not.
+        # Its first step runs before anything is read, and pauses that: what comes is for TLS. Here it would be too
+        # soon: until Python 3.11 a transport begins to read after this call, paused or not.
         task = asyncio.get_running_loop().create_task(self._upgrade(transport))
         self._reception.upgrades.add(task)
         task.add_done_callback(self._reception.upgrades.discard)

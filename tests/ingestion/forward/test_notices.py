@@ -1,0 +1,39 @@
+"""Lines of the log: one a minute of a kind."""
+
+from __future__ import annotations
+
+import logging
+
+from Products.ERP5Wendelin.ingestion.forward.notices import INTERVAL, KINDS, Notices
+from support.clock import Clock
+
+
+def test_a_kind_is_logged_once_a_minute_and_then_says_how_many_were_left_out(caplog):
+    clock = Clock(1000.0)
+    notices = Notices(clock)
+    for _ in range(3):
+        notices.warn("a", "first")
+    notices.warn("b", "other")
+    clock.now += INTERVAL - 0.1
+    notices.warn("a", "too early")
+    clock.now += 0.1
+    notices.warn("a", "again")
+    clock.now += INTERVAL
+    notices.warn("a", "alone")
+    assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
+        ("wendelin.fluentd", logging.WARNING, "first"),
+        ("wendelin.fluentd", logging.WARNING, "other"),
+        ("wendelin.fluentd", logging.WARNING, "again (3 more like this since the last line)"),
+        ("wendelin.fluentd", logging.WARNING, "alone"),
+    ]
+
+
+def test_only_so_many_kinds_are_remembered_and_the_oldest_is_forgotten_first(caplog):
+    notices = Notices(Clock(1000.0))
+    for kind in range(KINDS + 1):
+        notices.warn(kind, "new")
+    caplog.clear()
+    notices.warn(KINDS, "remembered")
+    notices.warn(1, "remembered")
+    notices.warn(0, "forgotten")
+    assert [record.getMessage() for record in caplog.records] == ["forgotten"]
