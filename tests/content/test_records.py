@@ -148,11 +148,37 @@ def test_what_is_cut_off_at_the_end_is_left_for_the_next_time(data, draw):
     assert found + read(data[end:], start=end) == read(data)
 
 
+@given(
+    chunks.map(b"".join),
+    st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 9), st.binary(max_size=9)), max_size=4),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_arrives_has_zones_that_say_what_a_reader_finds(data, changes):
+    for start, length, new in changes:
+        data = data[:start] + new + data[start + length :]
+    found = list(zones(data))
+    assert sum(zone.size for zone in found) == len(data)
+    clean = sum(zone.size for zone in found if zone.clean)
+    times, failed = [], len(data)
+    try:
+        times.extend(record.time for record in records([data], 0, "it") if record.end <= clean)
+    except BadInput as error:
+        failed = error.extra["offset"]
+    known = [time for time in times if time is not None]
+    zone = folded(data[:clean])
+    assert zone.earliest <= min(known, default=TIME_MAX)
+    assert zone.latest >= max(known, default=TIME_MIN)
+    assert zone.timeless >= (None in times)
+    if failed >= clean:  # otherwise there is a record that cannot be made, such as a map whose key is a list
+        assert (zone.earliest, zone.latest) == (min(known, default=TIME_MAX), max(known, default=TIME_MIN))
+        assert zone.timeless == (None in times)
+
+
 def test_records_longer_than_any_window_are_read():
-    long = [entry(1, {"a": "x" * 3_000_000}), json.dumps({"a": "é" * 500_000}, ensure_ascii=False).encode()]
+    long = [entry(1, {"a": "x" * 3_000_000}), json.dumps({"a": "é" * 100_000}, ensure_ascii=False).encode()]
     data = events(3) + long[0] + long[1] + events(3)
     found = read(*(data[start : start + 2**20] for start in range(0, len(data), 2**20)))
-    assert [len(record.value.get("a", "")) for record in found] == [0, 0, 0, 3_000_000, 500_000, 0, 0, 0]
+    assert [len(record.value.get("a", "")) for record in found] == [0, 0, 0, 3_000_000, 100_000, 0, 0, 0]
     assert folded(data) == Zone(len(data), SECOND, NOON + 2 * SECOND, timeless=True)
 
 

@@ -10,6 +10,7 @@ import pytest
 import transaction
 
 from Products.ERP5Wendelin.download import growth, tail
+from Products.ERP5Wendelin.download.stored_stream import StoredStream
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from support.http_server import basic
 from support.site import PASSWORD
@@ -152,6 +153,16 @@ def test_bytes_that_were_dropped_are_a_gap(server):
         "reason": "these bytes were dropped, to keep the stream small",
     }
     assert (gap["id"], int(following["id"]) > start) == (str(start), True)
+
+
+def test_answer_ends_where_bytes_are_dropped_before_it_has_read_them(server):
+    append(server, events(1_000, size=4_096))
+    with log_of(server) as log:
+        answer = tail.Tail(StoredStream(server.lake.db, log), 0)
+    assert next(answer) == b"retry: 1000\n\n"
+    with log_of(server) as log:
+        log.dropData(BLOCK_SIZE)
+    assert list(answer) == []
 
 
 @pytest.mark.usefixtures("brief")

@@ -44,7 +44,7 @@ Buffer = bytes | bytearray | memoryview
 RECORD_SIZE = 4 * MIB
 """Bytes of the longest record that is read; a longer one is there as bytes."""
 
-DATED_SIZE = MIB
+DATED_SIZE = 256 * KIB
 """Bytes of the longest object of JSON that is looked into for its time when it arrives."""
 
 TIME_KEYS = ("time", "date", "timestamp", "@timestamp")

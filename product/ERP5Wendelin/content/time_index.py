@@ -98,8 +98,11 @@ class TimeIndex(Persistent):
     def run(self, start: int, stop: int, since: int, until: int) -> tuple[int, int] | None:
         """The first bytes within a range of offsets that lie in segments, one after the other, that meet one of times.
 
-        What is not noted, or not yet, meets all. None: there are none.
+        What is not noted, or not yet, or not any more, meets all. None: there are none.
         """
+        first = self._first()
+        if start < min(first, stop):
+            return start, min(first, stop)
         begin = end = max(start, self.find(since))
         for segment in self.segments(begin):
             if segment.stop <= begin:

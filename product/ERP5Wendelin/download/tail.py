@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
@@ -33,6 +34,7 @@ from Products.ERP5Wendelin.download import record_format
 from Products.ERP5Wendelin.download.growth import LONGEST, grown, turn
 from Products.ERP5Wendelin.download.record_format import PIECE_SIZE
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
+from Products.ERP5Wendelin.errors import Gone
 
 RETRY = 1_000
 RETRY_CROWDED = 5_000
@@ -68,8 +70,8 @@ class Tail:
         self._stream.close()
 
     def _together(self) -> Generator[bytes, None, None]:
-        deadline = time.monotonic() + LONGEST
-        with turn() as may_wait:
+        with turn() as may_wait, suppress(Gone):  # what is dropped before it was read, the next answer tells of
+            deadline = time.monotonic() + LONGEST
             extent = self._stream.extent()
             position = extent.size if self._start is None else self._start
             yield b"retry: %d\n\n" % (RETRY if may_wait else RETRY_CROWDED)

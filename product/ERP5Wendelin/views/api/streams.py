@@ -75,7 +75,7 @@ def read(call: Call) -> Answer:
         return _events(call, extent, since, until)
     if form != RAW:
         return _records(call, form, Wanted(extent.start, extent.size, since, until))
-    if "since" in call.query or "until" in call.query:
+    if call.query.text("since") or call.query.text("until"):
         raise BadInput("since and until choose records, not bytes: add format=msgpack, jsonl or npy.")
     return _bytes(call, stream, extent)
 
@@ -169,7 +169,7 @@ def _events(call: Call, extent: Extent, since: int, until: int) -> Answer:
             f"There is no byte {start} yet: the stream has {extent.size}. Ask without Last-Event-ID and offset.",
             size=extent.size,
         )
-    if start is None and "since" in call.query:
+    if start is None and since != TIME_MIN:
         start = stream.beginning(extent.start)
     headers = {
         "Content-Type": tail.MEDIA_TYPE,
