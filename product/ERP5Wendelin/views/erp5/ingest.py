@@ -16,18 +16,20 @@ who are then answered 404. The original ebulk, which sends forms, is answered as
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import ExitStack
 from email.message import Message
 from hashlib import sha256
 from threading import BoundedSemaphore
+from weakref import WeakKeyDictionary
 
 import transaction
+from ZODB import DB
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound, NotReady, StorageFull
 from Products.ERP5Wendelin.ingestion.batch import Sent
 from Products.ERP5Wendelin.ingestion.chunk import FORM, MULTIPART, Chunk
+from Products.ERP5Wendelin.ingestion.forward.notices import Notices
 from Products.ERP5Wendelin.ingestion.policy import CHUNK_SIZE, Intake, Piece
 from Products.ERP5Wendelin.ingestion.together import group_commit
 from Products.ERP5Wendelin.views.access import name_in
@@ -45,7 +47,8 @@ joined."""
 _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 """Structured Field Values, RFC 9651: a String."""
 
-logger = logging.getLogger(__name__)
+_notices: WeakKeyDictionary[DB, Notices] = WeakKeyDictionary()
+"""What is logged once a minute, though agents send again each second."""
 
 
 def create(call: Call) -> None:
@@ -55,7 +58,9 @@ def create(call: Call) -> None:
     except (Conflict, NotFound, StorageFull) as error:
         if call.media_type in (FORM, MULTIPART):
             raise
-        logger.warning("what an agent sends to %s is not taken now: %s", call.policy.getId(), error)
+        policy = call.policy.getId()
+        notices = _notices.setdefault(call.database, Notices())
+        notices.warn((policy, type(error)), f"what an agent sends to the policy {policy!r} is not taken now: {error}")
         raise NotReady(str(error)) from error
 
 
