@@ -113,7 +113,12 @@ def test_rows_come_in_pieces(monkeypatch):
         (
             [{str(number): 1 for number in range(1_001)}],
             BadInput,
-            "The records have more than 1000 different keys.",
+            "The records have more than 1000 different keys, or too long ones.",
+        ),
+        (
+            [{"x" * 600_000: 1}, {"y" * 600_000: 1}],
+            BadInput,
+            "The records have more than 1000 different keys, or too long ones.",
         ),
         (
             [{f"a rather long name of a field {number}": 1 for number in range(500)}],
@@ -126,7 +131,7 @@ def test_rows_come_in_pieces(monkeypatch):
             "Each row would have 80012 bytes: the longest text, in 'long', has 20000 characters.",
         ),
     ],
-    ids=["keys", "names", "text"],
+    ids=["keys", "long keys", "names", "text"],
 )
 def test_records_that_no_array_is_for_are_refused_before_the_first_piece(values, error, message):
     with pytest.raises(error) as caught:

@@ -37,6 +37,9 @@ BYTES_MAX = 512 * MIB
 """Of a stream: the first reading takes half a minute for them, during which there is no answer yet."""
 
 FIELDS_MAX = 1_000
+NAMES_SIZE_MAX = MIB
+"""Characters of all keys together: each record may bring others."""
+
 ROW_SIZE_MAX = 64 * KIB
 HEADER_SIZE_MAX = 10_000
 """What numpy.load takes by itself."""
@@ -112,14 +115,17 @@ def array_file(read: Callable[[], Iterator[Found]]) -> Iterator[bytes]:
 def read_fields(found: Iterator[Found]) -> tuple[dict[str, Field], int]:
     """The fields that records have, and how many records there are."""
     fields: dict[str, Field] = {}
-    rows = size = 0
+    rows = size = names = 0
     for record in found:
         rows += 1
         size += record.end - record.start
         for name, value in values_of(record.value):
-            fields.setdefault(name, Field()).add(value)
-        if len(fields) > FIELDS_MAX:
-            raise BadInput(f"The records have more than {FIELDS_MAX} different keys. {ELSEWHERE}")
+            if name not in fields:
+                fields[name] = Field()
+                names += len(name)
+            fields[name].add(value)
+        if len(fields) > FIELDS_MAX or names > NAMES_SIZE_MAX:
+            raise BadInput(f"The records have more than {FIELDS_MAX} different keys, or too long ones. {ELSEWHERE}")
         if size > BYTES_MAX:
             raise TooLarge(f"The records have more than {BYTES_MAX // MIB} MiB. {ELSEWHERE}")
     for field in fields.values():
