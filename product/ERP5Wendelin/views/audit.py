@@ -39,7 +39,7 @@ def tell_success(event: Any) -> None:
     if _has_credentials(request) and not is_known():  # answered in a 200, to a client that reads nothing else
         _tell("login_refused", request, code, _claimed_user(request))
     elif target is None:
-        if request.get(CHANGE):
+        if request.get(CHANGE) and is_known():  # the first request of all makes a record of Zope's own
             _tell("change", request, code, user_id())
     elif target.change:
         _tell("change", request, code, user_id(), **target.change)
