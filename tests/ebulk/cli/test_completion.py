@@ -50,6 +50,8 @@ def complete_in_bash(shell, line):
         ("ebulk completion z", ["zsh"]),
         ("ebulk help pul", ["pull"]),
         ("ebulk login --password-file pass", ["password"]),
+        ("ebulk pull --output pass", ["password"]),
+        ("ebulk pull --format j", ["jsonl"]),
     ],
 )
 def test_bash_completes_commands_options_values_and_files(shell, line, offered):

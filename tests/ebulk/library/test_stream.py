@@ -124,6 +124,13 @@ def test_a_stream_is_pulled_into_a_file(stream, tmp_path, monkeypatch):
     assert (tmp_path / "mine").read_bytes() == entries(100)
 
 
+@pytest.mark.parametrize("reference", ["Kühlung 1.temp", "hall/one.temp", "a%2Fb.c?d"])
+def test_a_stream_may_have_any_name(lake, served, reference):
+    send(served.url, reference, entries(1))
+    assert lake.stream(reference).read() == entries(1)
+    assert numbers(lake.stream(reference).records()) == [0]
+
+
 def test_a_stream_that_is_not_there_is_told_when_it_is_asked(lake):
     stream = lake.stream("nowhere")
     for ask in (stream.extent, stream.read, stream.pull, stream.to_numpy, lambda: next(stream.follow())):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ebulk.errors import EbulkError
-from ebulk.model import FileEntry, Ingestion, StopResult, Upload
+from ebulk.model import FileEntry, Ingestion, Record, StopResult, StreamInfo, Upload
 from ebulk.remote import documents
 
 DIGEST = "sha-256:" + "0f" * 32
@@ -73,3 +73,39 @@ def test_answer_that_is_no_object_is_refused():
 
 def test_user_has_name_and_roles():
     assert documents.user({"name": "ada", "roles": ["Contributor"]}) == documents.User("ada", ("Contributor",))
+
+
+STREAM = {"reference": "wind", "title": "", "state": "draft", "size": 9, "start": 4, "modified": None}
+
+
+def test_item_of_the_streams_becomes_a_value():
+    assert documents.stream(STREAM) == StreamInfo("wind", "", "draft", 9, 4, None)
+    assert documents.stream({**STREAM, "modified": "2026-11-22T19:40:00Z"}).modified == "2026-11-22T19:40:00Z"
+    with pytest.raises(EbulkError, match="cannot be understood: 'start' is -1"):
+        documents.stream({**STREAM, "start": -1})
+
+
+def test_line_becomes_a_record_with_its_exact_time():
+    line = b'{"time":"2026-11-22T19:40:00.123456789Z","record":{"rpm":12.5}}'
+    assert documents.record(line) == Record(1_795_376_400_123_456_789, {"rpm": 12.5})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "'{' is no record"),
+        ("[]", "'time' is None"),
+        ('{"time":"noon","record":1}', """'{"time":"noon","record":1}' is no record"""),
+        ('{"time":"2026-11-22T19:40:00Z"}', """'{"time":"2026-11-22T19:40:00Z"}' is no record"""),
+        ("[" * 100_000, f"'{'[' * 99} is no record"),
+    ],
+)
+def test_line_that_is_no_record_is_refused_with_it(line, message):
+    with pytest.raises(EbulkError) as raised:
+        documents.record(line)
+    assert str(raised.value) == f"The lake's answer cannot be understood: {message}."
+
+
+def test_gap_becomes_a_sentence():
+    text = '{"start": 1280, "end": 2048, "reason": "they are no records"}'
+    assert documents.gap(text) == "Bytes 1,280 to 2,048 of the stream are left out: they are no records."

@@ -268,6 +268,24 @@ def test_a_lake_that_ignores_ranges_is_read_from_its_beginning(tmp_path):
     assert (tmp_path / "f").read_bytes() == b"old data and more"
 
 
+def test_an_answer_that_is_too_short_is_asked_for_again(tmp_path):
+    answer = reply(206, b"12345", Content_Range="bytes 0-9/10", Stream_Start="0")
+    with scripted(answer) as server, pytest.raises(NetworkError) as caught:
+        pull_stream(RAW, Lake(server.url, retry_max_time=0), tmp_path / "f")
+    assert str(caught.value) == "The bytes of the stream 'wind.turbine' were cut short."
+    assert (tmp_path / "f").read_bytes() == b"12345"
+
+
+def test_bytes_that_were_dropped_meanwhile_end_a_pull(tmp_path):
+    dropped = problem(416, "Dropped.", {"Content_Range": "bytes */5000", "Stream_Start": "4096"})
+    answers = [reply(206, b"12345", Content_Range="bytes 0-9/10", Stream_Start="0"), dropped]
+    with scripted_server(lambda request: answers.pop(0)) as server, pytest.raises(EbulkError) as caught:
+        pull_stream(RAW, Lake(server.url, backoff=lambda failures: 0), tmp_path / "f")
+    assert str(caught.value) == (
+        "The lake does not have byte 5 of the stream 'wind.turbine', but those from 4,096 up to 5,000."
+    )
+
+
 def test_an_answer_without_a_length_is_no_lakes(tmp_path):
     headers = "HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\nContent-Range: bytes 0-0/*\r\n\r\nx"
     with scripted(Answer(headers.encode())) as server, pytest.raises(EbulkError) as caught:

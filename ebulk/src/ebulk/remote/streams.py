@@ -32,8 +32,8 @@ class OutsideError(EbulkError):
 
     def __init__(self, reference: str, offset: int, extent: Extent) -> None:
         super().__init__(
-            f"Byte {offset} of the stream {reference!r} is not in the lake, which keeps those from {extent.start} up to"
-            f" {extent.size}."
+            f"The lake does not have byte {offset:,} of the stream {reference!r}, "
+            f"but those from {extent.start:,} up to {extent.size:,}."
         )
         self.extent = extent
 
