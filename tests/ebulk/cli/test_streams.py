@@ -6,7 +6,9 @@ import pty
 import re
 import signal
 import subprocess
+import threading
 import time
+from contextlib import ExitStack
 
 import numpy
 import pytest
@@ -266,8 +268,24 @@ def test_an_interrupted_pull_is_exit_code_130_and_bytes_go_on(ada, served, optio
 # tail
 
 
-def test_tail_prints_a_line_for_each_record_until_its_reader_has_seen_enough(ada, served, tag):
-    process = ada.start("tail", tag, "--since", "2026-11-22T19:40:00Z")
+@pytest.fixture
+def tail(ada, tag):
+    """Starts `ebulk tail` for all of the stream; it is killed if it does not print what is waited for."""
+    with ExitStack() as stack:
+
+        def start(*options):
+            process = stack.enter_context(ada.start("tail", tag, "--since", "2026-11-22T19:40:00Z", *options))
+            late = threading.Timer(DEADLINE, process.kill)
+            late.start()
+            stack.callback(late.cancel)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def test_tail_prints_a_line_for_each_record_until_its_reader_has_seen_enough(tail, served, tag):
+    process = tail()
     assert [LINE.fullmatch(process.stdout.readline().rstrip("\n"))[1] for _ in range(100)] == [
         str(number) for number in range(100)
     ]
@@ -276,11 +294,10 @@ def test_tail_prints_a_line_for_each_record_until_its_reader_has_seen_enough(ada
     process.stdout.close()
     assert process.wait(DEADLINE) == 1
     assert process.stderr.read() == ""
-    process.stderr.close()
 
 
-def test_tail_prints_json_for_programs_and_ends_quietly_by_an_interrupt(ada, tag):
-    process = ada.start("tail", tag, "--since", "2026-11-22T19:40:00Z", "--json")
+def test_tail_prints_json_for_programs_and_ends_quietly_by_an_interrupt(tail):
+    process = tail("--json")
     assert json.loads(process.stdout.readline()) == {"time": "2026-11-22T19:40:00.000000000Z", "record": {"n": 0}}
     assert [json.loads(process.stdout.readline())["record"]["n"] for _ in range(99)] == list(range(1, 100))
     process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +15,7 @@ from support.agent import T0, entries, send
 from support.faults import Fault, faulty_network
 from support.lake import PASSWORD
 from support.scripted_server import problem, reply, scripted, scripted_server
+from support.shell import DEADLINE
 from support.streams import SECOND
 
 
@@ -25,6 +27,18 @@ def tag(request):
 
 def told_nothing(message):
     raise AssertionError(message)
+
+
+@contextmanager
+def following(lake, tag, since=None, tell=told_nothing):
+    """What `follow` gives, in a session that ends by itself if nothing comes."""
+    with lake.session(1) as session:
+        late = threading.Timer(DEADLINE, session.stop)
+        late.start()
+        try:
+            yield follow(session, tag, since, tell)
+        finally:
+            late.cancel()
 
 
 def numbers(followed, count):
@@ -53,8 +67,8 @@ def test_what_arrives_from_now_on_comes(lake, served, tag):
     sender = threading.Thread(target=keep_sending)
     sender.start()
     try:
-        with lake.session(1) as session:
-            first, *others = numbers(follow(session, tag, None, told_nothing), 3)
+        with following(lake, tag) as followed:
+            first, *others = numbers(followed, 3)
     finally:
         seen.set()
         sender.join()
@@ -64,8 +78,7 @@ def test_what_arrives_from_now_on_comes(lake, served, tag):
 
 def test_what_is_there_since_a_time_comes_and_then_what_arrives(lake, served, tag):
     send(served.url, tag, entries(10))
-    with lake.session(1) as session:
-        followed = follow(session, tag, T0 + 7 * SECOND, told_nothing)
+    with following(lake, tag, T0 + 7 * SECOND) as followed:
         assert numbers(followed, 3) == [7, 8, 9]
         send(served.url, tag, entries(2, first=10))
         assert numbers(followed, 2) == [10, 11]
@@ -76,8 +89,7 @@ def test_each_record_comes_once_through_broken_connections(served, tag):
     with faulty_network(served.address) as network:
         network.faults.extend([Fault("down", 20_000, "reset"), Fault("down", 30_000, "close")] * 2)
         lake = Lake(f"http://{network.address}/erp5", Basic("ada", PASSWORD), backoff=lambda failures: 0)
-        with lake.session(1) as session:
-            followed = follow(session, tag, T0, told_nothing)
+        with following(lake, tag, T0) as followed:
             assert numbers(followed, 2000) == list(range(2000))
             send(served.url, tag, entries(1, first=2000))
             assert numbers(followed, 1) == [2000]
@@ -87,8 +99,8 @@ def test_each_record_comes_once_through_broken_connections(served, tag):
 def test_the_next_request_says_behind_which_event_it_goes_on():
     first = reply(200, b"retry: 0\n\nid: 100\n\n", "text/event-stream")
     answers = [first, events(1, 2, first=107), events(), events(3)]
-    with scripted_server(lambda request: answers.pop(0)) as server, Lake(server.url).session(1) as session:
-        assert numbers(follow(session, "a/b", None, told_nothing), 3) == [1, 2, 3]
+    with scripted_server(lambda request: answers.pop(0)) as server, following(Lake(server.url), "a/b") as followed:
+        assert numbers(followed, 3) == [1, 2, 3]
     assert [request.target for request in server.requests] == ["/streams/a%2Fb"] * 4
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "100", "108", "108"]
     assert {request.headers["accept"] for request in server.requests} == {"text/event-stream"}
@@ -96,8 +108,11 @@ def test_the_next_request_says_behind_which_event_it_goes_on():
 
 def test_a_time_is_asked_for_again_with_where_it_goes_on():
     answers = [events(), events(1), events(2)]
-    with scripted_server(lambda request: answers.pop(0)) as server, Lake(server.url).session(1) as session:
-        assert numbers(follow(session, "a", T0 + 5, told_nothing), 2) == [1, 2]
+    with (
+        scripted_server(lambda request: answers.pop(0)) as server,
+        following(Lake(server.url), "a", T0 + 5) as followed,
+    ):
+        assert numbers(followed, 2) == [1, 2]
     assert [request.target for request in server.requests] == ["/streams/a?since=1795376400.000000005"] * 3
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, None, "1"]
 
@@ -106,8 +121,8 @@ def test_bytes_that_are_no_records_are_told_of(lake, served, tag):
     send(served.url, tag, b"\xc1" * 5000)
     send(served.url, tag, entries(1))
     told = []
-    with lake.session(1) as session:
-        assert numbers(follow(session, tag, T0, told.append), 1) == [0]
+    with following(lake, tag, T0, told.append) as followed:
+        assert numbers(followed, 1) == [0]
     assert [message.partition(":")[0] for message in told] == ["Bytes 0 to 5,000 of the stream are left out"]
 
 
@@ -116,10 +131,10 @@ def test_a_lake_of_another_version_is_told_as_that(data):
     answer = reply(200, f"event: gap\ndata: {data}\n\n".encode(), "text/event-stream")
     with (
         scripted(answer) as server,
-        Lake(server.url).session(1) as session,
+        following(Lake(server.url), "a") as followed,
         pytest.raises(EbulkError, match="The lake's answer cannot be understood: ") as caught,
     ):
-        next(follow(session, "a", None, told_nothing))
+        next(followed)
     assert caught.value.hint.startswith("Lake and ebulk may be of different versions")
 
 
@@ -127,24 +142,24 @@ def test_a_lake_that_is_away_is_asked_again_and_given_up_in_the_end():
     answers = [problem(503, "Busy."), events(1), problem(404, "It is gone.")]
     with (
         scripted_server(lambda request: answers.pop(0)) as server,
-        Lake(server.url, backoff=lambda failures: 0).session(1) as session,
+        following(Lake(server.url, backoff=lambda failures: 0), "a") as followed,
     ):
-        followed = follow(session, "a", None, told_nothing)
         assert numbers(followed, 1) == [1]
         with pytest.raises(NotFoundError, match="It is gone"):
             next(followed)
-    with scripted(problem(503, "Busy.")) as server, Lake(server.url, retry_max_time=0).session(1) as session:
-        with pytest.raises(NetworkError, match="Busy"):
-            next(follow(session, "a", None, told_nothing))
-        with pytest.raises(NetworkError, match="Busy"):
-            next(follow(session, "a", T0, told_nothing))
+    with (
+        scripted(problem(503, "Busy.")) as server,
+        following(Lake(server.url, retry_max_time=0), "a") as followed,
+        pytest.raises(NetworkError, match="Busy"),
+    ):
+        next(followed)
 
 
 def test_what_are_no_events_is_no_lakes():
     with (
         scripted(reply(200, b"<html>")) as server,
-        Lake(server.url).session(1) as session,
+        following(Lake(server.url), "a") as followed,
         pytest.raises(EbulkError) as caught,
     ):
-        next(follow(session, "a", T0, told_nothing))
+        next(followed)
     assert str(caught.value) == f"There is no data lake at {server.url}: it answers HTTP 200 with text/html."
