@@ -10,13 +10,13 @@ import transaction
 from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.timed_records import Gap
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
 from Products.ERP5Wendelin.errors import BadInput, RangeNotSatisfiable
 from Products.ERP5Wendelin.storage import block
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.manifests import DATE, files
+from support.scripts import run_text
 from support.streams import NOON, SECOND, event, events
 
 HOUR = 3_600 * SECOND
@@ -115,7 +115,7 @@ def test_what_is_no_record_is_an_error_unless_it_is_to_be_skipped(log):
     assert str(caught.value) == reason
     gaps = []
     assert numbers(log.iterateRecords(skip=gaps.append)) == list(range(12))
-    assert gaps == [Gap(10 * ONE, 10 * ONE + 5_000, reason)]
+    assert gaps == [(10 * ONE, 10 * ONE + 5_000, reason)]
     assert log.getOffsetAt(NOON + 9 * SECOND) == 9 * ONE
 
 
@@ -125,7 +125,7 @@ def test_record_that_is_too_long_is_a_gap_of_its_own(log):
     gaps = []
     assert numbers(log.iterateRecords(since=NOON + 9 * SECOND, skip=gaps.append)) == [9, 10]
     assert gaps == [
-        Gap(
+        (
             10 * ONE,
             10 * ONE + len(long),
             f"The record that begins at byte {10 * ONE} of Data Stream 'log' is longer than 4 MiB: read it as bytes.",
@@ -137,7 +137,7 @@ def test_what_is_no_record_at_the_end_is_a_gap_up_to_there(log):
     log.appendData(b"\xc1" * 10)
     gaps = []
     assert numbers(log.iterateRecords(skip=gaps.append)) == list(range(10))
-    assert [(gap.start, gap.stop) for gap in gaps] == [(10 * ONE, 10 * ONE + 10)]
+    assert [(start, stop) for start, stop, _ in gaps] == [(10 * ONE, 10 * ONE + 10)]
 
 
 def test_what_is_cut_off_is_read_once_it_is_whole(log):
@@ -204,3 +204,17 @@ def test_dropped_head_is_left_out_and_an_error_for_who_asks_for_it(site):
     assert log.getOffsetAt(NOON) == log.getTimeIndex().beginning(BLOCK_SIZE)
     with pytest.raises(RangeNotSatisfiable, match=f"bytes begin at {BLOCK_SIZE} now: what was before is dropped."):
         log.iterateRecords(start_offset=0)
+
+
+def test_scripts_read_records_and_are_told_of_gaps(site, log):
+    log.appendData(b"\xc1" * 5_000)
+    log.appendData(events(1, first=10))
+    text = """
+log = context.data_stream_module.getDataStream("log")
+gaps = []
+found = [record["n"] for time, record, end in log.iterateRecords("2026-11-22T12:00:08Z", skip=gaps.append)]
+return found, [(start, stop, reason[:17]) for start, stop, reason in gaps], log.getOffsetAt(0)
+"""
+    found, gaps, offset = run_text(site, text)
+    assert (found, offset) == ([8, 9], 0)
+    assert gaps == [(10 * ONE, 10 * ONE + 5_000, "What begins at by")]

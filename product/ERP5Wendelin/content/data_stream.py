@@ -189,16 +189,17 @@ class DataStream(ValidationState, KnowsChunks, Base):
         until: Any = None,
         start_offset: int | None = None,
         end_offset: int | None = None,
-        skip: Callable[[Gap], None] | None = None,
+        skip: Callable[[tuple[int, int, str]], None] | None = None,
     ) -> Iterator[tuple[int, Any, int]]:
         """Iterate over the records of times from `since` on, before `until`: time, what it says, offset where it ends.
 
         They are found without reading what is before them, and come in the order in which they arrived. A time is given
         as anything that `extractDateTime` takes but a number, or as nanoseconds since 1970, in which they come.
-        BadInput, TooLarge: what is no record, unless `skip` is there to be told of it (`start`, `stop`, `reason`).
+        BadInput, TooLarge: what is no record, unless `skip` is there to be told of it, by (start, stop, reason).
         """
         bounds = (moment(since, TIME_MIN), moment(until, TIME_MAX))
-        return ((time, value, end) for time, value, _, end in self._found(start_offset, end_offset, *bounds, skip))
+        told = None if skip is None else lambda gap: skip(tuple(gap))  # scripts may not look into a Gap
+        return ((time, value, end) for time, value, _, end in self._found(start_offset, end_offset, *bounds, told))
 
     @security.protected(View)
     def getOffsetAt(self, time: Any) -> int:
