@@ -97,11 +97,15 @@ def test_whatever_the_option_size_says_entries_are_taken_if_they_are_whole(size)
 
 
 @pytest.mark.parametrize("size", [None, 2, 100_000])
-def test_many_packed_entries_are_checked_piece_by_piece(size):
+def test_many_packed_entries_are_left_to_be_checked_and_then_checked_piece_by_piece(size):
     data = entries(40_000, "x" * 60)
     assert len(data) > 4 * message.PIECE
-    assert only(packed("tag", data, {"size": size} if size else {})).data == data
-    assert wrong(packed("tag", data[:-1], {"size": size} if size else {}))[0] is BadInput
+    events = only(packed("tag", data, {"size": size} if size else {}))
+    assert events == Events("tag", data, None, "text", size)
+    assert expand(events) == Events("tag", data, None, "", size)
+    assert too_wrong(events._replace(data=data[:-1])) == (
+        "a chunk of the tag 'tag' does not consist of whole entries in MessagePack"
+    )
 
 
 @pytest.mark.parametrize("chunk", ["abc", b"abc", "\udcff", "x" * CHUNK_ID_SIZE])

@@ -252,6 +252,15 @@ def test_a_broken_message_is_not_acknowledged_and_its_sender_goes_on(keeper, lin
     assert line.startswith("sent a message that is not stored, nor acknowledged: ")
 
 
+def test_who_sends_nothing_but_broken_messages_is_dropped(keeper, lines):
+    with served(keeper) as server, Client(server.address) as agent:
+        with contextlib.suppress(ConnectionError):
+            agent.send(["tag", entries(1)], b"\x90" * 100_000)
+        assert agent.receive() is None
+        keeper.wait_for(1)
+    assert lines()[2:] == ["is dropped: it sent more than 1000 messages that are not stored"]
+
+
 def test_memory_full_of_messages_that_never_end_keeps_nobody_out(keeper, lines):
     begun = msgpack.packb(["tag", bytes(900 * KIB)])[:-1]
     with served(keeper, max_message=MIB, max_memory=4 * MIB) as server, Client(server.address) as good:

@@ -40,6 +40,9 @@ ACKNOWLEDGEMENTS = "acknowledgements"
 
 pack = msgpack.Packer(unicode_errors="surrogateescape").pack
 
+REFUSALS = 1000
+"""Messages of a connection that are refused before it is dropped: each costs time, and a line to write or to count."""
+
 WRITE_LIMIT = 64 * KIB
 """Bytes of acknowledgements that may wait for a client to take them."""
 
@@ -83,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._pauses: dict[str, float] = {}
         self._deadline: float | None = None
         self._mark = 0
+        self._refused = 0
         self._ended = False
         self.peer = ""
         self.held = 0
@@ -197,6 +201,10 @@ class Connection(asyncio.Protocol):
                     self.drop(str(events))
                     break
                 self._refuse(events)
+                if self._refused > REFUSALS:
+                    self._hand_over()
+                    self.drop(f"it sent more than {REFUSALS} messages that are not stored")
+                    break
             elif events.compressed:
                 self._hand_over()
                 self.pause(DECOMPRESSION)
@@ -292,6 +300,7 @@ class Connection(asyncio.Protocol):
         return self._settings.stall_timeout if self._handshake is None else self._settings.handshake_timeout
 
     def _refuse(self, error: WendelinError) -> None:
+        self._refused += 1
         self._complain("refused", f"sent a message that is not stored, nor acknowledged: {error}")
 
     def _complain(self, kind: str, text: str) -> None:

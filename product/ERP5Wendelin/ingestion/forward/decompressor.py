@@ -1,4 +1,6 @@
-"""Decompression of chunks in a thread, one after the other: a few bytes may stand for 64 MiB, and take half a second.
+"""Decompression and checking of large chunks in a thread, one after the other.
+
+A few bytes may stand for 64 MiB and take half a second, and 64 MiB of values of one byte take seconds to be looked at.
 
 It waits while memory is full, unless nothing waits to be committed: then only what is decompressed makes room.
 """
@@ -27,7 +29,7 @@ class Decompressor:
         self._running = False
         self._thread = ThreadPoolExecutor(1, "fluentd-decompress")
         self.held = 0
-        """Compressed bytes that wait, or are being decompressed."""
+        """Bytes that wait, or are being decompressed."""
 
     def put(self, events: Events, result: Result) -> None:
         """Give `result` the events decompressed, or what is wrong with them."""

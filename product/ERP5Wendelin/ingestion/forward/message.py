@@ -49,7 +49,7 @@ WINDOW_LOG_MAX = 23
 """8 MiB: the most that a zstd frame may ask to keep, as for a content coding (RFC 9659)."""
 
 PIECE = 256 * KIB
-"""Bytes of entries that are checked at a time."""
+"""Bytes of entries that are checked at a time: with one byte for each value that takes 25 ms."""
 
 WINDOW = 4 * KIB
 """Bytes that a decompressor is given first, as what is behind its member comes back as a copy."""
@@ -85,7 +85,11 @@ Buffer = bytes | bytearray
 
 
 class Events(NamedTuple):
-    """What one message, or several joined, bring for a tag: `data` has whole entries once it is not `compressed`."""
+    """What one message, or several joined, bring for a tag.
+
+    `data` has whole entries if `compressed` is empty. Otherwise `expand`, which takes long, has to decompress it, or if
+    that is PLAIN only to check it.
+    """
 
     tag: str
     data: bytes
@@ -154,8 +158,10 @@ def decode(message: Buffer, splitter: _Splitter) -> Events:
     if kind in STRINGS:
         begin, end = string_at(message, start)
         options = splitter.split(message, end, 0)[1] if has_options else {}
-        events = Events(tag, bytes(message[begin:end]), _chunk(options), _compressed(options), options.get("size"))
-        if not events.compressed:
+        data = bytes(message[begin:end])
+        compressed = _compressed(options) or (PLAIN if len(data) > PIECE else "")
+        events = Events(tag, data, _chunk(options), compressed, options.get("size"))
+        if not compressed:
             check(events)
         return events
     end, options = splitter.split(message, start, values) if has_options else (len(message), {})
@@ -201,8 +207,10 @@ class _Splitter:
 
 
 def expand(events: Events) -> Events:
-    """Events whose entries are decompressed, and checked."""
-    data = _decompress(events.data, DECOMPRESSORS[events.compressed])
+    """Events whose entries are decompressed, and checked. Errors: as `decode`'s."""
+    data = events.data
+    if events.compressed != PLAIN:
+        data = _decompress(data, DECOMPRESSORS[events.compressed])
     expanded = events._replace(data=data, compressed="")
     check(expanded)
     return expanded
