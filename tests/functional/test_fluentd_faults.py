@@ -63,11 +63,12 @@ NONE = Figures(lost=0, doubled=0, out_of_order=0)
 
 
 @pytest.fixture
-def lake(tmp_path) -> ServedLake:
+def lake(tmp_path) -> Iterator[ServedLake]:
     """An instance that nobody serves."""
     lake = ServedLake(tmp_path)
     lake.init()
-    return lake
+    yield lake
+    lake.end()
 
 
 @contextmanager
@@ -180,6 +181,19 @@ def taken(request: urllib.request.Request) -> bool:
         raise
     except (OSError, http.client.HTTPException):
         return False  # the server is away
+
+
+def test_chunks_that_reach_two_servers_of_a_lake_at_once_are_there_once(lake):
+    """As those of an agent that has two, and sends to the other what one of them did not acknowledge in time."""
+    lake.command = (*lake.command, "--fluentd", "127.0.0.1:0")
+    lake.start()
+    first = lake.process.stdout.readline().removeprefix("ready on tcp://").strip()
+    with forward_server(lake) as second, sending(first, FEW) as some, sending(second.address, FEW) as others:
+        some.finish()
+        others.finish()
+        assert second.stop() == 0
+    assert lake.stop() == 0
+    assert stored(lake.directory / "var" / "Data.fs", FEW) == NONE
 
 
 def test_agents_wait_while_the_disk_is_full_and_nothing_is_lost_or_doubled(tmp_path):
