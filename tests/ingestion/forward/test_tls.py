@@ -64,6 +64,19 @@ def test_what_an_agent_sends_at_once_after_the_handshake_of_tls_is_stored(certif
     assert keeper.data() == entries(1) * 20
 
 
+def test_who_was_turned_away_has_no_second_try_on_the_same_connection(certificates):
+    keeper = Keeper()
+    with (
+        served(keeper, tls=server_side(certificates), shared_key="key") as server,
+        Client(server.address, agents_side(certificates)) as agent,
+    ):
+        _, options = agent.receive()
+        assert agent.ping(options, "wrong", "", "", "turbine")[1] is False
+        with contextlib.suppress(OSError):
+            assert agent.ping(options, "key", "", "", "turbine") is None
+    assert keeper.batches == []
+
+
 def test_a_client_certificate_is_asked_for_where_an_authority_is_given(certificates, lines):
     keeper = Keeper()
     tls = server_side(certificates, certificates.authority)

@@ -98,6 +98,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         self.peer = shown(transport.get_extra_info("peername"))
+        self.since = self._reception.clock()
         if refusal := self._reception.why_not():
             self.drop(refusal)
             return
@@ -111,6 +112,8 @@ class Connection(asyncio.Protocol):
         self._read()
 
     def data_received(self, data: bytes) -> None:
+        if self._ended:  # TLS may still have some
+            return
         self._unread.append(data)
         if self._transport is not None and self._events is None:
             self._read()
