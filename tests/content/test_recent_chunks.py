@@ -11,7 +11,7 @@ from ZODB.MappingStorage import MappingStorage
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.content import recent_chunks
-from Products.ERP5Wendelin.content.recent_chunks import DIGEST_SIZE, NEWEST, PAGES, RecentChunks
+from Products.ERP5Wendelin.content.recent_chunks import DIGEST_SIZE, NEWEST, PAGES, WAITING, RecentChunks
 from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 
@@ -49,7 +49,7 @@ def test_an_id_of_any_length_is_known_once_it_was_added(id: bytes) -> None:
     assert id + b"\0" not in chunks
 
 
-@pytest.mark.parametrize("count", [1, NEWEST - 1, NEWEST, NEWEST + 1, 10 * NEWEST + 7])
+@pytest.mark.parametrize("count", [1, NEWEST - 1, NEWEST, NEWEST + 1, WAITING, 3 * WAITING + NEWEST + 7])
 def test_all_of_some_ids_are_known_and_no_others(count: int) -> None:
     chunks = added(RecentChunks(), ids(0, count))
     assert all(name in chunks for name in ids(0, count))
@@ -63,53 +63,59 @@ def test_what_only_lies_across_two_digests_is_not_known() -> None:
 
 
 def test_the_newest_are_kept_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent_chunks, "GENERATION", 2 * NEWEST)
+    monkeypatch.setattr(recent_chunks, "WAITING", 4 * NEWEST)
+    monkeypatch.setattr(recent_chunks, "GENERATION", 8 * NEWEST)
     chunks = RecentChunks()
-    for stop in range(NEWEST, 20 * NEWEST, NEWEST):
+    for stop in range(NEWEST, 60 * NEWEST, NEWEST):
         added(chunks, ids(stop - NEWEST, stop))
         known = [name in chunks for name in ids(0, stop)]
         kept = sum(known)
         assert known == [False] * (stop - kept) + [True] * kept
-        assert min(stop, 2 * NEWEST) <= kept <= 4 * NEWEST
+        assert min(stop, 8 * NEWEST) <= kept <= 20 * NEWEST
 
 
 def test_what_was_added_is_read_by_another_connection(database: DB, connection: Connection) -> None:
-    added(connection.root()["chunks"], ids(0, 3 * NEWEST + 3))
+    added(connection.root()["chunks"], ids(0, 2 * WAITING + NEWEST + 3))
     connection.transaction_manager.commit()
     with separate_connection(database) as other:
         chunks = other.root()["chunks"]
-        assert [name in chunks for name in ids(0, 3 * NEWEST + 4)] == [True] * (3 * NEWEST + 3) + [False]
+        assert [name in chunks for name in ids(0, 2 * WAITING + NEWEST + 4)] == [True] * (2 * WAITING + NEWEST + 3) + [
+            False
+        ]
 
 
 def test_an_aborted_transaction_leaves_nothing(connection: Connection) -> None:
     chunks = connection.root()["chunks"]
-    added(chunks, ids(0, 2 * NEWEST))
+    added(chunks, ids(0, WAITING))
     connection.transaction_manager.commit()
-    added(chunks, ids(2 * NEWEST, 4 * NEWEST))
+    added(chunks, ids(WAITING, 2 * WAITING))
     connection.transaction_manager.abort()
-    assert [name in chunks for name in ids(0, 4 * NEWEST)] == [True] * 2 * NEWEST + [False] * 2 * NEWEST
+    assert [name in chunks for name in ids(0, 2 * WAITING)] == [True] * WAITING + [False] * WAITING
 
 
-def test_one_id_a_commit_writes_one_record_and_each_256th_the_pages(connection: Connection) -> None:
+def test_one_id_a_commit_writes_one_record_and_each_32nd_a_page_and_each_1024th_pages(
+    connection: Connection,
+) -> None:
     chunks = connection.root()["chunks"]
     connection.getTransferCounts(clear=True)
     stored = []
-    for name in ids(0, NEWEST + 2):
+    for name in ids(0, WAITING + 2):
         chunks.add(name)
         connection.transaction_manager.commit()
         stored.append(connection.getTransferCounts(clear=True)[1])
-    # the record, the generation and its pages, all of them new
-    assert stored == [1] * (NEWEST - 1) + [2 + PAGES] + [1] * 2
+    turn = [1] * (NEWEST - 1) + [2]
+    # the record, the page, the generation and its pages, all of them new
+    assert stored == [*turn * (WAITING // NEWEST - 1), *turn[:-1], 3 + PAGES, 1, 1]
 
 
 def test_a_look_up_reads_one_page_of_a_generation(connection: Connection) -> None:
-    chunks = added(connection.root()["chunks"], ids(0, NEWEST))
+    chunks = added(connection.root()["chunks"], ids(0, WAITING))
     connection.transaction_manager.commit()
     connection.cacheMinimize()
     connection.getTransferCounts(clear=True)
     assert b"unknown" not in chunks
     loaded, _ = connection.getTransferCounts()
-    assert loaded == 3  # the record, the generation and the page
+    assert loaded == 4  # the record, the page of those that wait, the generation and its page
 
 
 def test_two_who_add_at_the_same_time_conflict(database: DB, connection: Connection) -> None:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from Products.ERP5Wendelin.content.arrival import Arrival, Piece
 from Products.ERP5Wendelin.content.entry import Entry
-from Products.ERP5Wendelin.content.recent_chunks import NEWEST
+from Products.ERP5Wendelin.content.recent_chunks import WAITING
 from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
 from Products.ERP5Wendelin.storage.stream import ByteStream
@@ -43,7 +43,7 @@ def populate(site: Any) -> None:
     site.data_set_module.newDataSet("hearts")
     log = site.data_stream_module.newContent(reference="log", title="A log")
     log.appendData(b"line one\n")
-    for number in range(NEWEST + 1):  # so many that there are pages
+    for number in range(WAITING + 1):  # so many that there are pages
         log.noteChunk(b"chunk %d" % number)
     buckets = site.data_stream_module.newContent("Data Bucket Stream", reference="flights")
     buckets.insertBucket("b", b"second")

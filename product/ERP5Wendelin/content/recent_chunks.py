@@ -7,15 +7,16 @@ seconds after it began to wait).
 An id is any byte string. It is kept by 16 bytes of its BLAKE2b, whatever its length: the digests are spread evenly, and
 a chunk would be taken for another one once in 10^33.
 
-The records are chosen so that a commit with one new id writes one of 2 KiB, and so that a look-up reads 32 KiB, however
-many ids there are; a set in one record would be 1 MiB for each of them, in the cache of each connection. As in a
-log-structured merge tree, new digests wait in the record of RecentChunks, in the order of their arrival; each 256 are
-spread over the 64 pages of a generation, 2 KiB of writing for each of them. A generation that is full becomes the one
-before, and the one before that is forgotten.
+The records are chosen so that an id costs little, stored by itself in a commit, and so that a look-up reads three of
+16 KiB at the most, however many ids there are; a set in one record would be 1 MiB, in each commit and in the cache of
+each connection. As in a log-structured merge tree, new digests wait in the record of RecentChunks, in the order of
+their arrival; each 32 go to a page behind it, and each 1,024 from there to the 64 pages of a generation. All in all an
+id writes about 1 KiB: a quarter where it is new, a quarter on the first page, a half on the last. A generation that is
+full becomes the one before, and the one before that is forgotten.
 
-State (public format). RecentChunks: `newest` (bytes: digests, one after the other), `generation` and `before`
-(Generation, or None). Generation: `pages` (a tuple of 64 Page), `count` (digests in them). Page: `digests` (bytes, the
-digests of which the first byte modulo 64 is the page's place).
+State (public format). RecentChunks: `newest` (bytes: digests, one after the other), `waiting` (Page, or None),
+`generation` and `before` (Generation, or None). Generation: `pages` (a tuple of 64 Page), `count` (digests in them).
+Page: `digests` (bytes; in a generation those of which the first byte modulo 64 is the page's place).
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ from Products.ERP5Wendelin.content.declaration import declared
 DIGEST_SIZE = 16
 """Bytes of an id's digest."""
 
-NEWEST = 256
-"""How many digests wait for a place in a page."""
+NEWEST = 32
+"""How many digests make the record of RecentChunks full."""
+
+WAITING = 1024
+"""How many digests make the page full on which they wait for a generation's."""
 
 PAGES = 64
 """Pages of a generation."""
@@ -42,7 +46,7 @@ GENERATION = 65_536
 
 
 class Page(Persistent):
-    """Some of the digests of a generation."""
+    """Some digests."""
 
     digests = b""
 
@@ -72,22 +76,28 @@ class RecentChunks(Persistent):
     """The ids that were added last. Two transactions that add conflict."""
 
     newest = b""
+    waiting: Page | None = None
     generation: Generation | None = None
     before: Generation | None = None
 
     def __contains__(self, id: bytes) -> bool:
         digest = _digest(id)
         generations = (each for each in (self.generation, self.before) if each is not None)
-        return _has(self.newest, digest) or any(digest in each for each in generations)
+        rows = (self.newest, b"" if self.waiting is None else self.waiting.digests)
+        return any(_has(row, digest) for row in rows) or any(digest in each for each in generations)
 
     def add(self, id: bytes) -> None:
         """Remember an id in the current transaction, and forget the oldest if there are too many."""
         self.newest += _digest(id)
         if len(self.newest) == NEWEST * DIGEST_SIZE:
-            if self.generation is None or self.generation.count >= GENERATION:
-                self.before, self.generation = self.generation, Generation()
-            self.generation.add(self.newest)
+            waiting = self.waiting = self.waiting or Page()
+            waiting.digests += self.newest
             self.newest = b""
+            if len(waiting.digests) == WAITING * DIGEST_SIZE:
+                if self.generation is None or self.generation.count >= GENERATION:
+                    self.before, self.generation = self.generation, Generation()
+                self.generation.add(waiting.digests)
+                waiting.digests = b""
 
 
 @declared
