@@ -20,11 +20,12 @@ class IByteStream(Interface):
     size = Attribute("Where it ends: the bytes that were ever appended.")
     start = Attribute("The first byte that was not dropped.")
 
-    def append(data, final=False):
+    def append(data, final=False, keep_chunks=False):
         """Append a bytes-like object in the current transaction; return the new size.
 
         `final` promises that nothing will be appended again: the last block is then written in the format that
-        reads fastest (ZBlk0) though it isn't full; otherwise an unfinished block is a ZBlk1.
+        reads fastest (ZBlk0) though it isn't full; otherwise an unfinished block is a ZBlk1. With `keep_chunks` one
+        that large pieces fill stays a ZBlk1, so that its bytes are written once; it is not shared with other streams.
         """
 
     def take_over(other, stop):

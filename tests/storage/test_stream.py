@@ -62,6 +62,29 @@ def test_a_block_that_becomes_full_is_rewritten_as_a_zblk0(stream: ByteStream, c
     assert stream.read(0, B) == pattern(0, B)
 
 
+def test_a_block_that_few_pieces_fill_stays_a_zblk1_where_chunks_are_kept(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    for begin in range(0, 2 * B, B // 8):
+        stream.append(pattern(begin, begin + B // 8), keep_chunks=True)
+        commit()
+    stream.append(pattern(2 * B, 5 * B), keep_chunks=True)
+    commit()
+    assert block_types(stream) == [ZBlk1, ZBlk1, ZBlk0, ZBlk0, ZBlk0]
+    assert stream.read(0, 5 * B) == pattern(0, 5 * B)
+    assert stream.array[B - 5 : B + 5].tobytes() == pattern(B - 5, B + 5)  # as a batch script maps it
+
+
+def test_a_block_that_many_pieces_fill_is_rewritten_as_a_zblk0_though_chunks_are_kept(
+    stream: ByteStream, commit: Callable[[], None]
+) -> None:
+    for begin in range(0, B, B // 64):
+        stream.append(pattern(begin, begin + B // 64), keep_chunks=True)
+    commit()
+    assert block_types(stream) == [ZBlk0]
+    assert stream.read(0, B) == pattern(0, B)
+
+
 def test_the_last_block_of_a_final_append_is_a_zblk0(stream: ByteStream) -> None:
     stream.append(pattern(0, 1000))
     stream.append(pattern(1000, B + 10), final=True)

@@ -118,7 +118,7 @@ class DataStream(ValidationState, KnowsChunks, Base):
         if self.stream is None:
             self.stream = ByteStream()
         size = self.getSize()
-        self.stream.append(data)
+        self.stream.append(data, keep_chunks=True)
         if self.time_index is None:
             self.time_index = self._new_index()
         self.time_index.note(size, data, time_ns())

@@ -41,6 +41,9 @@ So a block has 512 chunks at the most, and 100 bytes that are appended rewrite 2
 that each commit writes.
 """
 
+FEW_CHUNKS = 32
+"""A block of fewer chunks, of 64 KiB on average, may stay in chunks: it takes a millisecond more to read it all."""
+
 COPIED_BLOCKS = 16
 """The most blocks that one call of `share` copies: 32 MiB of a transaction."""
 
@@ -78,13 +81,15 @@ def write(zfile: ZBigFile, start: int, data: Buffer) -> None:
             _write_part(zfile, number, offset, piece)
 
 
-def append(zfile: ZBigFile, size: int, data: Buffer, *, compact: bool = False) -> None:
+def append(zfile: ZBigFile, size: int, data: Buffer, *, compact: bool = False, keep_chunks: bool = False) -> None:
     """Put bytes behind the `size` that a file has, in the current transaction.
 
-    A block that becomes full is written as a ZBlk0, any other as a ZBlk1, or with `compact` as a ZBlk0 too.
+    A block that becomes full is written as a ZBlk0, any other as a ZBlk1, or with `compact` as a ZBlk0 too. With
+    `keep_chunks` one that few chunks fill stays what it is, for its bytes would be written, and read, once more.
     """
     for number, offset, piece in _pieces(zfile, size, data):
-        if compact or offset + len(piece) == BLOCK_SIZE:
+        is_full = offset + len(piece) == BLOCK_SIZE
+        if compact or (is_full and not (keep_chunks and _has_few_chunks(zfile.blktab.get(number)))):
             _write_whole(zfile, number, offset, piece)
         else:
             _append_part(zfile, number, offset, piece)
@@ -236,6 +241,10 @@ def _store(zfile: ZBigFile, number: int, data: Buffer) -> None:
         zblk.setblkdata(data)
         zfile.blktab[number] = zblk
     _bind(zblk, zfile, number)
+
+
+def _has_few_chunks(zblk: ZBlkBase | None) -> bool:
+    return isinstance(zblk, ZBlk1) and len(zblk.chunktab) < FEW_CHUNKS
 
 
 def _append_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> None:

@@ -47,7 +47,7 @@ class ByteStream(Persistent):
         self.blktab = self.array.zfile.blktab
         self.size = 0
 
-    def append(self, data: Buffer, final: bool = False) -> int:
+    def append(self, data: Buffer, final: bool = False, keep_chunks: bool = False) -> int:
         """Append a bytes-like object in the current transaction; return the new size.
 
         Bytes that are exactly a block at a block's border are stored as they are, anything else is copied once. With no
@@ -55,7 +55,7 @@ class ByteStream(Persistent):
         """
         buffer = data if isinstance(data, bytes) else _flat(data)
         if len(buffer):
-            block.append(self.array.zfile, self.size, buffer, compact=final)
+            block.append(self.array.zfile, self.size, buffer, compact=final, keep_chunks=keep_chunks)
             self.size += len(buffer)
             # Two writers of one stream conflict in this record and in the array's.
             self.array.resize((self.size,))
