@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
+import os
 import re
 import select
 import socket
@@ -325,6 +326,20 @@ def test_compressed_chunks_wait_their_turn_and_others_go_on(keeper):
             assert agent.acknowledged(2) == ["z", "behind"]
             agent.socket.close()
     assert len(keeper.data()) == 4 * len(entries(50_000) + entries(1))
+
+
+def test_compressed_chunks_that_fill_memory_all_arrive(keeper):
+    data = msgpack.packb([0, {"noise": os.urandom(150 * KIB)}])
+    message = ["tag", gzip.compress(data), {"chunk": "z", "compressed": "gzip"}]
+    with served(keeper, max_message=MIB, max_memory=2 * MIB) as server:
+        agents = [Client(server.address) for _ in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            for sending in [pool.submit(agent.send, message, message) for agent in agents]:
+                sending.result(PATIENCE)
+            assert [agent.acknowledged(2) for agent in agents] == [["z", "z"]] * 6
+        for agent in agents:
+            agent.socket.close()
+    assert keeper.data() == data * 12
 
 
 def test_hundreds_of_connections_are_served_and_closed(keeper):
