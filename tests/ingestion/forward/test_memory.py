@@ -69,7 +69,19 @@ def test_nobody_is_read_while_the_half_for_complete_messages_is_full(lake):
     assert not any(agent.reason for agent in agents)
 
 
-def test_the_message_that_takes_most_is_dropped_when_the_half_for_those_that_have_begun_is_full(lake):
+def test_messages_that_have_begun_may_take_what_complete_ones_leave(lake):
+    first, second = lake.agent(HALF), lake.agent(HALF - 100, since=50.0)
+    lake.waiting = 100
+    lake.memory.look()
+    assert (first.reason, second.reason) == ("", "")
+    lake.waiting = 101
+    lake.memory.look()
+    assert "takes most" in second.reason
+    assert first.reason == ""
+
+
+def test_the_message_that_takes_most_is_dropped_when_there_is_no_room_for_those_that_have_begun(lake):
+    lake.waiting = HALF
     fast, slow, small = lake.agent(8 * MIB, since=99.0), lake.agent(7 * MIB, since=40.0), lake.agent(MIB + 1, since=0.0)
     lake.memory.look()
     assert slow.reason == (
@@ -81,6 +93,7 @@ def test_the_message_that_takes_most_is_dropped_when_the_half_for_those_that_hav
 
 
 def test_as_many_are_dropped_as_it_takes(lake):
+    lake.waiting = HALF
     agents = [lake.agent(MIB // 2, since=number) for number in range(33)]
     lake.memory.look()
     assert [bool(agent.reason) for agent in agents] == [True] * 3 + [False] * 30

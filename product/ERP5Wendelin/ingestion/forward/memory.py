@@ -1,9 +1,9 @@
-"""The bound on what all connections together hold in memory, in two halves.
+"""The bound on what all connections together hold in memory.
 
-One is for messages that are complete and wait to be committed. When it is full no connection is read, until a commit
-has made room. The other is for messages that have begun and are not complete. When that is full, senders are dropped
-whose messages take most, counted in bytes times seconds: who never ends a message goes before who just sends a large
-one, and nobody can keep others out.
+Messages that are complete, and wait to be committed, may take half of it. When that is full no connection is read,
+until a commit has made room. Messages that have begun and are not complete may take what those leave, thus always the
+other half. When it is full, senders are dropped whose messages take most, counted in bytes times seconds: who never
+ends a message goes before who just sends a large one, and nobody can keep others out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 SLACK = 1 / 16
-"""The part of the bound by which memory is brought below it by dropping, so that those who are left come on."""
+"""The part of the half by which memory is brought below the bound by dropping, so that those who are left come on."""
 
 
 class Holder(Protocol):
@@ -39,6 +39,7 @@ class Memory:
     def __init__(
         self, limit: int, holders: Collection[Holder], waiting: Callable[[], int], clock: Callable[[], float]
     ) -> None:
+        self._limit = limit
         self._half = limit // 2
         self._holders = holders
         self._waiting = waiting
@@ -58,8 +59,9 @@ class Memory:
 
     def look(self) -> None:
         """Do what what is held asks for."""
-        if self._begun > self._half:
-            self._drop()
+        room = self._limit - min(self._waiting(), self._half)
+        if self._begun > room:
+            self._drop(room - self._half * SLACK)
         full = self._waiting() > self._half
         if full != self.full:
             self.full = full
@@ -69,10 +71,11 @@ class Memory:
                 else:
                     holder.resume()
 
-    def _drop(self) -> None:
+    def _drop(self, room: float) -> None:
+        """Drop as many as it takes."""
         now = self._clock()
         for holder in sorted(self._holders, key=lambda holder: holder.held * (now - holder.since), reverse=True):
-            if self._begun <= self._half * (1 - SLACK):
+            if self._begun <= room:
                 return
             holder.drop(
                 f"memory is full of messages that are not complete, and this one, of {holder.held} bytes in "
