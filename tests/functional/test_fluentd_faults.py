@@ -149,6 +149,7 @@ def test_what_comes_by_http_and_by_forward_at_once_is_there_once_while_the_serve
         for reached in (FEW * SENDERS // 4, FEW * SENDERS // 2):
             senders.wait(acknowledged=reached)
             lake.kill()
+            lake.address = "127.0.0.1:0"  # the old port may be anybody's by now
             lake.start()
         senders.finish()
         for thread in threads:
@@ -160,12 +161,12 @@ def test_what_comes_by_http_and_by_forward_at_once_is_there_once_while_the_serve
 
 def post(lake: ServedLake, sender: int) -> None:
     """Send events by HTTP, in chunks with keys, each of them until it is taken."""
-    url = f"{lake.url}/portal_ingestion_policies/default/ingest?reference=plant.{sender % TAGS}"
+    path = f"portal_ingestion_policies/default/ingest?reference=plant.{sender % TAGS}"
     headers = {"Authorization": basic("ada", PASSWORD), "Content-Type": "application/octet-stream"}
     for begin in range(0, FEW, 100):
         body = b"".join(msgpack.packb(event(sender, number)) for number in range(begin, begin + 100))
-        request = urllib.request.Request(url, body, {**headers, "Idempotency-Key": f'"{sender}-{begin}"'})
-        while not taken(request):
+        keyed = {**headers, "Idempotency-Key": f'"{sender}-{begin}"'}
+        while not taken(urllib.request.Request(f"{lake.url}/{path}", body, keyed)):
             time.sleep(0.2)
 
 

@@ -101,15 +101,15 @@ class Senders:
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._limit = limit
+        self._connections: set[socket.socket] = set()
         self.sent = 0
         """Events that were sent for the first time."""
         self.acknowledged = 0
         """Events."""
-        self.sent_again = 0
-        """Chunks, each as often as it was."""
         self.failures: list[Exception] = []
         """What ended a sender too soon."""
         self._threads = [threading.Thread(target=self._run, args=(iter(each),)) for each in work]
+        self._working = len(self._threads)
         for thread in self._threads:
             thread.start()
 
@@ -126,12 +126,15 @@ class Senders:
     def finish(self) -> None:
         """Let them send all, and wait until it is acknowledged."""
         self.allow(math.inf)
-        self._await(lambda: not any(thread.is_alive() for thread in self._threads))
+        self._await(lambda: not self._working)
 
     def stop(self) -> None:
         """End them all, whatever they are doing."""
         self._stopped.set()
         self.allow(math.inf)
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
 
@@ -146,6 +149,7 @@ class Senders:
         try:
             while not self._stopped.is_set():
                 with suppress(OSError), socket.create_connection(self._target, DEADLINE) as connection:
+                    self._connections.add(connection)
                     self._send(connection, work, unacknowledged)
                     return
                 self._stopped.wait(RETRY)
@@ -153,13 +157,13 @@ class Senders:
             self.failures.append(error)
         finally:
             with self._changed:
+                self._working -= 1
                 self._changed.notify_all()
 
     def _send(self, connection: socket.socket, work: Iterator[Chunk], unacknowledged: OrderedDict[str, Chunk]) -> None:
         """Send what was not acknowledged yet, and what is new, until there is no more; OSError if it breaks."""
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for each in list(unacknowledged.values()):
-            self._note(sent_again=1)
             connection.sendall(each.message)
         answers = msgpack.Unpacker()
         while not self._stopped.is_set():
@@ -192,11 +196,10 @@ class Senders:
             self._note(sent=each.events)
         return each
 
-    def _note(self, sent: int = 0, acknowledged: int = 0, sent_again: int = 0) -> None:
+    def _note(self, sent: int = 0, acknowledged: int = 0) -> None:
         with self._changed:
             self.sent += sent
             self.acknowledged += acknowledged
-            self.sent_again += sent_again
             self._changed.notify_all()
 
 
