@@ -160,7 +160,9 @@ def zones(data: Buffer) -> Iterator[Zone]:
     """The zones of bytes that begin with a record, of ZONE each. What is no record spoils all that follows it."""
     view = memoryview(data)
     view = view.cast("B") if view.nbytes else memoryview(b"")
-    position, size = 0, WINDOW if len(view) > FEW else FEW
+    position, size = 0, FEW
+    if len(view) > FEW:  # entries, as the Forward protocol has them, are seldom followed by anything else
+        size = ZONE if view[0] == ENTRY else WINDOW
     while position < len(view):
         window = view[position : position + size]
         try:
