@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from contextlib import closing, contextmanager
 
 import pytest
@@ -195,6 +196,17 @@ def test_who_goes_away_gives_its_turn_back(server):
     assert growth.WAITING.acquire(timeout=growth.LONGEST / 2)
     growth.WAITING.release(TURNS)
     assert others == [True] * (TURNS - 1) + [False]
+
+
+def test_answers_end_when_the_server_is_to_stop(server, monkeypatch):
+    stopping = threading.Event()
+    monkeypatch.setattr(growth, "STOPPING", stopping)
+    monkeypatch.setattr(tail, "LONGEST", 24 * 3600)
+    append(server, DATA)
+    with listening(server) as answer:
+        assert read_event(answer) == {"retry": "1000"}
+        stopping.set()
+        assert [found for found in iter(lambda: read_event(answer), None) if found] == [{"id": str(ENDS[3])}]
 
 
 def test_head_takes_no_turn(server):

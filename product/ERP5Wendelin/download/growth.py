@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from Products.ERP5Wendelin.download.stored_stream import Extent, StoredStream
 
@@ -19,14 +19,22 @@ WAITING = BoundedSemaphore(6)
 """Answers of a process that may wait at the same time, of its threads (`portal.instance.THREADS`)."""
 
 
+STOPPING = Event()
+"""Set when the process is to end: nothing is waited for any more."""
+
+
 def grown(stream: StoredStream, size: int, deadline: float) -> Extent:
     """The extent of a stream once its size is another, or at the deadline, which is one of `time.monotonic`."""
     while True:
         extent = stream.extent()
-        left = deadline - time.monotonic()
-        if extent.size != size or left <= 0:
+        if extent.size != size or is_over(deadline):
             return extent
-        time.sleep(min(POLL, left))
+        STOPPING.wait(min(POLL, max(deadline - time.monotonic(), 0)))
+
+
+def is_over(deadline: float) -> bool:
+    """Whether it is time to end an answer."""
+    return STOPPING.is_set() or time.monotonic() >= deadline
 
 
 @contextmanager

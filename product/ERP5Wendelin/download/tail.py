@@ -31,7 +31,7 @@ from ZPublisher.Iterators import IUnboundStreamIterator
 from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
 from Products.ERP5Wendelin.download import record_format
-from Products.ERP5Wendelin.download.growth import LONGEST, grown, turn
+from Products.ERP5Wendelin.download.growth import LONGEST, grown, is_over, turn
 from Products.ERP5Wendelin.download.record_format import PIECE_SIZE
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
 from Products.ERP5Wendelin.errors import Gone
@@ -83,11 +83,11 @@ class Tail:
                 position = start
             while True:
                 position = yield from self._events(position, extent.size, deadline)
-                if not may_wait or time.monotonic() >= deadline:
+                if not may_wait or is_over(deadline):
                     return
                 seen = extent.size
                 while (extent := grown(self._stream, seen, _soon(deadline))).size == seen:
-                    if time.monotonic() >= deadline:
+                    if is_over(deadline):
                         return
                     yield b":\n\n"
 
@@ -104,7 +104,7 @@ class Tail:
             if len(pending) >= PIECE_SIZE:
                 yield bytes(pending)
                 pending.clear()
-                if time.monotonic() >= deadline:
+                if is_over(deadline):
                     break
         pending += self._told_gaps()
         if finder.position > told:

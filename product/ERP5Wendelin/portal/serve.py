@@ -31,6 +31,7 @@ import Zope2
 from waitress import wasyncore
 
 from Products.ERP5Wendelin.content.site import SITE
+from Products.ERP5Wendelin.download import growth
 from Products.ERP5Wendelin.errors import BadInput, Conflict, WendelinError
 from Products.ERP5Wendelin.event_log import ACCESS
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter
@@ -194,6 +195,7 @@ def run(application: Callable[..., Any], listening: socket.socket, urls: list[st
         if problem:
             problems.append(problem)
         stopping.set()
+        growth.STOPPING.set()
         alarms.stop()
         server.pull_trigger()
 
