@@ -159,6 +159,13 @@ def test_events_whose_tags_begin_alike_are_not_joined():
     ]
 
 
+def test_nothing_is_joined_to_a_large_event_since_both_may_be_more_than_is_stored_at_once():
+    large, small = packed("tag", 0, bytes(SLICE_SIZE - 11)), packed("tag", 0, b"")
+    assert len(large) == SLICE_SIZE
+    sizes = [len(events.data) for events in read([large, small, small])]
+    assert sizes == [SLICE_SIZE - 4, 8]
+
+
 def test_a_message_with_packed_entries_is_not_joined_to_events():
     single, other = b"\x93\xa1a\xd7" + bytes(9) + b"\x80", packed("a", entries(2), {"chunk": "c"})
     assert list(read([single, other, single])) == [

@@ -48,6 +48,9 @@ MEMBERS = 100_000
 WINDOW_LOG_MAX = 23
 """8 MiB: the most that a zstd frame may ask to keep, as for a content coding (RFC 9659)."""
 
+JOINED_SIZE = 256 * KIB
+"""The most bytes of a message that others are joined to: one of 64 MiB with another is more than is stored at once."""
+
 PIECE = 256 * KIB
 """Bytes of entries that are checked at a time: with one byte for each value that takes 25 ms."""
 
@@ -117,7 +120,7 @@ def read(messages: Iterable[Buffer]) -> Iterator[Events | WendelinError]:
                 yield _joined(tag, entries)
                 entries = []
             try:
-                start = _time_of_single(message)
+                start = _time_of_single(message) if len(message) <= JOINED_SIZE else 0
                 if start:
                     tag = _tag(message, 1)
                     time = start
