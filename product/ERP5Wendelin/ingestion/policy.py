@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, NamedTuple
 from unicodedata import category
 
@@ -114,8 +115,9 @@ class Intake:
     def __init__(self, policy: Any) -> None:
         _check(policy)
         self._policy = policy
-        self._parser = _script(policy, policy, "script_id")
-        self._finder = script_of(policy, policy.getDataOperationScriptId() or OPERATION_FINDER)
+        self._script_of = cache(partial(script_of, policy))
+        self._parser = self._script(policy)
+        self._finder = self._script_of(policy.getDataOperationScriptId() or OPERATION_FINDER)
 
     def target(self, reference: str) -> Target:
         """What takes what is sent under a tag. Errors: see `ingest`."""
@@ -130,7 +132,14 @@ class Intake:
             raise NotFound(f"{name_of(self._policy)} has no Data Operation for the tag {reference!r}.")
         if operation.getValidationState() == "invalidated":
             raise Conflict(f"{name_of(operation)} is invalidated: it takes data once it is validated again.")
-        return Target(_script(self._policy, operation, "script_id"), parameters)
+        return Target(self._script(operation), parameters)
+
+    def _script(self, document: Any) -> Any:
+        """The script that a document names, bound to the policy."""
+        id = document.getProperty("script_id")
+        if not id:
+            raise NotFound(f"{name_of(document)} names no script: set its script_id.")
+        return self._script_of(id)
 
 
 class Target:
@@ -278,14 +287,6 @@ def _in_memory(data_chunk: bytes | Chunk) -> bytes:
     if len(data_chunk) > CHUNK_SIZE:
         raise TooLarge(f"What is sent at once may have at most {CHUNK_SIZE // MIB} MiB. Send less at a time.")
     return data_chunk
-
-
-def _script(policy: Any, document: Any, name: str) -> Any:
-    """The script that a property names, bound to the policy."""
-    id = document.getProperty(name)
-    if not id:
-        raise NotFound(f"{name_of(document)} names no script: set its {name}.")
-    return script_of(policy, id)
 
 
 # the ingestion of a tag
