@@ -171,7 +171,8 @@ def test_records_that_no_array_is_for_are_refused(server, url):
     answer = server.request("GET", f"{url}?format=npy")
     assert (answer.status, answer.data["detail"]) == (
         400,
-        "The records have more than 1000 different keys, or too long ones. Ask for fewer records, or for format=jsonl or msgpack.",
+        "The records have more than 1000 different keys, or too long ones. "
+        "Ask for fewer records, or for format=jsonl or msgpack.",
     )
 
 
