@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.errors import TooLarge, WendelinError
 from Products.ERP5Wendelin.ingestion.forward.message import Events, expand
 
 Result = Callable[[Events | WendelinError], None]
@@ -54,10 +54,10 @@ class Decompressor:
     def _finished(self, size: int, result: Result, outcome: Events | WendelinError) -> None:
         self._running = False
         self.held -= size
-        result(outcome)
-        if not self._queue:
-            self._idle.set()
+        result(outcome)  # which may put more
         self.go_on()
+        if not self._queue and not self._running:
+            self._idle.set()
 
 
 def _expanded(events: Events) -> Events | WendelinError:
@@ -65,3 +65,5 @@ def _expanded(events: Events) -> Events | WendelinError:
         return expand(events)
     except WendelinError as error:
         return error
+    except MemoryError:
+        return TooLarge(f"there is no memory left to look at a chunk of the tag {events.tag!r}")
