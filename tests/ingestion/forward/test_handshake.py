@@ -54,8 +54,16 @@ def test_who_has_another_key_is_turned_away():
     with pytest.raises(NotAuthorised) as error:
         handshake.check(ping(handshake.helo(), key="key"))
     assert str(error.value) == (
-        "shared_key mismatch: turbine-7 has another shared key than this server; give both the same"
+        "shared_key mismatch: 'turbine-7' has another shared key than this server; give both the same"
     )
+
+
+def test_what_an_agent_calls_itself_makes_no_line_of_the_log():
+    handshake = Handshake(WITH_USERS)
+    for key in ("kéy", "another"):
+        with pytest.raises(NotAuthorised) as error:
+            handshake.check(ping(handshake.helo(), key, user="a\nb\x1b[2J\u202e", hostname="c\nd\x1b[2J\u202e"))
+        assert str(error.value).isprintable()
 
 
 def test_a_ping_to_another_helo_is_of_no_use():
@@ -77,7 +85,7 @@ def test_another_user_or_password_is_turned_away(user, password):
     with pytest.raises(NotAuthorised) as error:
         handshake.check(ping(handshake.helo(), user=user, password=password))
     assert str(error.value) == (
-        f"username/password mismatch: turbine-7 comes as {user!r}, which is no user in the users' file of this server, "
+        f"username/password mismatch: 'turbine-7' comes as {user!r}, which is no user in the users' file of this server, "
         "or has another password there"
     )
 
@@ -106,6 +114,10 @@ def test_what_is_no_ping_says_how_to_send_one(message):
         "it does not answer HELO with PING: give the agent the shared key (fluentd: a section <security> in its "
         "out_forward; Fluent Bit: shared_key), or choose one that knows the handshake"
     )
+
+
+def test_what_is_shown_of_settings_has_no_secrets():
+    assert not any(secret in repr(WITH_USERS) for secret in ("kéy", "hörse"))
 
 
 def test_a_refusal_says_why():

@@ -450,7 +450,7 @@ def test_what_comes_together_with_the_ping_is_taken_once_it_is_accepted(keeper):
 @pytest.mark.parametrize("key", ["another", ""])
 def test_an_agent_with_another_key_is_told_so_and_nothing_it_sends_is_taken(keeper, lines, key):
     with served(keeper, shared_key="key") as server, Client(server.address) as agent:
-        reason = "shared_key mismatch: turbine has another shared key than this server; give both the same"
+        reason = "shared_key mismatch: 'turbine' has another shared key than this server; give both the same"
         assert agent.greet(key) == ["PONG", False, reason, "", ""]
         assert agent.receive() is None
     assert keeper.batches == []

@@ -55,7 +55,7 @@ class Handshake:
         hostname, salt, digest, user, password_digest = _read_ping(message)
         if not hmac.compare_digest(digest, _digest(salt, hostname, self._nonce, self._key)):
             raise NotAuthorised(
-                f"shared_key mismatch: {_shown(hostname)} has another shared key than this server; give both the same"
+                f"shared_key mismatch: {_shown(hostname)!r} has another shared key than this server; give both the same"
             )
         name = ""
         if self._settings.users:
@@ -64,7 +64,7 @@ class Handshake:
             expected = _digest(self._salt, user, password.encode())
             if not (hmac.compare_digest(password_digest, expected) and name in self._settings.users):
                 raise NotAuthorised(
-                    f"username/password mismatch: {_shown(hostname)} comes as {name!r}, which is no user in the users' "
+                    f"username/password mismatch: {_shown(hostname)!r} comes as {name!r}, which is no user in the users' "
                     "file of this server, or has another password there"
                 )
         own = self._settings.hostname.encode()

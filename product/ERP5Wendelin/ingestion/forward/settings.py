@@ -22,9 +22,9 @@ class Settings:
     """The id of the Ingestion Policy that takes what comes."""
     user: str = ""
     """With whose rights it comes, unless agents name their user; '': the built-in `fluentd`."""
-    shared_key: str | None = None
+    shared_key: str | None = field(default=None, repr=False)
     """What agents have to know; None: nothing."""
-    users: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Passwords by the names of the lake's users that agents may come as; none: agents name no user."""
     hostname: str = f"wendelin@{socket.gethostname()}"
     """What the server calls itself: an agent refuses to send to a server of its own name."""
