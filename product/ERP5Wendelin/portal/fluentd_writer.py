@@ -101,7 +101,11 @@ class FluentdWriter:
 
     def _use(self, database: DB) -> _Opened:
         if isinstance(database.storage, SharedFileStorage):
-            database.storage.offer(self._instance.storage_socket, self._release)
+            try:
+                database.storage.offer(self._instance.storage_socket, self._release)
+            except BaseException:
+                database.close()  # or nobody could open the file any more, this process included
+                raise
             logger.info("this process has the database open, and shares it")
         elif isinstance(database.storage, Guest):
             logger.info("another process has the database open, and shares it with this one")
@@ -109,10 +113,11 @@ class FluentdWriter:
 
     def _release(self) -> bool:
         """Close the file for a server that asks for it, once what is being written is committed."""
-        logger.info("a server has asked for the database")
-        self._asked = True
-        # not here, for this is the thread in which guests commit
-        threading.Thread(target=self._close_soon, name="release", daemon=True).start()
+        if not self._asked:  # it asks again and again
+            logger.info("a server has asked for the database")
+            self._asked = True
+            # not here, for this is the thread in which guests commit
+            threading.Thread(target=self._close_soon, name="release", daemon=True).start()
         return True
 
     def _close_soon(self) -> None:
@@ -126,6 +131,6 @@ class FluentdWriter:
 
     def _close(self, since: float) -> None:
         if self._opened is not None:
-            self._opened.database.close()
-            self._opened = None
+            database, self._opened = self._opened.database, None
             self._host_may_come_until = since + HOST_DELAY
+            database.close()
