@@ -85,8 +85,8 @@ def test_another_user_or_password_is_turned_away(user, password):
     with pytest.raises(NotAuthorised) as error:
         handshake.check(ping(handshake.helo(), user=user, password=password))
     assert str(error.value) == (
-        f"username/password mismatch: 'turbine-7' comes as {user!r}, which is no user in the users' file of this server, "
-        "or has another password there"
+        f"username/password mismatch: 'turbine-7' comes as {user!r}, which is no user in the users' file of this "
+        "server, or has another password there"
     )
 
 

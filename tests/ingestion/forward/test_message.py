@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from Products.ERP5Wendelin.ingestion.forward import message
 from Products.ERP5Wendelin.ingestion.forward.framing import NotForward
-from Products.ERP5Wendelin.ingestion.forward.message import CHUNK_ID_SIZE, MEMBERS, OPTIONS_SIZE, Events, expand, read
+from Products.ERP5Wendelin.ingestion.forward.message import (
+    CHUNK_ID_SIZE,
+    MEMBERS,
+    OPTIONS_SIZE,
+    TAG_SIZE,
+    Events,
+    expand,
+    read,
+)
 from Products.ERP5Wendelin.protocol import KIB, MIB, SLICE_SIZE
 from support.forward import entries, event
 
@@ -219,6 +227,14 @@ def test_joined_or_not_each_event_arrives_once_and_in_the_order_of_its_tag(sent)
         (packed("tag", {}, {}), "behind the tag 'tag' stand neither entries nor a time and a record"),
         (b"\x92\xa1\xff\xc4\x00", "the tag b'\\xff' is not UTF-8"),
         (b"\x93\xa1\xff\x00\x80", "the tag b'\\xff' is not UTF-8"),
+        (
+            packed("x" * (TAG_SIZE + 1), b""),
+            f"a tag has at most 2048 bytes, and the one that begins with {b'x' * 50!r} has 2049",
+        ),
+        (
+            packed("x" * 5000, 0, {}),
+            f"a tag has at most 2048 bytes, and the one that begins with {b'x' * 50!r} has 5000",
+        ),
         (packed("tag", b"", []), "the options of a message are not a map"),
         (packed("tag", 0, {}, "x"), "the options of a message are not a map"),
         (b"\x93\xa1t\xc4\x00\x81\x80\x01", "the options of a message can't be read: unhashable type: 'dict'"),

@@ -165,6 +165,18 @@ def test_what_waits_for_a_commit_is_cut_into_transactions(keeper):
     assert all(sum(len(sent.data) for sent in batch) <= 64 * MIB for batch in keeper.batches)
 
 
+def test_ids_and_tags_of_what_waits_for_a_commit_count_as_memory(keeper):
+    keeper.open.clear()
+    with served(keeper) as server, Client(server.address) as agent:
+        agent.send(chunk("0", entries(1)))
+        assert keeper.begun.acquire(timeout=PATIENCE)
+        agent.send(*(chunk(f"{number:01000}", entries(1), "t" * 500) for number in range(100)))
+        server.wait_until(lambda held: held > 100 * (2 * 1000 + 500))
+        keeper.open.set()
+        assert len(agent.acknowledged(101)) == 101
+        server.wait_until(lambda held: held == 0)
+
+
 def test_a_refused_tag_is_not_acknowledged_and_others_go_on(keeper, lines):
     keeper.refused["bad"] = NotAuthorised("You may not send data there.")
     with served(keeper) as server, Client(server.address) as agent:

@@ -63,8 +63,9 @@ class Delivery(NamedTuple):
 
     @property
     def held(self) -> int:
-        """Bytes of memory."""
-        return self.size + OVERHEAD * len(self.sent)
+        """Bytes of memory: of data, of tags, of chunks' ids, there and in acknowledgements, and what objects take."""
+        texts = sum(len(sent.tag) for sent in self.sent) + 2 * sum(map(len, self.acknowledgements))
+        return self.size + texts + OVERHEAD * len(self.sent)
 
 
 class Committer:

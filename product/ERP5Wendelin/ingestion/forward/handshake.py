@@ -64,8 +64,8 @@ class Handshake:
             expected = _digest(self._salt, user, password.encode())
             if not (hmac.compare_digest(password_digest, expected) and name in self._settings.users):
                 raise NotAuthorised(
-                    f"username/password mismatch: {_shown(hostname)!r} comes as {name!r}, which is no user in the users' "
-                    "file of this server, or has another password there"
+                    f"username/password mismatch: {_shown(hostname)!r} comes as {name!r}, which is no user in the "
+                    "users' file of this server, or has another password there"
                 )
         own = self._settings.hostname.encode()
         pong = ["PONG", True, "", self._settings.hostname, _digest(salt, own, self._nonce, self._key).decode()]

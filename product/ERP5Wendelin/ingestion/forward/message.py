@@ -36,6 +36,9 @@ from Products.ERP5Wendelin.protocol import KIB, SLICE_SIZE
 ENTRIES_SIZE = SLICE_SIZE
 """The most bytes of a message's entries, as they are stored: in one transaction."""
 
+TAG_SIZE = 2 * KIB
+"""The most bytes of a tag: those of 512 characters. It is not in what is counted as data, and is kept with each log line."""
+
 CHUNK_ID_SIZE = 1024
 """The most characters of a chunk's id: fluentd's have 25."""
 
@@ -295,7 +298,11 @@ def _joined(tag: str, entries: list[Buffer]) -> Events:
 def _tag(message: Buffer, offset: int) -> str:
     """The tag whose header is at an offset. BadInput: it is not UTF-8."""
     start, end = string_at(message, offset)
-    value = bytes(message[start:end])
+    value = bytes(message[start : min(end, start + TAG_SIZE)])
+    if end - start > TAG_SIZE:
+        raise BadInput(
+            f"a tag has at most {TAG_SIZE} bytes, and the one that begins with {value[:50]!r} has {end - start}"
+        )
     try:
         return value.decode()
     except UnicodeDecodeError:
