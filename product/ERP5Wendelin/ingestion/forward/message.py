@@ -37,7 +37,7 @@ ENTRIES_SIZE = SLICE_SIZE
 """The most bytes of a message's entries, as they are stored: in one transaction."""
 
 TAG_SIZE = 2 * KIB
-"""The most bytes of a tag: those of 512 characters. It is not in what is counted as data, and is kept with each log line."""
+"""The most bytes of a tag: 512 characters of any kind. What is refused is remembered by its tag."""
 
 CHUNK_ID_SIZE = 1024
 """The most characters of a chunk's id: fluentd's have 25."""
