@@ -501,6 +501,18 @@ def test_heartbeats_are_answered_with_one_byte(keeper):
             assert agent.recvfrom(100) == (b"\0", server.address)
 
 
+def test_a_heartbeat_from_where_it_would_be_answered_again_has_no_answer(keeper):
+    with served(keeper) as server, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        another, agent = senders
+        another.bind(("127.0.0.2", server.address[1]))  # as another lake, or who sends in its name
+        for sender in senders:
+            sender.sendto(b"\0", server.address)
+        agent.settimeout(PATIENCE)
+        assert agent.recvfrom(100) == (b"\0", server.address)
+        assert select.select([another], [], [], 0)[0] == []
+
+
 def test_a_stop_commits_and_acknowledges_what_is_complete(keeper):
     with served(keeper, interval=AN_HOUR) as server, Client(server.address) as agent:
         agent.send(chunk("first", entries(1)))
