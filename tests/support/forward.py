@@ -87,12 +87,12 @@ class Served:
 
     def later(self, seconds: float) -> None:
         """Let the server look who is too slow as if so many seconds had gone by."""
-        self._call(lambda: self.server.drop_late(self._loop.time() + seconds))
+        self.call(lambda: self.server.drop_late(self._loop.time() + seconds))
 
     @property
     def held(self) -> int:
         """Bytes of messages on their way."""
-        held: int = self._call(lambda: self.server.held)
+        held: int = self.call(lambda: self.server.held)
         return held
 
     def wait_until(self, is_so: Callable[[int], bool]) -> None:
@@ -105,11 +105,13 @@ class Served:
 
     def _wait(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not self._call(is_so):
+        while not self.call(is_so):
             assert time.monotonic() < deadline
             time.sleep(0.001)
 
-    def _call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], Any]) -> Any:
+        """What a function returns that runs in the loop's thread."""
+
         async def call() -> Any:
             return function()
 

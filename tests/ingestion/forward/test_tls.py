@@ -77,6 +77,28 @@ def test_who_was_turned_away_has_no_second_try_on_the_same_connection(certificat
     assert keeper.batches == []
 
 
+def test_memory_that_gets_full_or_free_in_the_moment_when_tls_is_lost_harms_nobody(certificates):
+    keeper = Keeper()
+    with (
+        served(keeper, tls=server_side(certificates)) as server,
+        Client(server.address, agents_side(certificates)) as lost,
+    ):
+        lost.send(["tag", entries(1), {"chunk": "a"}])
+        assert lost.receive() == {"ack": "a"}
+
+        def lose() -> None:
+            (connection,) = server.server._reception.connections
+            connection.pause()
+            connection._transport._ssl_protocol.connection_lost(None)  # as asyncio does; it tells in its next step
+            connection.resume()
+            connection.pause()
+
+        server.call(lose)
+        with Client(server.address, agents_side(certificates)) as agent:
+            agent.send(["tag", entries(1), {"chunk": "b"}])
+            assert agent.receive() == {"ack": "b"}
+
+
 def test_a_client_certificate_is_asked_for_where_an_authority_is_given(certificates, lines):
     keeper = Keeper()
     tls = server_side(certificates, certificates.authority)

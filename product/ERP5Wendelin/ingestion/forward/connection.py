@@ -140,13 +140,13 @@ class Connection(asyncio.Protocol):
 
     def pause(self, reason: str = MEMORY) -> None:
         """Do not read, until each reason for that is gone."""
-        if not self._pauses and not self._ended:
+        if not self._pauses and not self._has_gone:
             self._transport.pause_reading()
         self._pauses[reason] = self._reception.clock()
 
     def resume(self, reason: str = MEMORY) -> None:
         """Read again, unless there is another reason not to."""
-        if self._pauses.pop(reason, None) is None or self._pauses or self._ended:
+        if self._pauses.pop(reason, None) is None or self._pauses or self._has_gone:
             return
         self._transport.resume_reading()
         if self._deadline is not None:
@@ -296,6 +296,14 @@ class Connection(asyncio.Protocol):
                 self.since = now
             self._mark = held
             self._deadline = now + self._patience
+
+    @property
+    def _has_gone(self) -> bool:
+        """Whether there is nothing left to read from.
+
+        Of TLS that is lost `connection_lost` tells a moment later; until Python 3.11 nothing can be asked of it then.
+        """
+        return self._ended or self._transport.get_extra_info("socket") is None
 
     @property
     def _patience(self) -> float:
