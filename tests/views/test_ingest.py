@@ -13,6 +13,7 @@ import pytest
 import transaction
 from backports import zstd
 
+from Products.ERP5Wendelin.views import decoding
 from Products.ERP5Wendelin.views.decoding import DecodedSource
 from support.faults import Fault
 from support.http_server import Server, basic, serve
@@ -163,6 +164,14 @@ def test_gigabytes_in_a_few_bytes_are_413_without_being_decoded(server, monkeypa
     )
     assert sum(taken) <= 2**26 + 2**20
     assert stored(server, "a") == []
+
+
+@pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_more_members_than_anybody_needs_are_413_however_little_they_hold(server, monkeypatch, coding, encode):
+    monkeypatch.setattr(decoding, "FRAMES", 3)
+    answers = [ingest(server, "a", encode(b"") * count, headers={"Content-Encoding": coding}) for count in (3, 4)]
+    assert [answer.status for answer in answers] == [204, 413]
+    assert answers[1].data["detail"] == f"The body consists of more than 3 pieces in {coding}. Send it in fewer."
 
 
 def test_body_that_is_not_what_its_coding_says_is_400_and_nothing_is_stored(server):

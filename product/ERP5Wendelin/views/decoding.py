@@ -1,7 +1,7 @@
 """Content codings of requests: zstd (RFC 8878, RFC 9659), gzip (RFC 1952) and deflate (RFC 1950), which agents use.
 
 A body is decoded as a stream: whatever it claims, no more is decoded than is asked for, so that a few bytes that stand
-for gigabytes cost nothing. One may be several frames of zstd, or members of gzip, one behind the other.
+for gigabytes cost nothing. One may be several frames of zstd, or members of gzip, one behind the other, up to FRAMES.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from backports import zstd
 
-from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from Products.ERP5Wendelin.protocol import CONTENT_ENCODINGS, KIB
 from Products.ERP5Wendelin.views.body import Body
 from Products.ERP5Wendelin.views.problem import UnsupportedMediaType
@@ -21,6 +21,9 @@ from Products.ERP5Wendelin.views.problem import UnsupportedMediaType
 WINDOW_LOG_MAX = 23
 """8 MiB, the most that a content coding may ask a reader to keep (RFC 9659)."""
 READ_SIZE = 64 * KIB
+
+FRAMES = 100_000
+"""The most frames, or members, of a body: one may hold nothing, and costs 12 µs all the same."""
 
 
 class UnsupportedCoding(UnsupportedMediaType):
@@ -58,7 +61,10 @@ def decoded(body: Body, coding: str | None) -> Body:
 
 
 class DecodedSource:
-    """What an encoded body stands for, to be read once, or again from its beginning. BadInput: it is malformed."""
+    """What an encoded body stands for, to be read once, or again from its beginning.
+
+    BadInput: it is malformed. TooLarge: it has more than FRAMES.
+    """
 
     def __init__(self, encoded: Body, name: str, begin: Callable[[], Decoder]) -> None:
         self._encoded = encoded
@@ -87,6 +93,7 @@ class DecodedSource:
 
     def _begin(self) -> None:
         self._frame: Decoder | None = None
+        self._frames = 0
         self._position = 0
         self._input = b""
 
@@ -100,7 +107,7 @@ class DecodedSource:
                     if frame is not None:
                         raise BadInput(f"The body ends in the middle of its {self._name}.")
                     return b""
-            frame = frame or self._begin_frame()
+            frame = frame or self._next_frame()
             try:
                 data = frame.decompress(self._input, size)
             except (zstd.ZstdError, zlib.error) as error:
@@ -109,6 +116,12 @@ class DecodedSource:
             self._frame = None if frame.eof else frame
             if data:
                 return data
+
+    def _next_frame(self) -> Decoder:
+        self._frames += 1
+        if self._frames > FRAMES:
+            raise TooLarge(f"The body consists of more than {FRAMES} pieces in {self._name}. Send it in fewer.")
+        return self._begin_frame()
 
 
 class ZlibDecoder:
