@@ -70,6 +70,18 @@ def test_pieces_of_several_tags_are_one_transaction(lake, writer):
     ]
 
 
+def test_more_tags_than_a_transaction_takes_are_several(lake, writer, monkeypatch):
+    monkeypatch.setattr(batch, "TAGS", 3)
+    sent = [Sent(f"sensor.{number % 7}", b"%d;" % number, b"%d" % number) for number in range(14)]
+    sent.append(Sent("bad", b"x", policy="none"))
+    outcomes = []
+    assert commits(lake, lambda: outcomes.extend(writer.write(sent))) == 3
+    assert outcomes[:14] == [None] * 14
+    assert str(outcomes[14]) == "There is no Ingestion Policy 'none'."
+    assert streams(lake, "sensor.0") == [b"0;7;"]
+    assert streams(lake, "sensor.6") == [b"6;13;"]
+
+
 def test_every_piece_has_its_outcome(writer):
     assert writer.write([Sent("a", b"1"), Sent("a", b"2"), Sent("b", b"3")]) == [None, None, None]
     assert writer.write([]) == []
