@@ -177,6 +177,25 @@ def test_the_access_log_has_the_size_of_an_answer_that_is_a_file(
     assert f'"{method} / HTTP/1.1" 200 {size} ' in caplog.text
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_the_access_log_has_the_size_of_an_answer_whose_length_is_not_announced(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        return iter([bytes(600), bytes(400)])
+
+    with (
+        caplog.at_level("INFO", "wendelin.access"),
+        serving(application) as server,
+        socket.create_connection(("127.0.0.1", server.effective_port), timeout=TIMEOUT) as client,
+    ):
+        client.sendall(b"GET / HTTP/%b\r\nHost: lake\r\nConnection: close\r\n\r\n" % version.encode())
+        while client.recv(KIB):
+            pass
+    assert f'"GET / HTTP/{version}" 200 1000 ' in caplog.text
+
+
 def test_a_client_that_stops_reading_is_dropped_and_gives_its_thread_back() -> None:
     ended = threading.Event()
 
@@ -250,7 +269,7 @@ class NoAlarms:
     def join(self, timeout):
         return True
 listening = serve.listen(("127.0.0.1", 0))
-serve.run(application, listening, f"http://127.0.0.1:{listening.getsockname()[1]}/", NoAlarms())
+serve.run(application, listening, [f"http://127.0.0.1:{listening.getsockname()[1]}/"], NoAlarms())
 print("stopped")
 """
 

@@ -90,6 +90,12 @@ class LoggedTask(WSGITask):
         environ["wsgi.file_wrapper"] = partial(ReadOnlyFileBasedBuffer, block_size=RESPONSE_BLOCK)
         return environ
 
+    def write(self, data: bytes) -> None:
+        """Send a part of the answer; waitress counts its bytes only where their number was announced."""
+        super().write(data)
+        if self.has_body and self.content_length is None:
+            self.content_bytes_written += len(data)
+
     def set_close_on_finish(self) -> None:
         """Close the connection behind the answer, as waitress would, unless the answer says by itself where it ends.
 
