@@ -19,7 +19,7 @@ from backports import zstd
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, StorageFull
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
 from Products.ERP5Wendelin.ingestion.forward import committer
-from Products.ERP5Wendelin.ingestion.forward.server import bind
+from Products.ERP5Wendelin.ingestion.forward.server import bind, with_files
 from Products.ERP5Wendelin.ingestion.forward.settings import Settings
 from Products.ERP5Wendelin.protocol import KIB, MIB
 from support.forward import PATIENCE, Client, Keeper, entries, event, served
@@ -378,7 +378,25 @@ def test_one_connection_too_many_is_closed(keeper, lines):
             assert agent.acknowledged(1) == ["a"]
         with Client(server.address) as third:
             assert third.receive() is None
-    assert lines()[1:] == ["is dropped: it would be more than the 2 connections of --max-connections"]
+    assert lines()[1:] == ["is dropped: it would be more than the 2 connections of --max-connections or ulimit -n"]
+
+
+def test_there_are_no_more_connections_than_the_process_may_open_files(keeper, lines, monkeypatch):
+    monkeypatch.setattr("Products.ERP5Wendelin.ingestion.forward.server.raise_file_limit", lambda: 2)
+    with served(keeper) as server, Client(server.address) as first, Client(server.address) as second:
+        first.send(chunk("a", entries(1)))
+        assert first.acknowledged(1) == ["a"]
+        assert second.receive() is None
+    assert lines()[:1] + lines()[2:] == [
+        "there will be 1 connections at the most, and not 10000: this process may open 2 files; raise ulimit -n "
+        "(LimitNOFILE of systemd), or lower --max-connections",
+        "is dropped: it would be more than the 1 connections of --max-connections or ulimit -n",
+    ]
+
+
+@pytest.mark.parametrize(("files", "most"), [(1024, 512), (4096, 2896), (20_000, 10_000), (-1, 10_000)])
+def test_other_files_have_their_share_of_what_the_process_may_open(files, most):
+    assert with_files(Settings(), files).max_connections == most
 
 
 # time

@@ -163,4 +163,4 @@ def test_connections_on_which_tls_is_being_agreed_on_count(certificates, lines):
         with Client(server.address), Client(server.address) as second:
             assert second.receive() is None
         server.stop()
-    assert lines() == ["is dropped: it would be more than the 1 connections of --max-connections"]
+    assert lines() == ["is dropped: it would be more than the 1 connections of --max-connections or ulimit -n"]

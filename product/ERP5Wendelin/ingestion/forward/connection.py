@@ -65,7 +65,9 @@ class Reception:
         """Why one more connection can't be taken, if so."""
         if len(self.connections) + len(self.upgrades) < self.settings.max_connections:
             return ""
-        return f"it would be more than the {self.settings.max_connections} connections of --max-connections"
+        return (
+            f"it would be more than the {self.settings.max_connections} connections of --max-connections or ulimit -n"
+        )
 
 
 class Connection(asyncio.Protocol):

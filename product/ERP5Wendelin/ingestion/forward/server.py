@@ -18,6 +18,7 @@ import logging
 import resource
 import socket
 from collections.abc import Collection
+from dataclasses import replace
 
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.ingestion.forward.committer import Committer, Writer
@@ -40,6 +41,9 @@ KEEP_ALIVE = (
 )
 """Options that accepted sockets have from the one that listens: agents that vanished are noticed after four minutes."""
 
+OTHER_FILES = 1200
+"""Files that the process has open beside agents' connections, of `wendelin serve` with 1,000 connections of HTTP."""
+
 SWEEP = 1.0
 """Seconds between two looks at who is too slow."""
 
@@ -58,7 +62,7 @@ class ForwardServer:
 
         BadInput: no address of this machine; Conflict: the port is taken.
         """
-        raise_file_limit()
+        self._settings = with_files(self._settings, raise_file_limit())
         stream, datagram = bind(host, port)
         loop = asyncio.get_running_loop()
         self._reception = reception = self._make_reception(loop)
@@ -153,7 +157,26 @@ def bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
             ) from error
 
 
-def raise_file_limit() -> None:
-    """Let the process open as many files, thus connections, as it may."""
+def raise_file_limit() -> int:
+    """Let the process open as many files, thus connections, as it may; return how many that are."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+def with_files(settings: Settings, files: int) -> Settings:
+    """Settings with no more connections than a process can have that may open so many files.
+
+    More would not be dropped: the loop would try to accept them again and again, with a thousand lines of log a second.
+    """
+    most = max(files - OTHER_FILES, files // 2)
+    if files == resource.RLIM_INFINITY or settings.max_connections <= most:
+        return settings
+    logger.warning(
+        "there will be %d connections at the most, and not %d: this process may open %d files; raise ulimit -n "
+        "(LimitNOFILE of systemd), or lower --max-connections",
+        most,
+        settings.max_connections,
+        files,
+    )
+    return replace(settings, max_connections=most)
