@@ -107,7 +107,7 @@ def test_a_name_of_no_machine_is_refused() -> None:
 def test_users_take_a_shared_key(secret: Path) -> None:
     with pytest.raises(BadInput) as caught:
         listening(parsed("--users-file", secret), LOCAL)
-    assert str(caught.value) == "Users are only known by a handshake: give a shared key as well."
+    assert str(caught.value) == "Agents name users after the shared key: give a shared key as well."
 
 
 def test_what_is_wrong_with_the_files_of_tls_is_named(tmp_path: Path, certificates: Certificates) -> None:
@@ -126,6 +126,10 @@ def test_what_is_wrong_with_the_files_of_tls_is_named(tmp_path: Path, certificat
         (
             ("--tls-certificate", certificate, "--tls-key", nothing),
             f"The TLS certificate {certificate} and key {nothing} cannot be used: no such file or directory.",
+        ),
+        (
+            ("--tls-certificate", certificate, "--tls-key", empty),
+            f"The TLS certificate {certificate} and key {empty} cannot be used: not PEM.",
         ),
         (
             ("--tls-certificate", certificate, "--tls-key", certificates.other_key),

@@ -613,7 +613,7 @@ def test_ids_of_chunks_keep_the_lake_from_storing_them_twice(lake):
         ),
         ({"max_connections": 0}, "Let at least one connection be made."),
         ({"interval": -1.0}, "Times are 0 or more seconds."),
-        ({"users": {"ada": "secret"}}, "Users are only known by a handshake: give a shared key as well."),
+        ({"users": {"ada": "secret"}}, "Agents name users after the shared key: give a shared key as well."),
     ],
 )
 def test_settings_that_make_no_sense_say_why(values, error):

@@ -58,7 +58,7 @@ class Settings:
         if min(self.interval, self.handshake_timeout, self.stall_timeout) < 0:
             raise BadInput("Times are 0 or more seconds.")
         if self.users and self.shared_key is None:
-            raise BadInput("Users are only known by a handshake: give a shared key as well.")
+            raise BadInput("Agents name users after the shared key: give a shared key as well.")
 
     @property
     def greets(self) -> bool:
