@@ -222,7 +222,7 @@ def test_refused_tags_keep_no_others_from_being_stored(lake, writer):
             errors.NotAuthorised,
             "You may not send data to Ingestion Policy 'default': it takes the role of contributor.",
         ),
-        (errors.BadInput, "Name a tag: …/ingest?reference=TAG."),
+        (errors.BadInput, "Name a tag, such as sensor.product; by HTTP: …/ingest?reference=TAG."),
         (errors.BadInput, "A tag has at most 8192 characters, and no control characters."),
         (errors.NotFound, "There is no Ingestion Policy 'unpack'."),
     ]

@@ -155,7 +155,7 @@ def test_who_may_not_push_may_not_ingest(site, default, user):
 @pytest.mark.parametrize(
     ("tag", "message"),
     [
-        ("", "Name a tag: …/ingest?reference=TAG."),
+        ("", "Name a tag, such as sensor.product; by HTTP: …/ingest?reference=TAG."),
         ("a" * (TAG_LENGTH + 1), f"A tag has at most {TAG_LENGTH} characters, and no control characters."),
         ("a\nb", "no control characters."),
         ("a\udcff", "no control characters."),

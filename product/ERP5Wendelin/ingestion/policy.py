@@ -275,7 +275,7 @@ def _check(policy: Any) -> None:
 def checked_tag(reference: str, length: int = TAG_LENGTH) -> str:
     """A tag. BadInput: it is none, whatever the policy."""
     if not isinstance(reference, str) or not reference:
-        raise BadInput("Name a tag: …/ingest?reference=TAG.")
+        raise BadInput("Name a tag, such as sensor.product; by HTTP: …/ingest?reference=TAG.")
     if len(reference) > length or any(category(character) in UNFIT for character in reference):
         raise BadInput(f"A tag has at most {length} characters, and no control characters.")
     return reference
