@@ -87,12 +87,15 @@ def test_the_server_takes_it_in_as_well(lake: ServedLake) -> None:
     assert lake.log().endswith("INFO wendelin.serve stopped\n")
 
 
-def test_what_is_not_there_is_said_before_anybody_is_let_in(lake: ServedLake) -> None:
+def test_what_is_not_there_is_said_before_anybody_is_let_in_and_the_database_is_shared(lake: ServedLake) -> None:
+    log = lake.directory / "log" / "fluentd.log"
+    log.unlink(missing_ok=True)
     done = wendelin("fluentd", lake.directory, "--listen", "127.0.0.1:0", "--policy", "nope", code=1)
     assert done.stdout == ""
     assert done.stderr == (
         "wendelin: There is no Ingestion Policy 'nope'. There are: default, default_ebulk, wendelin_embulk.\n"
     )
+    assert "shares" not in log.read_text()
 
 
 def test_an_address_that_is_none_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,9 +29,14 @@ def serve_fluentd(instance: Instance, listening: Listening, log_fluentd: tuple[s
     log_to(instance, LOG)
     stopping = threading.Event()
     start_zope(instance)
+    try:
+        # before the database is shared: a server that starts at the same time has it closed here at any moment then
+        check_site(Zope2.DB, listening.settings)
+    except BaseException:
+        Zope2.DB.close()
+        raise
     writer = FluentdWriter(instance)
     try:
-        check_site(Zope2.DB, listening.settings)
         thread = FluentdThread(writer, listening)
         url = thread.start()
         stop_on_signal(stopping.set)
