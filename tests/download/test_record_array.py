@@ -6,19 +6,17 @@ import msgpack
 import numpy
 import pytest
 
-from Products.ERP5Wendelin.content.timed_records import Found
 from Products.ERP5Wendelin.download import record_array
 from Products.ERP5Wendelin.download.record_array import array_file
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
-from support.streams import NOON, SECOND
+from support.streams import NOON, SECOND, batch_of
 
 ELSEWHERE = "Ask for fewer records, or for format=jsonl or msgpack."
 EVENT_TIME = msgpack.ExtType(0, b"\0\0\0\1\0\0\0\2")
 
 
 def reading(*values):
-    found = [Found(NOON + number, value, number * 10, number * 10 + 10) for number, value in enumerate(values)]
-    return lambda: iter(found)
+    return lambda: iter([batch_of(*values)])
 
 
 def load(*values):

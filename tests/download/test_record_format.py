@@ -6,10 +6,9 @@ import msgpack
 import pytest
 
 from Products.ERP5Wendelin.content.records import records
-from Products.ERP5Wendelin.content.timed_records import Found
 from Products.ERP5Wendelin.download import record_format
 from Products.ERP5Wendelin.download.record_format import entry, line
-from support.streams import NOON, event
+from support.streams import NOON, batch_of, event
 
 EVENT_TIME = msgpack.ExtType(0, b"\0\0\0\1\0\0\0\2")
 
@@ -75,8 +74,8 @@ def test_what_is_no_utf_8_keeps_its_bytes():
 
 def test_records_come_in_pieces(monkeypatch):
     monkeypatch.setattr(record_format, "PIECE_SIZE", 100)
-    found = [Found(NOON, {"n": number}, 0, 0) for number in range(20)]
-    pieces = list(record_format.entries(found))
-    assert b"".join(pieces) == b"".join(entry(NOON, {"n": number}) for number in range(20))
+    batches = [batch_of(*({"n": number} for number in range(10)))] * 4
+    pieces = list(record_format.entries(batches))
+    assert b"".join(pieces) == 4 * b"".join(entry(NOON + number, {"n": number}) for number in range(10))
     assert {len(piece) >= 100 for piece in pieces[:-1]} == {True}
-    assert b"".join(record_format.lines(found)) == b"".join(line(NOON, {"n": number}) for number in range(20))
+    assert b"".join(record_format.lines(batches)) == 4 * b"".join(line(NOON + n, {"n": n}) for n in range(10))

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+import numpy
 from DateTime import DateTime
 
 from Products.ERP5Wendelin.content.date_time import date_time, nanoseconds
-from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, Buffer, length_of, records
+from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN, Batch, Buffer, batches, length_of
 from Products.ERP5Wendelin.content.time_index import Segment
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 
@@ -72,28 +73,48 @@ class Finder:
 
     def find(self, wanted: Wanted) -> Iterator[Found]:
         """The records that are wanted, in the order of their arrival."""
+        for batch in self.find_batches(wanted):
+            offsets = batch.starts.tolist(), batch.ends.tolist()
+            for found in map(Found, batch.times.tolist(), batch.values or (), *offsets):
+                self.position = found.end
+                yield found
+
+    def find_batches(self, wanted: Wanted, decode: bool = True) -> Iterator[Batch]:
+        """The same, some at a time, each with a time; for `decode` see `records.Batch`."""
         self.position, stop, since, until = wanted
         while (run := self._index.run(self.position, stop, since, until)) is not None:
             self.position, end = run
             try:
-                for found in self._records(end, stop):
-                    if since <= found.time < until:
-                        yield found
+                for batch in self._batches(end, stop, decode):
+                    chosen = (since <= batch.times) & (batch.times < until)
+                    if chosen.any():
+                        yield batch.pick(chosen)
+                    self.position = int(batch.ends[-1])
                 if self.position < end:
                     return  # what is left is cut off, or separators
             except (BadInput, TooLarge) as error:
                 self._go_on(error, end, stop)
 
-    def _records(self, end: int, stop: int) -> Iterator[Found]:
-        """All records from the position on that begin before `end`, and have ended by `stop`."""
-        segment = self._index.segment_at(self.position)
-        for time, value, behind in records(self._read(self.position, stop), self.position, self._name):
-            if time is None and behind > segment.stop:
-                segment = self._index.segment_at(behind - 1)
-            start, self.position = self.position, behind
-            yield Found(segment.begun if time is None else time, value, start, behind)
-            if behind >= end:
+    def _batches(self, end: int, stop: int, decode: bool) -> Iterator[Batch]:
+        """All records from the position on up to the first that reaches `end`, and have ended by `stop`."""
+        for batch in batches(self._read(self.position, stop), self.position, self._name, decode):
+            if batch.ends[-1] >= end:
+                yield self._dated(batch.pick(batch.ends <= batch.ends[numpy.searchsorted(batch.ends, end)]))
                 return
+            yield self._dated(batch)
+
+    def _dated(self, batch: Batch) -> Batch:
+        """The same, with the times at which their segments began to arrive for those that have none."""
+        undated = numpy.flatnonzero(batch.times == TIME_MIN)
+        if not len(undated):
+            return batch
+        times = batch.times.copy()
+        while len(undated):
+            segment = self._index.segment_at(int(batch.ends[undated[0]]) - 1)
+            within = batch.ends[undated] <= segment.stop
+            times[undated[within]] = segment.begun
+            undated = undated[~within]
+        return batch._replace(times=times)
 
     def _go_on(self, error: BadInput | TooLarge, end: int, stop: int) -> None:
         """Go on behind what can't be read, if it was wanted at all."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from zope.interface import implementer
 from ZPublisher.Iterators import IUnboundStreamIterator
 
-from Products.ERP5Wendelin.content.timed_records import Finder, Found, Gap, Wanted
+from Products.ERP5Wendelin.content.records import Batch
+from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
 from Products.ERP5Wendelin.download.record_array import array_file
 from Products.ERP5Wendelin.download.record_format import entries, lines
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
 
-Format = Callable[[Callable[[], Iterator[Found]]], Iterator[bytes]]
-"""Makes the pieces of an answer of what a function reads, as often as it is called."""
+Reader = Callable[[bool], Iterator[Batch]]
+"""Reads the records, the same ones each time: decoded, or as they are; see `content.records.Batch`."""
+
+Format = Callable[[Reader], Iterator[bytes]]
+"""Makes the pieces of an answer."""
 
 FORMATS: dict[str, Format] = {
-    "msgpack": lambda read: entries(read()),
-    "jsonl": lambda read: lines(read()),
-    "npy": array_file,
+    "msgpack": lambda read: entries(read(False)),
+    "jsonl": lambda read: lines(read(True)),
+    "npy": lambda read: array_file(partial(read, True)),
 }
 
 logger = logging.getLogger(__name__)
@@ -45,8 +50,9 @@ class RecordExport:
         """Let go of what is in memory."""
         self._stream.close()
 
-    def _read(self) -> Iterator[Found]:
-        return Finder(self._stream.read, self._stream, self._stream.name, self._skip).find(self._wanted)
+    def _read(self, decode: bool) -> Iterator[Batch]:
+        finder = Finder(self._stream.read, self._stream, self._stream.name, self._skip)
+        return finder.find_batches(self._wanted, decode)
 
     def _skip(self, gap: Gap) -> None:
         if gap.start >= self._logged_up_to:

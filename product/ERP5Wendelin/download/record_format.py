@@ -22,25 +22,24 @@ import msgpack
 import numpy
 
 from Products.ERP5Wendelin.content.date_time import EVENT_TIME, NANOSECONDS
-from Products.ERP5Wendelin.content.records import time_of
-from Products.ERP5Wendelin.content.timed_records import Found
+from Products.ERP5Wendelin.content.records import Batch, Buffer, time_of
 from Products.ERP5Wendelin.protocol import KIB
 
 DEPTH = 200
 
 PIECE_SIZE = 256 * KIB
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def entries(found: Iterable[Found]) -> Iterator[bytes]:
-    """Entries of records, in pieces."""
-    return _together(entry(record.time, record.value) for record in found)
+def entries(batches: Iterable[Batch]) -> Iterator[bytes]:
+    """Entries of records, in pieces; those that were not decoded are as they came."""
+    return _together(part for batch in batches for part in _entries(batch))
 
 
-def lines(found: Iterable[Found]) -> Iterator[bytes]:
+def lines(batches: Iterable[Batch]) -> Iterator[bytes]:
     """Lines of records, in pieces."""
-    return _together(line(record.time, record.value) for record in found)
+    return _together(_lines(batch) for batch in batches)
 
 
 def entry(time: int, record: Any) -> bytes:
@@ -58,12 +57,7 @@ def packed(record: Any) -> bytes:
 
 def line(time: int, record: Any) -> bytes:
     """A line of JSON."""
-    try:
-        text = _encode(record)
-    except (TypeError, ValueError, RecursionError):
-        text = _encode(_replaced(record, _jsonable, _json_key, DEPTH))
-    # what was not UTF-8 is surrogates, which are written as JSON's own escapes
-    return f'{{"time":"{rfc_3339(time)}","record":{text}}}\n'.encode("utf-8", "backslashreplace")
+    return _encoded(_line(rfc_3339(time), record))
 
 
 def rfc_3339(time: int) -> str:
@@ -71,7 +65,29 @@ def rfc_3339(time: int) -> str:
     return f"{numpy.datetime64(time, 'ns')}Z"
 
 
-def _together(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _entries(batch: Batch) -> Iterable[Buffer]:
+    return batch.parts() if batch.values is None else map(entry, batch.times.tolist(), batch.values)
+
+
+def _lines(batch: Batch) -> bytes:
+    times = numpy.datetime_as_string(batch.times.astype("M8[ns]"), timezone="UTC").tolist()
+    return _encoded("".join(map(_line, times, batch.values or ())))
+
+
+def _line(time: str, record: Any) -> str:
+    try:
+        text = _encode(record)
+    except (TypeError, ValueError, RecursionError):
+        text = _encode(_replaced(record, _jsonable, _json_key, DEPTH))
+    return f'{{"time":"{time}","record":{text}}}\n'
+
+
+def _encoded(text: str) -> bytes:
+    """What was not UTF-8 is surrogates, which are written as JSON's own escapes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _together(parts: Iterable[Buffer]) -> Iterator[bytes]:
     """Parts in pieces of about PIECE_SIZE."""
     pending = bytearray()
     for part in parts:
