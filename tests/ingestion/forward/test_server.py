@@ -265,10 +265,11 @@ def test_a_broken_message_is_not_acknowledged_and_its_sender_goes_on(keeper, lin
     assert line.startswith("sent a message that is not stored, nor acknowledged: ")
 
 
-def test_who_sends_nothing_but_broken_messages_is_dropped(keeper, lines):
+@pytest.mark.parametrize("message", [b"\x90", msgpack.packb(BROKEN["no gzip"])], ids=["no mode", "no gzip"])
+def test_who_sends_nothing_but_broken_messages_is_dropped(keeper, lines, message):
     with served(keeper) as server, Client(server.address) as agent:
         with contextlib.suppress(ConnectionError):
-            agent.send(["tag", entries(1)], b"\x90" * 100_000)
+            agent.send(["tag", entries(1)], message * 2000)
         assert agent.receive() is None
         keeper.wait_for(1)
     assert lines()[2:] == ["is dropped: it sent more than 1000 messages that are not stored"]

@@ -205,10 +205,7 @@ class Connection(asyncio.Protocol):
                     self._hand_over()
                     self.drop(str(events))
                     break
-                self._refuse(events)
-                if self._refused > REFUSALS:
-                    self._hand_over()
-                    self.drop(f"it sent more than {REFUSALS} messages that are not stored")
+                if self._refuse(events):
                     break
             elif events.compressed:
                 self._hand_over()
@@ -221,10 +218,10 @@ class Connection(asyncio.Protocol):
         self._events = None
 
     def _decompressed(self, outcome: Events | WendelinError) -> None:
-        if isinstance(outcome, WendelinError):
-            self._refuse(outcome)
-        else:
+        if not isinstance(outcome, WendelinError):
             self._add(outcome)
+        elif self._refuse(outcome):
+            self._events = None
         self._take()
         if self._events is None:
             self.resume(DECOMPRESSION)
@@ -312,9 +309,14 @@ class Connection(asyncio.Protocol):
         """Seconds in which it has to come on."""
         return self._settings.stall_timeout if self._handshake is None else self._settings.handshake_timeout
 
-    def _refuse(self, error: WendelinError) -> None:
+    def _refuse(self, error: WendelinError) -> bool:
+        """Store nothing of a message; whether there were too many like that, and it is dropped."""
         self._refused += 1
         self._complain("refused", f"sent a message that is not stored, nor acknowledged: {error}")
+        if self._refused <= REFUSALS:
+            return False
+        self.drop(f"it sent more than {REFUSALS} messages that are not stored")
+        return True
 
     def _complain(self, kind: str, text: str) -> None:
         """Log what one host does, once in a while."""
