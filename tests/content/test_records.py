@@ -255,11 +255,39 @@ def test_zones_of_what_would_be_millions_of_objects_take_little_memory(bomb):
     assert peak < 32 * 2**20  # decoded, each of these takes 36 MiB or more
 
 
+@pytest.mark.parametrize(
+    "tiny", [b"\x80", b"{}", b"{}\x80", b"\x92\x00\x80{}", b"\x92\xd7\x00" + bytes(8) + b"\x80\x80"]
+)
+def test_only_so_many_tiny_records_are_looked_at_and_nothing_is_known_of_the_others(tiny, monkeypatch):
+    monkeypatch.setattr(module, "EFFORT_FREE", 100)
+    looked_at = []
+    zone_of = module._zone
+
+    def counted(window, most):
+        zone, count = zone_of(window, most)
+        looked_at.append(1 + len(window) // 64 + count)
+        return zone, count
+
+    monkeypatch.setattr(module, "_zone", counted)
+    data = tiny * (2**18 // len(tiny))
+    found = list(zones(data))
+    assert sum(zone.size for zone in found) == len(data)
+    assert [zone.clean for zone in found[-2:]] == [True, False]
+    assert sum(looked_at) <= 100 + len(data) // 16 + 2**18 // 64
+    assert found[-1].size > len(data) // 2
+
+
+def test_all_records_of_an_agent_that_sends_small_ones_are_looked_at():
+    data = b"".join(b'{"time":%d,"a":1}\n' % (1_700_000_000 + number) for number in range(50_000))
+    assert folded(data) == Zone(len(data), 1_700_000_000 * SECOND, 1_700_049_999 * SECOND)
+
+
 def test_length_of_a_record_is_known_without_making_it():
     data = entry(1, {"a": "x" * 100_000})
     assert length_of([data[:10], data[10:] + b"more"]) == len(data)
     assert length_of([data[:-1]]) is None
     assert length_of([b"\xc1"]) is None
+    assert length_of([b'{"a": 1']) is None
 
 
 @pytest.mark.parametrize("inner", [b"\x92\xd7\x00" + b"\xff" * 8 + b"\x80", b"\x92\xce\xff\xff\xff\xff\x80"])

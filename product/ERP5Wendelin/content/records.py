@@ -30,8 +30,9 @@ import json
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
-from itertools import compress
+from itertools import compress, islice
 from typing import Any, NamedTuple
 
 import msgpack
@@ -82,6 +83,16 @@ LITERAL = len("-Infinity")
 
 BATCH_SIZE = 256 * KIB
 """Bytes that are decoded at a time, unless a record is longer."""
+
+EFFORT_FREE = 10_000
+EFFORT_PER_RECORD_BYTES = 16
+EFFORT_WINDOW_BYTES = 64
+"""To look at a record for its time is one unit of effort (0.6 µs), as is to begin with 64 bytes of a window (10 to
+80 µs for 4 KiB). What may be spent on what is appended at once: so much, and one for each 16 bytes, enough for records
+of 22 bytes. With 64 MiB of tiny ones, or of two kinds by turns, that is some seconds; to look at all takes minutes."""
+
+ENTRY_SIZE = 7
+"""Bytes of the smallest entry that `_entries` knows."""
 
 FEW = 512
 """Bytes of entries that are cheaper decoded one by one than together."""
@@ -208,16 +219,21 @@ def batches(chunks: Iterable[Buffer], start: int, name: str, decode: bool = True
 
 
 def zones(data: Buffer) -> Iterator[Zone]:
-    """The zones of bytes that begin with a record, of ZONE each. What is no record spoils all that follows it."""
+    """The zones of bytes that begin with a record, of ZONE each. What is no record spoils all that follows it, and
+    nothing is known of what would take too long to look at.
+    """
     view = memoryview(data)
     view = view.cast("B") if view.nbytes else memoryview(b"")
     position, size = 0, FEW
     if len(view) > FEW:  # entries, as the Forward protocol has them, are seldom followed by anything else
         size = ZONE if view[0] == ENTRY else WINDOW
-    while position < len(view):
+    effort = EFFORT_FREE + len(view) // EFFORT_PER_RECORD_BYTES
+    while position < len(view) and effort > 0:
         window = view[position : position + size]
+        effort -= 1 + len(window) // EFFORT_WINDOW_BYTES
         try:
-            zone = _zone(window)
+            zone, looked_at = _zone(window, max(effort, 1))
+            effort -= looked_at
         except Malformed:
             break
         if zone.size:
@@ -244,9 +260,13 @@ def run(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
 
 
 def length_of(chunks: Iterable[Buffer]) -> int | None:
-    """The length of the record of MessagePack that bytes begin with, without making it; None if it can't be known."""
+    """The length of the record of MessagePack that bytes begin with, without making it; None if it can't be known, and
+    of JSON.
+    """
     unpacker = msgpack.Unpacker(max_buffer_size=SLICE_SIZE)
-    for chunk in chunks:
+    for number, chunk in enumerate(chunks):
+        if not number and chunk[0] not in MESSAGEPACK:
+            return None
         try:
             unpacker.feed(chunk)
             unpacker.skip()
@@ -431,20 +451,21 @@ def _within(time: int) -> int | None:
 # the times of many records at once
 
 
-def _zone(window: memoryview) -> Zone:
+def _zone(window: memoryview, most: int) -> tuple[Zone, int]:
     """The zone of the records of one kind that bytes begin with, and of separators around them; of no bytes, if none
-    is whole. Malformed: no record begins there.
+    is whole. And how many were looked at one by one, of which there are so many at the most. Malformed: no record
+    begins there.
     """
     start = _skipped(window, 0)
     if start == len(window):
-        return Zone(start)
+        return Zone(start), 0
     together = _entries(window, start) if window[start] == ENTRY and len(window) - start > FEW else None
     if together is not None:
         times, borders = together
-        return Zone(int(borders[-1]), int(times.min()), int(times.max()))
-    earliest, latest, timeless, end = TIME_MAX, TIME_MIN, False, 0
+        return Zone(int(borders[-1]), int(times.min()), int(times.max())), 0
+    earliest, latest, timeless, end, count = TIME_MAX, TIME_MIN, False, 0, 0
     try:
-        for time, end in _times_of(window[start:]):  # noqa: B007 (end: where the last of them ended)
+        for count, (time, end) in enumerate(islice(_times_of(window[start:]), most), 1):  # noqa: B007 (both: the last)
             if time is None:
                 timeless = True
             else:
@@ -452,7 +473,7 @@ def _zone(window: memoryview) -> Zone:
     except Malformed:
         if not end:
             raise
-    return Zone(_skipped(window, start + end) if end else 0, earliest, latest, timeless)
+    return Zone(_skipped(window, start + end) if end else 0, earliest, latest, timeless), count
 
 
 def _times_of(window: memoryview) -> Iterator[tuple[int | None, int]]:
@@ -517,12 +538,11 @@ def _entries(window: memoryview, start: int) -> tuple[numpy.ndarray, numpy.ndarr
     unpacker.feed(window[start:])
     ends = [0]
     skip, tell, add = unpacker.skip, unpacker.tell, ends.append
-    try:
-        while True:
+    with suppress(msgpack.OutOfData, ValueError, msgpack.UnpackException):
+        for _ in range(len(window) // ENTRY_SIZE):  # more can't be entries
             skip()
             add(tell())
-    except (msgpack.OutOfData, ValueError, msgpack.UnpackException):
-        borders = numpy.array(ends, numpy.int64) + start
+    borders = numpy.array(ends, numpy.int64) + start
     first_bytes = numpy.frombuffer(window, numpy.uint8)[borders[:-1]]
     entries = int(numpy.argmin(first_bytes == ENTRY)) if (first_bytes != ENTRY).any() else len(first_bytes)
     times = _times(window, borders[:entries]) if entries else None
