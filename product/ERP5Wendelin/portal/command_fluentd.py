@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.fluentd_options import add_options, listening
 from Products.ERP5Wendelin.portal.instance import find
+from Products.ERP5Wendelin.portal.listen_options import FORWARD, add_listen_option
 from Products.ERP5Wendelin.portal.log_options import add_log_options
-from Products.ERP5Wendelin.portal.serve import parse_address
 from Products.ERP5Wendelin.portal.serve_fluentd import serve_fluentd
-
-ADDRESS = "127.0.0.1:24224"
 
 DESCRIPTION = """\
 Take in what fluentd, Fluent Bit and others send by the Forward protocol, in the
@@ -41,24 +38,10 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", metavar="DIR", help="the instance")
-    parser.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        type=address,
-        default=ADDRESS,
-        help="address (default: %(default)s; port 0: a free one)",
-    )
+    add_listen_option(parser, FORWARD)
     add_options(parser)
     add_log_options(parser)
     parser.set_defaults(run=run)
-
-
-def address(text: str) -> tuple[str, int]:
-    """An address to listen on; another text is wrong usage."""
-    try:
-        return parse_address(text, ADDRESS)
-    except BadInput as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(arguments: argparse.Namespace) -> None:

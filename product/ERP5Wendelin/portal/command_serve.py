@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.portal.command_fluentd import address as fluentd_address
 from Products.ERP5Wendelin.portal.fluentd import Listening
 from Products.ERP5Wendelin.portal.fluentd_options import add_options, given_options, listening
 from Products.ERP5Wendelin.portal.instance import find
+from Products.ERP5Wendelin.portal.listen_options import FORWARD, HTTP, add_listen_option, listen_address
 from Products.ERP5Wendelin.portal.log_options import add_log_options
-from Products.ERP5Wendelin.portal.serve import GRACE, parse_address, serve
+from Products.ERP5Wendelin.portal.serve import GRACE, serve
 
 PREFIX = "fluentd-"
 """How the names of options begin that are those of `wendelin fluentd`."""
@@ -37,26 +38,13 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", metavar="DIR", help="the instance")
-    parser.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        type=address,
-        default="127.0.0.1:8080",
-        help="address (default: 127.0.0.1:8080; port 0: a free one)",
-    )
+    add_listen_option(parser, HTTP)
     agents = parser.add_argument_group("what fluentd agents send", "see: wendelin fluentd --help")
-    agents.add_argument("--fluentd", metavar="HOST:PORT", type=fluentd_address, help="take it in, at this address")
+    at = partial(listen_address, example=FORWARD)
+    agents.add_argument("--fluentd", metavar="HOST:PORT", type=at, help="take it in, at this address")
     add_options(agents, PREFIX)
     add_log_options(parser)
     parser.set_defaults(run=run)
-
-
-def address(text: str) -> tuple[str, int]:
-    """An address to listen on; another text is wrong usage."""
-    try:
-        return parse_address(text)
-    except BadInput as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(arguments: argparse.Namespace) -> None:

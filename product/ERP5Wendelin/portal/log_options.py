@@ -6,9 +6,8 @@ import argparse
 from typing import Any
 
 from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.portal.listen_options import FORWARD
 from Products.ERP5Wendelin.portal.serve import parse_address
-
-EXAMPLE = "127.0.0.1:24224"
 
 
 def add_log_options(parser: Any) -> None:
@@ -28,6 +27,6 @@ def agent_address(text: str) -> tuple[str, int]:
         host, port = "", 0
     if not port or ":" in host:  # fluent-logger makes sockets of IPv4
         raise argparse.ArgumentTypeError(
-            f"{text} is no address of an agent: give HOST:PORT, such as {EXAMPLE}; HOST is a name or an IPv4 address"
+            f"{text} is no address of an agent: give HOST:PORT, such as {FORWARD}; HOST is a name or an IPv4 address"
         )
     return host, port
