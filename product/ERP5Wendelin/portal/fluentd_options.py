@@ -149,7 +149,7 @@ def refuse_encrypted_key() -> str:
 
 def reason(error: Exception) -> str:
     """What an error of OpenSSL, or of a file, is about."""
-    if isinstance(error, ssl.SSLError) and error.reason is None:
+    if isinstance(error, ssl.SSLError) and not error.reason:
         return "not PEM"  # OpenSSL only says in which line of which source it noticed
     text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return str(text).replace("_", " ").lower()
