@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import msgpack
 import pytest
@@ -55,6 +56,18 @@ def test_what_json_has_not_is_replaced(value, written):
 @pytest.mark.parametrize("value", [2**64, -(2**63) - 1])
 def test_integers_that_messagepack_has_not_are_floats(value):
     assert msgpack.unpackb(entry(NOON, {"v": value}), strict_map_key=False)[1] == {"v": float(value)}
+
+
+@pytest.mark.parametrize(
+    ("text", "record"),
+    [
+        (b'{"v": [1%b, -1%b]}' % (b"0" * 400, b"0" * 400), {"v": [math.inf, -math.inf]}),
+        (b'{"half \\ud800": "a\\udfffb"}', {"half ?": "a?b"}),
+    ],
+)
+def test_what_json_has_and_messagepack_has_not_is_replaced(text, record):
+    [found] = records([text], 0, "it")
+    assert msgpack.unpackb(entry(NOON, found.value), strict_map_key=False)[1] == record
 
 
 @pytest.mark.parametrize("encode", [entry, line])

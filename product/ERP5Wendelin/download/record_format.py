@@ -6,8 +6,9 @@
     JSON          {"time": "2026-11-22T19:40:00.123456789Z", "record": {…}} and a line feed
 
 What a record has and the format has not is replaced. In JSON, NaN and the infinities are null, bytes are text, times
-are as above, and keys are text; in MessagePack, integers of more than 64 bits are floats. What is nested deeper than
-DEPTH is left out, for both encoders would fail on it.
+are as above, and keys are text; in MessagePack, integers of more than 64 bits are floats, infinite ones of more than
+1024, and halves of characters are question marks. What is nested deeper than DEPTH is left out, for both encoders would
+fail on it.
 """
 
 from __future__ import annotations
@@ -128,7 +129,23 @@ def _json_key(value: Any) -> str:
 
 
 def _packable(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+    if isinstance(value, str):
+        return value if _is_packable(value) else value.encode("utf-8", "replace").decode()
+    if not isinstance(value, int) or -(2**63) <= value < 2**64:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _is_packable(text: str) -> bool:
+    """Whether text is UTF-8, or what else was there in its place; JSON's escapes may be halves of characters."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _jsonable(value: Any) -> Any:
