@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +18,7 @@ import Zope2
 from ZODB import DB
 from Zope2.App.ClassFactory import ClassFactory
 
+from Products.ERP5Wendelin.errors import NotReady
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
 from Products.ERP5Wendelin.portal import fluentd_writer
 from Products.ERP5Wendelin.portal.fluentd_writer import FluentdWriter
@@ -25,6 +29,32 @@ from support.shared_storage import Place
 from support.site import Lake
 
 TIMEOUT = 60
+
+DYING_HOST = """
+import os
+import sys
+from pathlib import Path
+from ZODB import DB
+from ZODB.FileStorage import FileStorage
+from Products.ERP5Wendelin.portal.shared_storage import Role
+from support.shared_storage import Place
+
+directory, name, when = sys.argv[1:]
+method = getattr(FileStorage, name)
+
+def die(self, *arguments):
+    if when == "after":
+        method(self, *arguments)
+    os._exit(9)
+
+setattr(FileStorage, name, die)
+place = Place(Path(directory))
+db = DB(place.open(wait=60, role=Role.HOST))
+db.storage.offer(place.socket)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+"""A process that has the file open, and dies in the first commit, at some step of FileStorage's."""
 
 
 @pytest.fixture
@@ -114,3 +144,38 @@ def test_a_server_that_asks_again_and_again_gets_the_file_once_what_is_being_wri
             writer.close()
             server.close()
     assert [message for message in caplog.messages if "asked" in message] == ["a server has asked for the database"]
+
+
+@pytest.mark.parametrize(
+    ("step", "when"),
+    [
+        ("tpc_vote", "before"),
+        ("tpc_vote", "after"),
+        ("_finish", "before"),
+        ("_finish", "after"),
+        ("tpc_finish", "after"),
+    ],
+)
+def test_a_batch_whose_host_dies_at_any_step_of_its_commit_is_stored_once(
+    step: str, when: str, writer: FluentdWriter, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fluentd_writer, "HOST_DELAY", 0.0)
+    command = [sys.executable, "-c", DYING_HOST, str(place.socket.parent), step, when]
+    folder = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder) as host:
+        late = threading.Timer(TIMEOUT, host.kill)
+        late.start()
+        try:
+            assert host.stdout is not None
+            assert host.stdout.readline() == "ready\n"
+            outcomes = None
+            while outcomes is None:
+                with contextlib.suppress(NotReady):  # the writer has heard of the end of its host a moment too late
+                    outcomes = writer.write([Sent("a", b"1", b"id"), Sent("a", b"2"), Sent("b", b"3")], b"batch")
+            assert outcomes == [None] * 3
+            assert host.wait(TIMEOUT) == 9
+        finally:
+            late.cancel()
+            host.kill()
+    assert writer.write([Sent("a", b"1", b"id"), Sent("a", b"4")]) == [None, None]
+    assert (stored(Zope2.DB, "a"), stored(Zope2.DB, "b")) == (b"124", b"3")
