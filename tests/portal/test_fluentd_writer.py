@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -168,8 +169,9 @@ def test_a_batch_whose_host_dies_at_any_step_of_its_commit_is_stored_once(
         try:
             assert host.stdout is not None
             assert host.stdout.readline() == "ready\n"
-            outcomes = None
+            outcomes, deadline = None, time.monotonic() + TIMEOUT
             while outcomes is None:
+                assert time.monotonic() < deadline
                 with contextlib.suppress(NotReady):  # the writer has heard of the end of its host a moment too late
                     outcomes = writer.write([Sent("a", b"1", b"id"), Sent("a", b"2"), Sent("b", b"3")], b"batch")
             assert outcomes == [None] * 3
