@@ -79,9 +79,16 @@ def test_keys_of_what_is_nested_are_joined():
 
 
 def test_keys_with_other_values_have_no_field():
-    values = [{"list": [1], "bytes": b"1", "mixed": 1, "flag": True, "huge": 10**400, "kept": 1}]
-    values.append({"list": [2], "bytes": b"2", "mixed": "one", "flag": 1, "huge": 1, "kept": 2})
+    values = [{"list": [1], "mixed": 1, "flag": True, "huge": 10**400, "kept": 1}]
+    values.append({"list": [2], "mixed": "one", "flag": 1, "huge": 1, "kept": 2})
     assert load(*values).dtype.names == ("time", "kept")
+
+
+def test_bytes_are_text_in_utf_8_as_lines_of_files_are_that_fluentd_sends():
+    lines = load({"message": "é".encode()}, {"message": b"\xff no UTF-8"}, {"message": "text"}, {"message": None})[
+        "message"
+    ]
+    assert lines.tolist() == ["é", "\udcff no UTF-8", "text", ""]
 
 
 def test_record_that_is_no_map_is_in_a_field_of_its_own():

@@ -9,12 +9,13 @@ values                    field                                of a record that 
 integers of 64 bits       int64                                NaN, and the field is float64
 other numbers, too        float64                              NaN
 true, false               bool                                 NaN, and the field is float64
-text                      Unicode, as long as the longest one  empty
+text, bytes               Unicode, as long as the longest one  empty
 EventTime, Timestamp      datetime64[ns]                       NaT
 ========================  ===================================  =====================================
 
-null counts as absent. Keys with other values (lists, bytes, several kinds) have no field. What the fields are is known
-once all records were read; so they are read twice. Values are looked at by columns, of records that have the same keys.
+null counts as absent. Keys with other values (lists, several kinds) have no field. Bytes are taken for UTF-8, since
+fluentd sends the lines of a file as bytes unless it is told their encoding. What the fields are is known once all
+records were read; so they are read twice. Values are looked at by columns, of records that have the same keys.
 """
 
 from __future__ import annotations
@@ -188,10 +189,16 @@ def _columns(rows: Sequence[int], records: Sequence[dict[Any, Any]], prefix: str
                 nested = column.pick([type(value) is dict for value in values])
                 yield from _columns(nested.rows, nested.values, f"{column.name}.", depth - 1)
                 column = column.pick([type(value) is not dict for value in values])
+            if bytes in types:
+                column = column._replace(values=list(map(_without_bytes, column.values)))
             if NoneType in types:
                 column = column.pick([value is not None for value in column.values])
             if column.values:
                 yield column
+
+
+def _without_bytes(value: Any) -> Any:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _alike(records: Sequence[dict[Any, Any]]) -> Iterator[list[int]]:
