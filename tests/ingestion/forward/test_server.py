@@ -19,6 +19,7 @@ from backports import zstd
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, StorageFull
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
 from Products.ERP5Wendelin.ingestion.forward import committer
+from Products.ERP5Wendelin.ingestion.forward.connection import Connection
 from Products.ERP5Wendelin.ingestion.forward.server import bind, with_files
 from Products.ERP5Wendelin.ingestion.forward.settings import Settings
 from Products.ERP5Wendelin.protocol import KIB, MIB
@@ -143,6 +144,21 @@ def test_many_senders_share_a_commit(keeper):
         for agent in agents:
             agent.socket.close()
     assert [len(batch) for batch in keeper.batches] == [1, 16]
+
+
+def test_a_connection_that_fails_to_be_acknowledged_does_not_end_the_commits_of_others(keeper, lines, monkeypatch):
+    def fail(connection, acknowledgements):
+        monkeypatch.undo()
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(Connection, "acknowledge", fail)
+    with served(keeper) as server, Client(server.address) as agent, Client(server.address) as other:
+        agent.send(chunk("a", entries(1)))
+        keeper.wait_for(1)
+        other.send(chunk("b", entries(2)))
+        assert other.acknowledged(1) == ["b"]
+        assert server.held == 0
+    assert lines()[1] == "acknowledging what is stored failed: some agents will send it again, for nothing"
 
 
 def test_a_commit_comes_when_the_interval_is_over(keeper):

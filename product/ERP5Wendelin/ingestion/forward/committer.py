@@ -138,10 +138,13 @@ class Committer:
     async def _commit(self, batch: list[Delivery]) -> None:
         """Write a batch, again and again until that succeeds or a stop is asked for; then acknowledge it."""
         outcomes = await self._write([sent for delivery in batch for sent in delivery.sent])
-        if outcomes is not None:
-            self._answer(batch, outcomes)
         self.held -= sum(delivery.held for delivery in batch)
-        self._on_less()
+        try:
+            if outcomes is not None:
+                self._answer(batch, outcomes)
+            self._on_less()
+        except Exception:  # of one connection; what all others send is to be written all the same
+            logger.exception("acknowledging what is stored failed: some agents will send it again, for nothing")
 
     async def _write(self, sent: list[Sent]) -> list[WendelinError | None] | None:
         """What became of each; None: nobody knows, it was given up."""
