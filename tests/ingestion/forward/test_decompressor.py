@@ -59,3 +59,22 @@ def test_a_chunk_for_which_there_is_no_memory_is_refused_and_the_next_one_taken(
     assert isinstance(found[0], TooLarge)
     assert str(found[0]) == "there is no memory left to look at a chunk of the tag 'tag'"
     assert found[1:] == [Events("tag", entries(1), "b")]
+
+
+def test_a_connection_that_fails_to_take_its_chunk_holds_up_no_other() -> None:
+    found: list[Events | WendelinError] = []
+    failures: list[str] = []
+
+    def fail(outcome: Events | WendelinError) -> None:
+        raise RuntimeError("out of order")
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, about: failures.append(str(about["exception"])))
+        queue = Decompressor(lambda: True)
+        queue.put(FEW, fail)
+        queue.put(FEW, found.append)
+        await queue.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert failures == ["out of order"]
+    assert found == [Events("tag", entries(1), "b")]

@@ -54,10 +54,12 @@ class Decompressor:
     def _finished(self, size: int, result: Result, outcome: Events | WendelinError) -> None:
         self._running = False
         self.held -= size
-        result(outcome)  # which may put more
-        self.go_on()
-        if not self._queue and not self._running:
-            self._idle.set()
+        try:
+            result(outcome)  # which may put more
+        finally:
+            self.go_on()
+            if not self._queue and not self._running:
+                self._idle.set()
 
 
 def _expanded(events: Events) -> Events | WendelinError:
