@@ -282,6 +282,28 @@ def test_all_records_of_an_agent_that_sends_small_ones_are_looked_at():
     assert folded(data) == Zone(len(data), 1_700_000_000 * SECOND, 1_700_049_999 * SECOND)
 
 
+@pytest.mark.parametrize("count", [4_000, 5_000, 300_000])
+@pytest.mark.parametrize("time", [NOON // SECOND, (NOON + 0.5) / SECOND])
+def test_record_may_have_more_elements_than_are_read_at_a_time(count, time):
+    wave, tones = [number % 100 for number in range(count)], {f"{number}": 0 for number in range(count // 2)}
+    data = entry(time, {"wave": wave}) + entry(time, tones) + event(NOON, {"a": 1})
+    assert [record.value for record in read(data)][:2] == [{"wave": wave}, tones]
+    assert len(read(data)) == 3
+    assert len(read(data[: len(entry(time, {"wave": wave})) - 1])) == 0
+
+
+def test_keys_may_be_no_text_in_records_that_are_not_long():
+    values = [{"a": 1}, {1: 2, None: {1.5: 3}}, {"b": {2: 3}}, {"c": 4}]
+    assert [record.value for record in read(b"".join(entry(1, value) for value in values))] == values
+    for long in ({1: 1, "text": "x" * 16_384}, dict.fromkeys(range(9_000), 1)):
+        with pytest.raises(BadInput) as error:
+            read(entry(1, {1: 1}) + entry(1, long))
+        assert str(error.value) == (
+            "What begins at byte 5 of the log is no record: with keys that are no text it has over 16384 bytes. "
+            "What is before it can be read by itself."
+        )
+
+
 def test_length_of_a_record_is_known_without_making_it():
     data = entry(1, {"a": "x" * 100_000})
     assert length_of([data[:10], data[10:] + b"more"]) == len(data)

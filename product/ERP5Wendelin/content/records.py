@@ -84,6 +84,15 @@ LITERAL = len("-Infinity")
 BATCH_SIZE = 256 * KIB
 """Bytes that are decoded at a time, unless a record is longer."""
 
+OTHER_KEYS_SIZE = 16 * KIB
+"""Bytes of the longest record with keys that are no text. Numbers and times can be chosen so that all have the same
+hash: a map of a million bytes of them takes minutes to make."""
+
+OTHER_KEYS = "strict_map_key"
+OVER_WINDOW = "exceeds max_"
+"""What msgpack's errors say of such keys, and of an array or a map that has more elements than there are bytes: the
+rest of it is yet to come."""
+
 EFFORT_FREE = 10_000
 EFFORT_PER_RECORD_BYTES = 16
 EFFORT_WINDOW_BYTES = 64
@@ -378,29 +387,35 @@ def _values(window: memoryview, count: int) -> list[Any] | None:
     return values
 
 
-def _unpacker(window: Buffer) -> msgpack.Unpacker:
+def _unpacker(window: Buffer, text_keys: bool = True) -> msgpack.Unpacker:
     unpacker = msgpack.Unpacker(
-        max_buffer_size=max(len(window), KIB), strict_map_key=False, unicode_errors="surrogateescape"
+        max_buffer_size=max(len(window), KIB), strict_map_key=text_keys, unicode_errors="surrogateescape"
     )
     unpacker.feed(window)
     return unpacker
 
 
-def _messagepack(window: Buffer) -> Iterator[tuple[int | None, Any, int]]:
-    unpacker = _unpacker(window)
-    end = 0
-    while end < len(window) and window[end] in MESSAGEPACK:
+def _messagepack(window: Buffer, begin: int = 0, text_keys: bool = True) -> Iterator[tuple[int | None, Any, int]]:
+    part = window[begin:] if text_keys else window[begin : begin + OTHER_KEYS_SIZE]
+    unpacker = _unpacker(part, text_keys)
+    end = begin
+    while end < begin + len(part) and window[end] in MESSAGEPACK:
         try:
             value = unpacker.unpack()
-        except msgpack.OutOfData:
-            return
         except (ValueError, TypeError, msgpack.UnpackException) as error:
-            raise Malformed(end, reason_of(error)) from error
+            if isinstance(error, msgpack.OutOfData) or OVER_WINDOW in str(error):
+                if end == begin and not text_keys and len(part) == OTHER_KEYS_SIZE:
+                    raise Malformed(end, f"with keys that are no text it has over {OTHER_KEYS_SIZE} bytes") from error
+            elif text_keys and OTHER_KEYS in str(error):
+                yield from _messagepack(window, end, text_keys=False)
+            else:
+                raise Malformed(end, reason_of(error)) from error
+            return
         if isinstance(value, list):
             time, value = _entry(value, end)
         else:
             time = time_in(value)
-        end = unpacker.tell()
+        end = begin + unpacker.tell()
         yield time, value, end
 
 
