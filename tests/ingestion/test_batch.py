@@ -340,6 +340,24 @@ def test_what_can_t_be_committed_is_told_from_the_rest_by_trying_one_by_one(lake
 # who
 
 
+def test_script_that_fails_now_and_then_has_few_tags_refused(lake, writer, monkeypatch):
+    append = DataStream.appendData
+    calls = []
+
+    def fail(self, data):
+        calls.append(data)
+        if len(calls) % 5 == 0:
+            raise RuntimeError("not now")
+        return append(self, data)
+
+    monkeypatch.setattr(DataStream, "appendData", fail)
+    outcomes = writer.write([Sent(f"tag.{number}", b"x") for number in range(40)])
+    stored = [number for number, error in enumerate(outcomes) if error is None]
+    assert len(stored) == 13
+    assert len(calls) == 40 + 32 + 26 + 21 + 17
+    assert [streams(lake, f"tag.{number}") for number in stored] == [[b"x"]] * 13
+
+
 def test_built_in_identity_owns_nothing(lake, writer):
     writer.write([Sent("a", b"1"), Sent("b", b"2", user="ada")])
     with lake.open("system") as site:

@@ -69,7 +69,8 @@ REMEMBERED_LENGTH = 10_000
 """How many refusals are remembered."""
 
 TOGETHER = 4
-"""How often a batch is tried that meets others' commits; then its parts are, which take less time, one by one."""
+"""How often a batch is tried that meets others' commits, or of which more is refused each time; then its parts are,
+which take less time, one by one."""
 
 logger = logging.getLogger("wendelin.ingestion")
 
@@ -178,7 +179,7 @@ class _Batch:
     def commit(self, origins: Sequence[Origin]) -> Refusals:
         """Store what these have sent, in one transaction, but for what is refused; return that, and why."""
         refused: Refusals = {}
-        failures = 0
+        failures = refusals = 0
         while origins:
             try:
                 # who has met another's commit waits for a turn with all that writes to the catalogue
@@ -188,6 +189,9 @@ class _Batch:
             except _Refused as error:
                 refused |= error.found
                 origins = [origin for origin in origins if origin not in refused]
+                refusals += 1
+                if refusals == TOGETHER and len(origins) > 1:
+                    return refused | self._commit_one_by_one(origins, error)
             except Exception as error:
                 if is_full(error) or is_lost(error):
                     raise
