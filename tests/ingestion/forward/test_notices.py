@@ -28,6 +28,11 @@ def test_a_kind_is_logged_once_a_minute_and_then_says_how_many_were_left_out(cap
     ]
 
 
+def test_what_others_have_written_stays_on_the_line(caplog):
+    Notices().warn("a", "ü: a\nWARNING all is well\r\x1b[2J\x9b\u2028")
+    assert [record.getMessage() for record in caplog.records] == [r"ü: a\nWARNING all is well\r\x1b[2J\x9b\u2028"]
+
+
 def test_only_so_many_lines_are_logged_a_minute_whoever_makes_up_kinds(caplog):
     clock = Clock(1000.0)
     notices = Notices(clock)

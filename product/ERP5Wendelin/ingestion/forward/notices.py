@@ -6,6 +6,7 @@ Of all kinds together there are so many a minute: tags and hosts make kinds, and
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -16,6 +17,9 @@ INTERVAL = 60.0
 
 LINES = 100
 """The most lines within INTERVAL."""
+
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What would end the line, or what a terminal obeys: the error of a script may quote what was sent."""
 
 KINDS = 1_000
 """How many kinds are remembered."""
@@ -53,4 +57,5 @@ class Notices:
                 self._kinds.popitem(last=False)
         if beyond:
             logger.warning("%d warnings were left out, beyond the %d that are logged in a minute", beyond, LINES)
+        text = CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
         logger.warning("%s%s", text, f" ({left_out} more like this since the last line)" if left_out else "")
