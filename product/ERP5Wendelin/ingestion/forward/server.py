@@ -172,7 +172,7 @@ def with_files(settings: Settings, files: int) -> Settings:
     most = max(files - OTHER_FILES, files // 2)
     if files == resource.RLIM_INFINITY or settings.max_connections <= most:
         return settings
-    logger.warning(
+    logger.info(
         "there will be %d connections at the most, and not %d: this process may open %d files; raise ulimit -n "
         "(LimitNOFILE of systemd), or lower --max-connections",
         most,
