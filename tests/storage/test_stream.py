@@ -1,5 +1,6 @@
 """ByteStream: its blocks on disk, reading beside wendelin.core's mappings, and any sequence of operations."""
 
+import gc
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from wendelin.bigfile.file_zodb import ZBlk0, ZBlk1, ZData
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
+from ZODB.utils import z64
 
 from Products.ERP5Wendelin.storage import block
 from Products.ERP5Wendelin.storage import stream as stream_module
@@ -73,6 +75,16 @@ def test_a_block_that_few_pieces_fill_stays_a_zblk1_where_chunks_are_kept(
     assert block_types(stream) == [ZBlk1, ZBlk1, ZBlk0, ZBlk0, ZBlk0]
     assert stream.read(0, 5 * B) == pattern(0, 5 * B)
     assert stream.array[B - 5 : B + 5].tobytes() == pattern(B - 5, B + 5)  # as a batch script maps it
+
+
+def test_chunks_that_are_committed_take_no_memory(stream: ByteStream, commit: Callable[[], None]) -> None:
+    for begin in range(0, 2 * B, B // 8):
+        stream.append(pattern(begin, begin + B // 8), keep_chunks=True)
+        commit()
+    chunks = [chunk for zblk in stream.blktab.values() for chunk in zblk.chunktab.values()]
+    assert len(chunks) == 16
+    assert max(len(held) for held in gc.get_referents(*chunks) if isinstance(held, bytes)) == len(z64)
+    assert stream.read(0, 2 * B) == pattern(0, 2 * B)
 
 
 def test_a_block_that_many_pieces_fill_is_rewritten_as_a_zblk0_though_chunks_are_kept(

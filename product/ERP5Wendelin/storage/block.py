@@ -20,10 +20,12 @@ never changes has nothing to tell the others. (It would not go with a ZBlk1, who
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from BTrees.IOBTree import IOBTree
 from BTrees.LOBTree import LOBTree
 from persistent import GHOST
+from transaction import Transaction, manager
 from wendelin.bigfile.file_zodb import ZBigFile, ZBlk0, ZBlk1, ZBlkBase, ZData
 from ZODB.utils import z64
 
@@ -253,13 +255,13 @@ def _append_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> No
     if not isinstance(zblk, ZBlk1):
         new = ZBlk1()
         if zblk is not None:
-            _append_chunk(new.chunktab, 0, _load(zblk))
+            _append_chunk(zfile, new.chunktab, 0, _load(zblk))
         zblk = zfile.blktab[number] = new
-    _append_chunk(zblk.chunktab, offset, piece)
+    _append_chunk(zfile, zblk.chunktab, offset, piece)
     _changed(zblk, zfile, number)
 
 
-def _append_chunk(chunktab: IOBTree, offset: int, piece: Buffer) -> None:
+def _append_chunk(zfile: ZBigFile, chunktab: IOBTree, offset: int, piece: Buffer) -> None:
     """Put bytes behind all that a block's chunks have. No chunk is all zeros, nor ends in zeros."""
     key = _last_key(chunktab, offset)
     if key < offset < key + CHUNK_SIZE:
@@ -268,7 +270,25 @@ def _append_chunk(chunktab: IOBTree, offset: int, piece: Buffer) -> None:
         if data != chunk.data:
             chunk.data = data
     elif data := bytes(piece).rstrip(b"\0"):
-        chunktab[offset] = ZData(data)
+        chunk = chunktab[offset] = ZData(data)
+        _transaction_of(zfile).addAfterCommitHook(_let_go, (chunk,))
+
+
+def _let_go(_: bool, chunk: ZData) -> None:
+    """Free the bytes of a chunk that was new, and is stored.
+
+    wendelin.core makes a chunk a ghost when it is pickled. One that is not in the connection's cache yet keeps its
+    bytes then, for as long as its block refers to it, and the cache does not count them.
+    """
+    if chunk._p_state == GHOST:
+        with suppress(AttributeError):  # it has none
+            ZData.data.__delete__(chunk)  # not `del`, which would load them
+
+
+def _transaction_of(zfile: ZBigFile) -> Transaction:
+    """The current transaction of its connection; of a file that is in none yet, of the thread."""
+    jar = zfile._p_jar
+    return (manager if jar is None else jar.transaction_manager).get()
 
 
 def _write_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> None:
@@ -322,7 +342,7 @@ def _refresh_mappings(zfile: ZBigFile, start: int, stop: int) -> None:
         for number in range(start // BLOCK_SIZE, -(-stop // BLOCK_SIZE)):
             zfile.invalidateblk(number)
 
-    transaction = zfile._p_jar.transaction_manager.get()
+    transaction = _transaction_of(zfile)
     transaction.addAfterCommitHook(refresh)
     transaction.addAfterAbortHook(refresh)
 
