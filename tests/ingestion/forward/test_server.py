@@ -504,6 +504,17 @@ def test_an_agent_with_another_key_is_told_so_and_nothing_it_sends_is_taken(keep
     assert lines()[1:] == [f"is turned away: {reason}"]
 
 
+def test_a_wrong_key_and_a_wrong_password_of_one_host_are_both_logged_each_once(keeper, lines):
+    with served(keeper, shared_key="key", users={"ada": "secret"}) as server:
+        for key, password in (("another", "secret"), ("another", "secret"), ("key", "wrong"), ("key", "wrong")):
+            with Client(server.address) as agent:
+                assert agent.greet(key, "ada", password)[1] is False
+    assert [line.partition(":")[2].split(":")[0] for line in lines()[1:]] == [
+        " shared_key mismatch",
+        " username/password mismatch",
+    ]
+
+
 @pytest.mark.parametrize("data", [msgpack.packb(chunk("a", entries(1000, "x" * 100))), b"\xc1", b"GET / HTTP/1.1\r\n"])
 def test_an_agent_without_a_key_is_turned_away(keeper, data):
     with served(keeper, shared_key="key") as server, Client(server.address) as agent:

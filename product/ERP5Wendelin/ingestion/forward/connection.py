@@ -263,7 +263,8 @@ class Connection(asyncio.Protocol):
         try:
             welcome = handshake.check(bytes(message))
         except WendelinError as error:
-            self._complain("turned away", f"is turned away: {error}")
+            mismatch = str(error).partition(":")[0]  # before what the agent calls itself: names must not make kinds
+            self._complain(mismatch, f"is turned away: {error}")
             if isinstance(error, NotAuthorised):
                 host = self._transport.get_extra_info("peername")[0]
                 log_audit("login_refused", {"host": host, "protocol": "forward"})
