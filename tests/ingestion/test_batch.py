@@ -594,3 +594,17 @@ def test_conflict_without_an_end_is_raised_and_what_was_stored_is_not_stored_aga
     assert waiting == []
     assert writer.write(sent, b"batch") == [None, None]
     assert (streams(host, "a"), streams(host, "b")) == ([b"00;1;2;3;!!!x"], [b"0x"])
+
+
+def test_full_storage_of_a_host_is_full_for_its_guest(processes):
+    host, guest = processes
+    writer = BatchWriter(guest.db)
+    writer.write([Sent("a", b"0")])
+    storage = host.db.storage._storage
+    storage._quota = storage.getSize() + 2**10
+    data = os.urandom(2**16)
+    with pytest.raises(errors.StorageFull, match=r"^The disk of the data lake is full: "):
+        writer.write([Sent("a", data, b"1")])
+    storage._quota = None
+    assert writer.write([Sent("a", data, b"1")]) == [None]
+    assert streams(host, "a") == [b"0" + data]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from transaction.interfaces import TransientError
 from wendelin.bigarray.array_zodb import ZBigArray
+from ZEO.Exceptions import ServerException
 from ZODB import DB
 from ZODB.FileStorage.FileStorage import FileStorageQuotaError
 from ZODB.POSException import ConflictError
@@ -166,6 +167,7 @@ class TestIsFull:
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
     def test_an_os_error_that_says_so_is(self, number: int) -> None:
         assert is_full(OSError(number, "full"))
+        assert is_full(ServerException("builtins.OSError", (number, "full")))
 
     def test_a_quota_of_the_file_storage_is(self) -> None:
         assert is_full(FileStorageQuotaError("quota"))
@@ -178,6 +180,8 @@ class TestIsFull:
     def test_another_error_is_not(self) -> None:
         assert not is_full(OSError(errno.EIO, "broken"))
         assert not is_full(ConflictError("conflict"))
+        assert not is_full(ServerException("builtins.OSError", (errno.EIO, "broken")))
+        assert not is_full(ServerException("builtins.ValueError", (errno.ENOSPC,)))
 
 
 class TestAppendSlices:

@@ -15,7 +15,7 @@ from threading import BoundedSemaphore
 from typing import Any, Protocol, TypeVar
 
 from transaction import TransactionManager
-from ZEO.Exceptions import ClientDisconnected
+from ZEO.Exceptions import ClientDisconnected, ServerException
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.FileStorage.FileStorage import FileStorageQuotaError
@@ -123,10 +123,18 @@ def is_full(error: BaseException) -> bool:
             return True
         if isinstance(cause, FileStorageQuotaError) or getattr(cause, "pgcode", None) == _POSTGRESQL_DISK_FULL:
             return True
+        if isinstance(cause, ServerException) and _is_full_there(*cause.args):
+            return True
         if type(cause).__module__ == "sqlite3" and "disk is full" in str(cause):
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def _is_full_there(name: str, arguments: Any) -> bool:
+    """Whether an error says so that a ZEO server has had, by its class and arguments."""
+    is_full_disk = name == "builtins.OSError" and bool(set(arguments) & _FULL)
+    return is_full_disk or name == f"{FileStorageQuotaError.__module__}.{FileStorageQuotaError.__qualname__}"
 
 
 def is_lost(error: BaseException) -> bool:
