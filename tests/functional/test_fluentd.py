@@ -217,7 +217,7 @@ def test_client_with_the_wrong_key_or_password_is_told_so(other, reason, secured
     server, authority = secured
     options = {"security": security(**other), "socket": {"tls": {"ca": str(authority)}, "disableReconnect": True}}
     errors = send_by_node(tag, 1, server.address, code=1, **options)
-    assert errors.startswith(f"AuthError: Authentication failed: {reason}: turbine-7 ")
+    assert errors.startswith(f"AuthError: Authentication failed: {reason}: 'turbine-7' ")
     assert ask(lake, tag)[0] == 404
 
 

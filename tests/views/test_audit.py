@@ -90,10 +90,10 @@ def test_change_that_meets_another_is_told_once(server: Server, trail: Trail, mo
     trail.next()
     append, failures = ByteStream.append, [ConflictError()]
 
-    def meet(self: ByteStream, *arguments: Any) -> int:
+    def meet(*arguments: Any, **options: Any) -> int:
         if failures:
             raise failures.pop()
-        return append(self, *arguments)
+        return append(*arguments, **options)
 
     monkeypatch.setattr(ByteStream, "append", meet)
     assert server.request("POST", url, b"\x92\x01\x80").status == 204
