@@ -74,12 +74,12 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("1 sender", senders=1, chunks=2000, events=1000, window=200),
-    Workload("50 senders", senders=50, chunks=40, events=1000, window=4),
+    Workload("1 sender", senders=1, chunks=2000, events=1000, window=400),
+    Workload("50 senders", senders=50, chunks=40, events=1000, window=8),
     Workload("1 sender, Message", senders=1, chunks=200_000, events=1, window=50_000, mode="message"),
     Workload("50 senders, Message", senders=50, chunks=4000, events=1, window=1000, mode="message"),
 )
-"""20 MB on their way, in chunks of 100 kB as an agent sends that flushes each second, or each event by itself."""
+"""40 MB on their way, in chunks of 100 kB as an agent sends that flushes each second, or each event by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ python -m bench.raw_forward serve FILE [--interval SECONDS]   write what arrives
 python -m bench.raw_forward send HOST PORT [OPTIONS]          send chunks of events, wait for their acknowledgements
 
 The server reads, finds where messages end, and commits as ours does: all that waits in one write and one fsync, at once
-if the last commit began `interval` ago, otherwise when it did or when 8 MiB wait. It knows neither streams nor who
+if the last commit began `interval` ago, otherwise when it did or when 16 MiB wait. It knows neither streams nor who
 sends, and would store a chunk twice.
 
 A sender is a thread with a connection and a tag of its own, which sends bytes made beforehand: only the ids of the
@@ -38,7 +38,7 @@ EVENT_SIZE = 100
 TAG = "bench.sender"
 """What a sender's number follows in its tag."""
 
-COMMIT_SIZE = 8 * MIB
+COMMIT_SIZE = 16 * MIB
 ID_LENGTH = 24
 """Characters of a chunk's id, as fluentd makes them."""
 

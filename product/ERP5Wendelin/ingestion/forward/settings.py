@@ -32,7 +32,7 @@ class Settings:
     """The server's certificate, key and, if clients need certificates as well, their authority; None: no TLS."""
     interval: float = 0.1
     """The least time from one commit to the next, while less than `commit_size` waits."""
-    commit_size: int = 8 * MIB
+    commit_size: int = 16 * MIB
     max_message: int = SLICE_SIZE
     max_memory: int = 2 * SLICE_SIZE
     """Bytes of all messages that are on their way: what has come of them, and what waits to be committed."""
