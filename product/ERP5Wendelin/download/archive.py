@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 from zlib import adler32
 
 from ZODB import DB
-from zope.interface import implementer
-from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.content.entry import EXECUTABLE, FOLDER, REGULAR, SYMLINK
-from Products.ERP5Wendelin.download.blocks import BlockPieces, Blocks
+from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.protocol import KIB
 from Products.ERP5Wendelin.storage.transaction import separate_connection
@@ -63,8 +62,7 @@ def check_files(manifest: Any, paths: Sequence[str], version: int | None = None)
             raise NotFound(f"There is no file {path!r} in this version.", paths=[path])
 
 
-@implementer(IUnboundStreamIterator)
-class Archive(BlockPieces):
+class Archive(Pieces):
     """The files of a manifest's version whose paths begin with `prefix`, or those of `paths` in that order."""
 
     def __init__(
@@ -81,7 +79,8 @@ class Archive(BlockPieces):
         self._version = version
         self._prefix = prefix
         self._paths = paths
-        super().__init__(Blocks(database, BLOCKS))
+        self._blocks = Blocks(database, BLOCKS)
+        super().__init__(self._blocks.clear)
 
     def _together(self) -> Generator[bytes, None, None]:
         """Pieces of about PIECE_SIZE."""

@@ -9,38 +9,13 @@ a reader who has come that far does not notice, and any other is told.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
 
 from ZODB import DB
 
 from Products.ERP5Wendelin.errors import Gone
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.transaction import separate_connection
-
-
-class BlockPieces(ABC):
-    """An iterator over what a subclass makes of blocks, in pieces; it can be closed at whatever place."""
-
-    def __init__(self, blocks: Blocks) -> None:
-        self._blocks = blocks
-        self._pieces = self._together()
-
-    @abstractmethod
-    def _together(self) -> Generator[bytes, None, None]:
-        """The pieces. Nothing is done before the first is asked for."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """End it, at whatever place."""
-        self._pieces.close()
-        self._blocks.clear()
 
 
 class Blocks:

@@ -1,13 +1,14 @@
-"""Base of the bodies of responses that are seekable files."""
+"""Bases of the bodies of responses: seekable files, and pieces of which nobody knows how many will come."""
 
 from __future__ import annotations
 
 import io
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from zope.interface import implementer
-from ZPublisher.Iterators import IStreamIterator
+from ZPublisher.Iterators import IStreamIterator, IUnboundStreamIterator
 
 from Products.ERP5Wendelin.protocol import KIB
 
@@ -46,3 +47,28 @@ class SeekableBody(io.RawIOBase):
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+@implementer(IUnboundStreamIterator)
+class Pieces(ABC):
+    """An iterator over what a subclass makes of what it reads, in pieces; it can be closed at whatever place."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        """`release` lets go of what was read, when it is closed."""
+        self._release = release
+        self._pieces = self._together()
+
+    @abstractmethod
+    def _together(self) -> Generator[bytes, None, None]:
+        """The pieces. Nothing is done before the first is asked for."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End it, at whatever place."""
+        self._pieces.close()
+        self._release()

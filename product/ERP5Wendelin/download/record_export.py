@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
-
-from zope.interface import implementer
-from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.content.records import Batch
 from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
+from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.download.record_array import array_file
 from Products.ERP5Wendelin.download.record_format import entries, lines
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
@@ -30,25 +28,19 @@ FORMATS: dict[str, Format] = {
 logger = logging.getLogger(__name__)
 
 
-@implementer(IUnboundStreamIterator)
-class RecordExport:
+class RecordExport(Pieces):
     """The pieces that a format makes of the records that are wanted. What is no record is left out, and logged."""
 
     def __init__(self, stream: StoredStream, wanted: Wanted, form: str) -> None:
         self._stream = stream
         self._wanted = wanted
+        self._form = form
         self._logged_up_to = 0
-        self._pieces = FORMATS[form](self._read)
+        super().__init__(stream.close)
 
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """Let go of what is in memory."""
-        self._stream.close()
+    def _together(self) -> Generator[bytes, None, None]:
+        """The pieces of the format."""
+        yield from FORMATS[self._form](self._read)
 
     def _read(self, decode: bool) -> Iterator[Batch]:
         finder = Finder(self._stream.read, self._stream, self._stream.name, self._skip)

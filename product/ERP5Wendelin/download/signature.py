@@ -12,7 +12,8 @@ from ZODB import DB
 from zope.interface import implementer
 from ZPublisher.Iterators import IStreamIterator
 
-from Products.ERP5Wendelin.download.blocks import BlockPieces, Blocks
+from Products.ERP5Wendelin.download.blocks import Blocks
+from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 
 DIGEST_SIZE = sha256().digest_size
@@ -27,11 +28,12 @@ def signature_size(size: int) -> int:
 
 
 @implementer(IStreamIterator)
-class Signature(BlockPieces):
+class Signature(Pieces):
     """The bytes from `start` up to `stop` of the signature of a file: `size` bytes at `offset` of the stream `oid`."""
 
     def __init__(self, database: DB, oid: bytes, offset: int, size: int, start: int, stop: int) -> None:
-        super().__init__(Blocks(database))
+        self._blocks = Blocks(database)
+        super().__init__(self._blocks.clear)
         self._oid = oid
         self._offset = offset
         self._size = size

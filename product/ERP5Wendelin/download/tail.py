@@ -22,15 +22,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import suppress
-
-from zope.interface import implementer
-from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.content.records import TIME_MAX, TIME_MIN
 from Products.ERP5Wendelin.content.timed_records import Finder, Gap, Wanted
 from Products.ERP5Wendelin.download import record_format
+from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.download.growth import LONGEST, grown, is_over, turn
 from Products.ERP5Wendelin.download.record_format import PIECE_SIZE
 from Products.ERP5Wendelin.download.stored_stream import StoredStream
@@ -46,8 +44,7 @@ SIGN_OF_LIFE = 2
 MEDIA_TYPE = "text/event-stream"
 
 
-@implementer(IUnboundStreamIterator)
-class Tail:
+class Tail(Pieces):
     """The records from offset `start` on, or, where that is None, from the end on, of times from `since` on."""
 
     def __init__(self, stream: StoredStream, start: int | None, since: int = TIME_MIN, until: int = TIME_MAX) -> None:
@@ -56,18 +53,7 @@ class Tail:
         self._since = since
         self._until = until
         self._gaps: list[Gap] = []
-        self._pieces = self._together()
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._pieces)
-
-    def close(self) -> None:
-        """End it, at whatever place."""
-        self._pieces.close()
-        self._stream.close()
+        super().__init__(stream.close)
 
     def _together(self) -> Generator[bytes, None, None]:
         with turn() as may_wait, suppress(Gone):  # what is dropped before it was read, the next answer tells of
