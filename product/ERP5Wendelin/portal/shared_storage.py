@@ -372,6 +372,8 @@ class Guest(ClientStorage):
     def notify_disconnected(self) -> None:
         """What ZEO calls, in its own thread, when the connection has broken."""
         self.lost = time.monotonic()
+        # a host that was killed had reserved these in its memory only: the next one gives the same to others
+        self._oids.clear()
         super().notify_disconnected()
 
     def ask_for_release(self) -> bool:
