@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -14,15 +13,6 @@ from support.forward_server import ForwardServer
 from support.lake import ServedLake, wendelin
 
 READ = "print(portal.data_ingestion_module.getSink('Data Stream', 'wind').getData().hex())"
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[ServedLake]:
-    """A lake that nobody serves."""
-    lake = ServedLake(tmp_path)
-    lake.init()
-    yield lake
-    lake.end()
 
 
 @pytest.fixture

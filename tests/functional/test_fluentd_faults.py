@@ -14,7 +14,6 @@ from pathlib import Path
 from random import Random
 
 import msgpack
-import pytest
 
 from support.databases import zeo_server
 from support.disks import fill, small_disk
@@ -60,15 +59,6 @@ WITHIN = {"up": 3000, "down": 100}
 
 
 NONE = Figures(lost=0, doubled=0, out_of_order=0)
-
-
-@pytest.fixture
-def lake(tmp_path) -> Iterator[ServedLake]:
-    """An instance that nobody serves."""
-    lake = ServedLake(tmp_path)
-    lake.init()
-    yield lake
-    lake.end()
 
 
 @contextmanager

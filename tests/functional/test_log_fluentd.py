@@ -5,10 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from support.forward_server import ForwardServer
 from support.http_server import basic
@@ -20,14 +16,6 @@ for tag in ("wendelin.access", "wendelin.audit"):
     for record, _ in portal.data_ingestion_module.getSink("Data Stream", tag).iterateMsgpack():
         print(json.dumps([tag, record[1]]))
 """
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[ServedLake]:
-    lake = ServedLake(tmp_path)
-    lake.init()
-    yield lake
-    lake.end()
 
 
 def request(method: str, url: str, password: str = PASSWORD) -> int:

@@ -70,3 +70,11 @@ def page(items: Iterable[T], limit: int, describe: Callable[[T], Any], key: Call
     taken, more = take(items, limit)
     cursor = encode_cursor(key(taken[-1])) if more else None
     return {"items": [describe(item) for item in taken], "next": cursor}
+
+
+def page_by_reference(query: Query, search: Callable[..., Any], describe: Callable[[Any], Any]) -> dict[str, Any]:
+    """One page of the documents that a module's search finds, by reference, for the query's `search` and `state`."""
+    limit = limit_of(query)
+    (after,) = decode_cursor(query, str) or ("",)
+    found = search(search=query.text("search"), state=query.text("state"), after=after, limit=limit + 1)
+    return page(found, limit, describe, lambda document: document.getReference())

@@ -9,22 +9,13 @@ from Products.ERP5Wendelin.ingestion import locks
 from Products.ERP5Wendelin.views.access import may_view
 from Products.ERP5Wendelin.views.answer import Answer, as_json, created
 from Products.ERP5Wendelin.views.call import Call
-from Products.ERP5Wendelin.views.paging import decode_cursor, encode_cursor, limit_of, take
+from Products.ERP5Wendelin.views.paging import page_by_reference
 from Products.ERP5Wendelin.views.wire import format_date
 
 
 def search(call: Call) -> dict[str, Any]:
     """GET /data-sets: those the caller may see."""
-    limit = limit_of(call.query)
-    (after,) = decode_cursor(call.query, str) or ("",)
-    found, more = take(
-        call.site.data_set_module.searchDataSets(
-            search=call.query.text("search"), state=call.query.text("state"), after=after, limit=limit + 1
-        ),
-        limit,
-    )
-    cursor = encode_cursor(found[-1].getReference()) if more else None
-    return {"items": [describe(data_set) for data_set in found], "next": cursor}
+    return page_by_reference(call.query, call.site.data_set_module.searchDataSets, describe)
 
 
 def create(call: Call) -> Answer:

@@ -19,7 +19,7 @@ from Products.ERP5Wendelin.views.answer import Answer, no_content
 from Products.ERP5Wendelin.views.api.files import MEDIA_TYPE, select
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.coding import encoded_stream
-from Products.ERP5Wendelin.views.paging import decode_cursor, encode_cursor, limit_of, take
+from Products.ERP5Wendelin.views.paging import page_by_reference
 from Products.ERP5Wendelin.views.query import DIGITS_MAX, Query
 from Products.ERP5Wendelin.views.wire import content_disposition, format_date, parse_mtime_text
 
@@ -37,16 +37,7 @@ _FROM = re.compile(r"bytes=([0-9]{1,18})-", re.ASCII)
 
 def search(call: Call) -> dict[str, Any]:
     """GET /streams: those the caller may see."""
-    limit = limit_of(call.query)
-    (after,) = decode_cursor(call.query, str) or ("",)
-    found, more = take(
-        call.site.data_stream_module.searchDataStreams(
-            search=call.query.text("search"), state=call.query.text("state"), after=after, limit=limit + 1
-        ),
-        limit,
-    )
-    cursor = encode_cursor(found[-1].getReference()) if more else None
-    return {"items": [describe(stream) for stream in found], "next": cursor}
+    return page_by_reference(call.query, call.site.data_stream_module.searchDataStreams, describe)
 
 
 def describe(stream: Any) -> dict[str, Any]:
