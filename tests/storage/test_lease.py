@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta, timezone
 
@@ -8,6 +10,7 @@ from ZODB import DB
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.storage.lease import DURATION, RENEWAL, SKEW, Lease, LeaseKeeper, renew
+from Products.ERP5Wendelin.storage.process import name_of
 from Products.ERP5Wendelin.storage.transaction import separate_connection
 
 NOON = datetime(2026, 5, 5, 12, tzinfo=timezone.utc)
@@ -50,6 +53,17 @@ def test_a_lease_that_is_held_is_refused_to_another_until_it_expires():
     assert lease.is_held_by("a", NOON)
     assert lease.claim("b", NOON + DURATION)
     assert lease.is_held_by("b", NOON + DURATION)
+
+
+def test_a_lease_of_a_process_that_has_ended_is_free_at_once():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        name = name_of(process.pid)
+        lease = Lease()
+        assert lease.claim(name, NOON)
+        assert not lease.claim("b", NOON)
+        process.communicate(b"\n")
+    assert not lease.is_held(NOON)
+    assert lease.claim("b", NOON)
 
 
 def test_a_lease_that_a_clock_which_was_wrong_has_claimed_in_the_future_is_free():

@@ -1,9 +1,10 @@
 """Lease: one holder at a time among the processes that share a database, until a time that the holder puts off.
 
 A claim is a commit of this one record, so of two processes that claim it at the same moment one has a conflict. Whoever
-is killed renews no more, and a DURATION after the last renewal another may have the lease. The machines' clocks are
-taken to agree to within a minute, as they do where NTP runs; so a holder that was suspended for longer may find
-another one in its place, and what must happen once is to be committed together with a look at the lease.
+is killed renews no more, and a DURATION after the last renewal another may have the lease; at once where its holder is
+named as `storage.process` does, and is known to have ended. The machines' clocks are taken to agree to within a minute,
+as they do where NTP runs; so a holder that was suspended for longer may find another one in its place, and what must
+happen once is to be committed together with a look at the lease.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import TracebackType
 from persistent import Persistent
 from ZODB import DB
 
+from .process import has_ended
 from .transaction import in_transaction, separate_connection
 
 DURATION = timedelta(minutes=4)
@@ -46,7 +48,9 @@ class Lease(Persistent):
 
     def is_held(self, time: datetime) -> bool:
         """Whether anybody has it at a time."""
-        return bool(self.holder) and self.expires is not None and time < self.expires <= time + DURATION + SKEW
+        if not self.holder or self.expires is None or not time < self.expires <= time + DURATION + SKEW:
+            return False
+        return not has_ended(self.holder)
 
     def is_held_by(self, holder: str, time: datetime) -> bool:
         """Whether this holder has it at a time."""

@@ -1,0 +1,74 @@
+"""Processes by names that say whether they are still there: holders of leases (`storage.lease`).
+
+::
+
+    lake1/5c0e…/4026531836/1234/88123        host / boot / namespace of process ids / process id / start of the process
+
+A process id alone is given again to others, after a restart of the machine or sooner; with the boot and the process's
+start (clock ticks since the boot, proc(5)) a name is given once. Process ids are those of a namespace: containers of
+one machine, which share its boot, see each other's processes not at all, or by other ids. A holder within a process
+adds a space, and whatever tells it from others there.
+
+Where there is no /proc (macOS) a name has the host, the process id and random bits, and of no process it is known
+whether it has ended: its lease expires.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def this_process() -> str:
+    """The name of this process."""
+    return _name(os.getpid())
+
+
+@cache  # by the id, for the child of a fork is another process
+def _name(pid: int) -> str:
+    if not (PROC / "self").exists():
+        return f"{socket.gethostname()}//{pid}/{os.urandom(4).hex()}"
+    return name_of(pid)
+
+
+def name_of(pid: int) -> str:
+    """The name of a process of this machine, where there is a /proc. FileNotFoundError: there is no such process."""
+    return f"{_machine()}/{pid}/{_start_of(pid)}"
+
+
+def has_ended(name: str) -> bool:
+    """Whether a process is known to be no more; False for one of another machine, of which nobody can tell."""
+    machine, _, process = name.partition(" ")[0].rpartition("/")[0].rpartition("/")
+    if not process.isdecimal() or not (PROC / "self").exists() or machine != _machine():
+        return False
+    try:
+        return name_of(int(process)) != name.partition(" ")[0]
+    except FileNotFoundError:
+        return True
+
+
+@cache
+def _machine() -> str:
+    """What the names of all processes begin with that this one can see."""
+    boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    namespace = os.readlink(PROC / "self/ns/pid").removeprefix("pid:[").removesuffix("]")
+    return f"{socket.gethostname()}/{boot}/{namespace}"
+
+
+def _start_of(pid: int) -> str:
+    """When a process began, in clock ticks since the boot. FileNotFoundError: there is none.
+
+    A zombie, which only waits for its parent to look, is none: it holds nothing any more.
+    """
+    try:
+        status = (PROC / str(pid) / "stat").read_bytes()
+    except ProcessLookupError as error:  # it ended between opening and reading
+        raise FileNotFoundError(*error.args) from error
+    state, *fields = status.rpartition(b")")[2].split()  # the name before it may have spaces, and parentheses
+    if state in (b"Z", b"X"):
+        raise FileNotFoundError(f"process {pid} has ended")
+    return fields[18].decode("ascii")
