@@ -19,6 +19,7 @@ from .. import errors
 from ..interfaces import IArray
 from . import block
 from .block import BLOCK_SIZE
+from .stream import ByteStream
 
 Shape = tuple[int, ...]
 
@@ -40,6 +41,19 @@ class Array(Persistent):
                 f"An array of {dtype} cannot be stored: its elements have no size. Choose one such as S20."
             )
         self.zarray = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
+
+    @classmethod
+    def of_stream(cls, stream: ByteStream, shape: Shape, dtype: Any) -> Array:
+        """The array of these elements, in C order, whose bytes a stream has.
+
+        The stream's blocks are the array's from then on, so nobody may use the stream any more. ValueError if it has
+        more bytes than the array, or fewer.
+        """
+        array = cls(shape, dtype)
+        if array.nbytes != stream.size:
+            raise ValueError(f"{stream.size} bytes are no array of shape {array.shape} and dtype {array.dtype}.")
+        array.zarray.zfile = stream.array.zfile
+        return array
 
     @property
     def shape(self) -> Shape:
