@@ -22,7 +22,7 @@ PARTIES = (
 )
 """The base categories of who gives and who takes."""
 
-AGGREGATED = ("Data Set", "Data Stream", "Data Bucket Stream", "Data Array")
+AGGREGATED = ("Data Set", "Data Stream", "Data Bucket Stream", "Data Array", "Progress Indicator")
 """The portal types that have accessors of their own among what a movement aggregates."""
 
 

@@ -30,6 +30,7 @@ from Products.ERP5Wendelin.content.data_transformation_line import DataTransform
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.content.ingestion_policy_tool import IngestionPolicyTool
 from Products.ERP5Wendelin.content.module import Module
+from Products.ERP5Wendelin.content.progress_indicator import ProgressIndicator
 
 DOCUMENT_CLASSES: dict[str, type] = {
     cls.__name__: cls
@@ -60,6 +61,7 @@ DOCUMENT_CLASSES: dict[str, type] = {
         IngestionPolicy,
         IngestionPolicyTool,
         Module,
+        ProgressIndicator,
     )
 }
 """Name -> class. Modules that need no class of their own are of class Module."""
