@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import msgpack
 import numpy
 
+from Products.ERP5Wendelin.content.npy import header_of
 from Products.ERP5Wendelin.content.records import TIME_MIN, Batch, time_of
 from Products.ERP5Wendelin.download.record_format import PIECE_SIZE
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
@@ -46,7 +47,6 @@ HEADER_SIZE_MAX = 10_000
 """What numpy.load takes by itself."""
 
 DEPTH = 32
-ALIGNMENT = 64
 
 OTHER = "other"
 """The kind of values that have no field."""
@@ -232,19 +232,10 @@ def _rows(times: numpy.ndarray, values: list[Any], fields: dict[str, Field], dty
 
 
 def header(dtype: numpy.dtype, rows: int) -> bytes:
-    """What the file begins with; in version 1.0, or in 3.0 where names are not Latin-1. BadInput: it is too long."""
-    described = {"descr": numpy.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (rows,)}
-    text = str(described)
-    version, encoding, length_size = (b"\x01\x00", "latin-1", 2) if _is_latin(text) else (b"\x03\x00", "utf-8", 4)
-    encoded = text.encode(encoding)
-    if len(encoded) > HEADER_SIZE_MAX - ALIGNMENT:
+    """What the file begins with. BadInput: it is too long."""
+    written = header_of((rows,), dtype)
+    if len(written) > HEADER_SIZE_MAX:
         raise BadInput(
             f"The records have {len(dtype.names or ()) - 1} different keys, too many for an array. {ELSEWHERE}"
         )
-    before = len(numpy.lib.format.MAGIC_PREFIX) + len(version) + length_size
-    padded = encoded + b" " * (-(before + len(encoded) + 1) % ALIGNMENT) + b"\n"
-    return numpy.lib.format.MAGIC_PREFIX + version + len(padded).to_bytes(length_size, "little") + padded
-
-
-def _is_latin(text: str) -> bool:
-    return all(character < "\u0100" for character in text)
+    return written
