@@ -115,7 +115,7 @@ class Array(Persistent):
 
     def __getitem__(self, index: Any) -> Any:
         """A basic slice (integers, slices and `...`) as a new ndarray, or one element."""
-        ranges, scalars = _ranges(index, self.shape)
+        ranges, scalars = ranges_of(index, self.shape)
         result = numpy.empty([len(each) for each in ranges], self.dtype)
         if result.size:
             _Transfer(self, write=False).move(result, 0, 0, ranges)
@@ -123,7 +123,7 @@ class Array(Persistent):
 
     def __setitem__(self, index: Any, values: Any) -> None:
         """Write values, or one value for all, to a basic slice in the current transaction."""
-        ranges, scalars = _ranges(index, self.shape)
+        ranges, scalars = ranges_of(index, self.shape)
         lengths = [len(each) for each in ranges]
         target = tuple(length for length, scalar in zip(lengths, scalars, strict=True) if not scalar)
         try:
@@ -204,8 +204,11 @@ def _checked(shape: Shape) -> Shape:
     return shape
 
 
-def _ranges(index: Any, shape: Shape) -> tuple[list[range], list[bool]]:
-    """What a basic index selects on each axis, and which axes it drops, for they are named by an integer."""
+def ranges_of(index: Any, shape: Shape) -> tuple[list[range], list[bool]]:
+    """What a basic index selects on each axis, and which axes it drops, for they are named by an integer.
+
+    BadInput: it is no basic index, or has more parts than there are axes. IndexError: an integer is out of bounds.
+    """
     index = index if isinstance(index, tuple) else (index,)
     if sum(each is Ellipsis for each in index) > 1 or sum(each is not Ellipsis for each in index) > len(shape):
         raise errors.BadInput(f"The index has more parts than the array has axes: {len(shape)}.")
