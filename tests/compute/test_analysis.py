@@ -431,8 +431,10 @@ def test_a_process_that_is_killed_after_the_script_leaves_nothing_to_be_done_twi
     create_analyses(site, always)
     analysis = only_analysis(site)
     analysis.start()
+    analysis.claim("killed", execute_module.now())
     transaction.commit()
-    assert execute_module._do(analysis) is False
+    assert execute_module._do(analysis, "killed") is False
+    analysis.release("killed")
     output(analysis).getArray()[0] = 99
     transaction.commit()
     work(site)
