@@ -13,11 +13,12 @@ State (public format): that of `content.base`, `int_offset_index` (int or None),
 (`storage.lease.Lease`: who runs it) and `progress` (Progress). State of Progress: `state` (text as above), `done`,
 `total` (numbers of units; total None: unknown), `unit` (text, as in 'rows'), `rate` (units a second, or None),
 `start_date`, `stop_date`, `modified` (aware datetimes in UTC, or None), `error` (text), `holder` (the process that ran
-it last), `checkpoint` (Checkpoint, or None). State of Checkpoint: `loops` (tuple of dictionaries, see `compute.batch`),
-`memory` (dictionary of plain values).
+it last), `loops` (tuple of dictionaries, see `compute.batch`), `memory` (Memory). State of Memory: `values` (dictionary
+of plain values, see `compute.batch`).
 
-They are records of their own: they change every few seconds, and neither editing the document, nor renewing the lease,
-is to conflict with that. Nothing of it is in the catalogue, for the same reason.
+Progress is a record of its own: it changes every few seconds, and neither editing the document, nor renewing the lease,
+is to conflict with that. Nothing of it is in the catalogue, for the same reason. So is Memory, which may take megabytes,
+and changes less often.
 """
 
 from __future__ import annotations
@@ -46,12 +47,10 @@ ERROR_LENGTH = 20_000
 """The most characters of an error that are kept: its end."""
 
 
-class Checkpoint(Persistent):
-    """What a batch goes on from; a record of its own, since who looks at the progress needs none of it."""
+class Memory(Persistent):
+    """What a batch remembers, besides how far its loops are."""
 
-    def __init__(self, loops: tuple[dict[str, Any], ...], memory: dict[str, Any]) -> None:
-        self.loops = loops
-        self.memory = memory
+    values: dict[str, Any] = {}
 
 
 class Progress(Persistent):
@@ -67,12 +66,15 @@ class Progress(Persistent):
     modified: datetime | None = None
     error = ""
     holder = ""
-    checkpoint: Checkpoint | None = None
+    loops: tuple[dict[str, Any], ...] = ()
+
+    def __init__(self) -> None:
+        self.memory = Memory()
 
     def begin(self, holder: str, *, anew: bool) -> None:
-        """A process begins with it, or goes on from the checkpoint that is there."""
+        """A process begins with it anew, or goes on from where another one was."""
         if anew:
-            self.checkpoint = None
+            self.loops, self.memory = (), Memory()
             self.done, self.total, self.unit = 0, None, ""
             self.start_date = None
         self.state, self.holder, self.error = RUNNING, holder, ""
