@@ -21,7 +21,7 @@ from Zope2.App.ClassFactory import ClassFactory
 
 from Products.ERP5Wendelin.errors import NotReady
 from Products.ERP5Wendelin.ingestion.batch import BatchWriter, Sent
-from Products.ERP5Wendelin.portal import fluentd_writer
+from Products.ERP5Wendelin.portal import shared_database
 from Products.ERP5Wendelin.portal.fluentd_writer import FluentdWriter
 from Products.ERP5Wendelin.portal.instance import Instance
 from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, SharedStorageSection
@@ -72,7 +72,7 @@ def writer(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     """A writer that has the file open; zope.conf has one section."""
     section = SharedStorageSection(
         SimpleNamespace(
-            storage=SimpleNamespace(open=lambda: open_storage(place.uri)),
+            storage=SimpleNamespace(open=lambda: open_storage(place.uri), config=SimpleNamespace(uri=place.uri)),
             socket=str(place.socket),
             getSectionName=lambda: None,
         )
@@ -83,7 +83,7 @@ def writer(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         return Zope2.DB
 
     monkeypatch.setattr(Zope2, "DB", None)
-    monkeypatch.setattr(fluentd_writer, "reopen_database", open_database)
+    monkeypatch.setattr(shared_database, "reopen_database", open_database)
     open_database()
     writer = FluentdWriter(Instance(tmp_path))
     yield writer
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_shared_is_closed_and_opened_again_with_the_next_b
 def test_a_server_that_asks_again_and_again_gets_the_file_once_what_is_being_written_is_committed(
     writer: FluentdWriter, place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "wendelin.fluentd")
+    caplog.set_level(logging.INFO, "wendelin.storage")
     begun, go_on = threading.Event(), threading.Event()
     write = BatchWriter.write
 
@@ -160,7 +160,7 @@ def test_a_server_that_asks_again_and_again_gets_the_file_once_what_is_being_wri
 def test_a_batch_whose_host_dies_at_any_step_of_its_commit_is_stored_once(
     step: str, when: str, writer: FluentdWriter, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fluentd_writer, "HOST_DELAY", 0.0)
+    monkeypatch.setattr(shared_database, "HOST_DELAY", 0.0)
     command = [sys.executable, "-c", DYING_HOST, str(place.socket.parent), step, when]
     folder = Path(__file__).parents[1]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder) as host:
