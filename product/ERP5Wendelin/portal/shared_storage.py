@@ -51,6 +51,7 @@ from ZODB.FileStorage import FileStorage
 from zope.interface import directlyProvides, providedBy
 
 from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.storage.database import note_uri
 
 STORAGE_NAME = "1"
 """The name ZEO clients ask for unless told otherwise."""
@@ -421,5 +422,16 @@ class SharedStorageSection:
         self.name = config.getSectionName()
 
     def open(self) -> Any:
-        """Open it, as ZODB.config asks of a storage section."""
-        return open_shared(self.config.storage.open, Path(self.config.socket), *_opening.get())
+        """Open it, as ZODB.config asks of a storage section, and note its URI: a guest can read the file beside."""
+        storage = open_shared(self.config.storage.open, Path(self.config.socket), *_opening.get())
+        uri = _uri_of(self.config.storage.config)
+        if uri is not None:
+            note_uri(storage, uri)
+        return storage
+
+
+def _uri_of(section: Any) -> str | None:
+    """The URI in a storage section: that of `<uristorage>`, or the path of `<filestorage>`; other sections say none."""
+    if hasattr(section, "uri"):
+        return str(section.uri)
+    return f"file://{section.path}" if hasattr(section, "path") else None

@@ -38,6 +38,7 @@ import zodburi
 from zc.lockfile import LockError
 from ZEO.Exceptions import ClientDisconnected
 from ZODB import DB
+from ZODB.FileStorage import FileStorage
 from ZODB.interfaces import IStorage
 from zodburi.datatypes import convert_bytesize, convert_int
 from zodburi.resolvers import client_storage_resolver as zeo_resolver
@@ -83,6 +84,29 @@ def open_storage(uri: str) -> IStorage:
             "opened. Set them in the section of the database."
         )
     return _open(uri, factory)
+
+
+def uri_of(database: DB | IStorage) -> str | None:
+    """The URI of a database or storage, by which another process can open it; None: it has none, as one in memory.
+
+    Of a FileStorage the path alone, whatever options it was opened with.
+    """
+    storage = database.storage if isinstance(database, DB) else database
+    path = getattr(storage, "_file_name", None) if isinstance(storage, FileStorage) else None
+    return f"file://{path}" if path else getattr(storage, "uri", None)
+
+
+def note_uri(storage: IStorage, uri: str) -> None:
+    """Remember the URI of a storage that was opened by it, for `uri_of`."""
+    path = path_of(uri)
+    storage.uri = uri if path is None else f"file://{path}"
+
+
+def path_of(uri: str) -> str | None:
+    """The absolute path of a FileStorage's file in a URI; None for a URI of another storage."""
+    if urlsplit(uri).scheme != "file":
+        return None
+    return os.path.abspath(uri.removeprefix("file://").partition("?")[0])
 
 
 def resolve(uri: str) -> Resolved:
@@ -162,7 +186,9 @@ def _database_options(unused: dict[str, Any]) -> dict[str, Any]:
 
 def _open(uri: str, factory: Factory) -> IStorage:
     try:
-        return factory()
+        storage = factory()
+        note_uri(storage, uri)
+        return storage
     except LockError as error:
         raise errors.Conflict(
             f"{shown(uri)} is open in another process. Stop that process, or connect to the server that has it open."
