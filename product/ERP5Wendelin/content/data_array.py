@@ -1,6 +1,7 @@
 """Data Array: a document over an n-dimensional array that may be much larger than memory.
 
-State (public format): that of `content.base`, and `array` (IArray; None until `initArray`).
+State (public format): that of `content.base`, `array` (IArray; None until `initArray`), and `provenance` (dict of plain
+values: what it was imported from; None if it was not).
 """
 
 from __future__ import annotations
@@ -62,11 +63,12 @@ class DataArray(ValidationState, Base):
     """An array with a shape and a dtype, with ERP5's methods."""
 
     security = ClassSecurityInfo()
-    security.declarePrivate("array")
+    security.declarePrivate("array", "provenance")
 
     portal_type = meta_type = "Data Array"
 
     array: Array | None = None
+    provenance: dict[str, Any] | None = None
 
     @security.protected(PushData)
     def initArray(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -81,6 +83,11 @@ class DataArray(ValidationState, Base):
             return default
         may_write = getSecurityManager().checkPermission(PushData, self)
         return self.array if may_write else ReadOnlyArray(self.array)
+
+    @security.protected(View)
+    def getProvenance(self) -> dict[str, Any] | None:
+        """What it was imported from: `data_set`, `version`, `path`, `digest`, `format`, `key`, and what the file says."""
+        return None if self.provenance is None else dict(self.provenance)
 
     @security.protected(View)
     def getSize(self) -> int:
