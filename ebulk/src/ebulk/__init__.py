@@ -30,22 +30,30 @@ if TYPE_CHECKING:
         NotFoundError,
         UsageError,
     )
+    from ebulk.library.array import Array, Block
     from ebulk.library.data_set import add, clone, diff, init, log, open_folder, pull, push, remove, reset, status
     from ebulk.library.lake import Lake
     from ebulk.library.logins import login, logout
     from ebulk.library.progress import Snapshot
     from ebulk.library.stream import Stream
     from ebulk.local.folder import Folder
-    from ebulk.model import DataSetInfo, FileEntry, Record, StreamInfo, VersionInfo
+    from ebulk.model import ArrayInfo, DataSetInfo, FileEntry, Record, StreamInfo, VersionInfo
     from ebulk.verbs.diff import DiffReport
     from ebulk.verbs.observer import Observer
     from ebulk.verbs.pull import PullReport
+    from ebulk.verbs.pull_array import ArrayReport
     from ebulk.verbs.pull_stream import StreamReport
     from ebulk.verbs.push import PushReport
+    from ebulk.verbs.push_array import ArrayPushReport
     from ebulk.verbs.stage import StageReport
     from ebulk.verbs.status import StatusReport
 
 __all__ = [
+    "Array",
+    "ArrayInfo",
+    "ArrayPushReport",
+    "ArrayReport",
+    "Block",
     "ChangedError",
     "ConflictError",
     "DataSetInfo",
@@ -89,6 +97,7 @@ __all__ = [
 
 _MODULES = {
     "ebulk.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "ebulk.library.array": ("Array", "Block"),
     "ebulk.library.data_set": (
         "add",
         "clone",
@@ -107,12 +116,14 @@ _MODULES = {
     "ebulk.library.progress": ("Snapshot",),
     "ebulk.library.stream": ("Stream",),
     "ebulk.local.folder": ("Folder",),
-    "ebulk.model": ("DataSetInfo", "FileEntry", "Record", "StreamInfo", "VersionInfo"),
+    "ebulk.model": ("ArrayInfo", "DataSetInfo", "FileEntry", "Record", "StreamInfo", "VersionInfo"),
     "ebulk.verbs.diff": ("DiffReport",),
     "ebulk.verbs.observer": ("Observer",),
     "ebulk.verbs.pull": ("PullReport",),
+    "ebulk.verbs.pull_array": ("ArrayReport",),
     "ebulk.verbs.pull_stream": ("StreamReport",),
     "ebulk.verbs.push": ("PushReport",),
+    "ebulk.verbs.push_array": ("ArrayPushReport",),
     "ebulk.verbs.stage": ("StageReport",),
     "ebulk.verbs.status": ("StatusReport",),
 }

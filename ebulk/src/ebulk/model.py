@@ -112,6 +112,26 @@ class StreamInfo:
     """When bytes came last (RFC 3339, UTC); None as long as none did."""
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """An array, as `GET /arrays` lists it, or `GET /arrays/{reference}` describes it."""
+
+    reference: str
+    title: str
+    state: str
+    shape: tuple[int, ...] | None
+    """None as long as nobody gave it one; it has no dtype and no bytes then."""
+    dtype: Any
+    """As NumPy's `dtype.str` has it (`"<f8"`), or for records as `dtype.descr`, in JSON's lists."""
+    size: int
+    """Bytes of its elements."""
+    description: str = ""
+    names: tuple[str, ...] = ()
+    """Of its columns; none where elements are plain."""
+    snapshot: str | None = None
+    """The state of the lake that this is true of; not in a list."""
+
+
 class Record(NamedTuple):
     """One event of a stream."""
 

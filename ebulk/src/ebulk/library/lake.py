@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from ebulk.errors import UsageError
+from ebulk.library.array import Array
+from ebulk.library.elements import Elements
+from ebulk.library.numpy import numpy_for
+from ebulk.library.progress import Told, observer_for
 from ebulk.library.stream import Stream
 from ebulk.local.folder import Folder
 from ebulk.local.names import check_directory, check_reference
-from ebulk.model import DataSetInfo, FileEntry, StreamInfo, VersionInfo
+from ebulk.local.sending import KEY_SIZE, Sending
+from ebulk.model import ArrayInfo, DataSetInfo, FileEntry, StreamInfo, VersionInfo
 from ebulk.remote.coding import Compress
 from ebulk.remote.credentials import Basic, Bearer, Credentials
 from ebulk.remote.lake import Lake as RemoteLake
 from ebulk.user import User
+from ebulk.verbs.observer import Observer
+from ebulk.verbs.push_array import ArrayPushReport, push, push_file
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 logger = logging.getLogger("ebulk")
 
@@ -92,6 +105,39 @@ class Lake:
     def stream(self, reference: str) -> Stream:
         """A stream, to read and to follow."""
         return Stream(self._remote, reference)
+
+    def arrays(self, search: str = "", state: str = "") -> Iterator[ArrayInfo]:
+        """The arrays by reference: all that one may see, or those that have some words, or are in one state."""
+        return self._remote.arrays(search, state)
+
+    def array(self, reference: str) -> Array:
+        """An array, to read and to write."""
+        return Array(self._remote, reference)
+
+    def create_array(self, reference: str, shape: Sequence[int], dtype: DTypeLike, title: str = "") -> Array:
+        """Make an array of zeros. ConflictError: there is one with another shape or dtype."""
+        descr = Elements(numpy_for("An array").empty(0, dtype), reference).descr
+        return Array(self._remote, reference, self._remote.create_array(reference, tuple(shape), descr, title))
+
+    def save_array(
+        self,
+        reference: str,
+        array: ArrayLike | str | os.PathLike[str],
+        *,
+        append: bool = False,
+        progress: Observer | Told | None = None,
+    ) -> ArrayPushReport:
+        """Send an ndarray, or the .npy file of this path, in place of an array, which is made if there is none.
+
+        It is seen when all of it has come. With `append`, piece by piece, behind the end of the array. A file that was
+        broken off goes on; NumPy is not needed for one.
+        """
+        observer = observer_for(progress)
+        if isinstance(array, str | os.PathLike):
+            return push_file(self._remote, reference, Path(array), append=append, observer=observer)
+        source = Elements(numpy_for("An array").asarray(array), reference)
+        sending = Sending({}, secrets.token_hex(KEY_SIZE))
+        return push(self._remote, reference, source, sending, append=append, observer=observer)
 
     def close(self) -> None:
         """Close all connections."""

@@ -12,11 +12,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ebulk.errors import EbulkError, UsageError
+from ebulk.errors import UsageError
+from ebulk.library.numpy import numpy_for
 from ebulk.library.progress import Told, logger, observer_for
 from ebulk.local.names import shown
 from ebulk.model import Record
@@ -86,10 +86,7 @@ class Stream:
 
         The array goes through a temporary file.
         """
-        try:
-            module = import_module("numpy")
-        except ImportError as error:
-            raise EbulkError("to_numpy needs NumPy, which is not installed.", "`pip install numpy` gets it.") from error
+        module = numpy_for("to_numpy")
         part = self._part("npy", since, until)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "records.npy"

@@ -10,10 +10,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ebulk.errors import UsageError
+from ebulk.local.names import shown
+
 TOKEN = 4
 """Bytes that tell unfinished files of one name apart."""
 NAME_LENGTH = 60
 """Characters of that name in theirs, which take at most 240 bytes."""
+
+NAME_SIZE = 240
+"""Bytes of a file's name: at most 255 on most disks, and the name of a note beside it is longer."""
+
+
+def default_path(name: str) -> Path:
+    """The file in the working directory for what is called so. UsageError where a file cannot be named so."""
+    if "/" in name or not name.isprintable() or len(name.encode()) > NAME_SIZE:
+        raise UsageError(f"No file can be named {shown(name)}.", "Name one by --output.")
+    return Path(name)
 
 
 def is_special(path: Path) -> bool:

@@ -98,6 +98,30 @@ def stream(document: object) -> model.StreamInfo:
     )
 
 
+def array(document: object) -> model.ArrayInfo:
+    """`GET /arrays/{reference}`, or an item of `GET /arrays`."""
+    shape = optional(document, "shape", list)
+    return model.ArrayInfo(
+        reference=member(document, "reference", str),
+        title=member(document, "title", str),
+        state=member(document, "state", str),
+        shape=None if shape is None else array_shape(document),
+        dtype=None if shape is None else _dtype(document),
+        size=_size(document, "size"),
+        description=optional(document, "description", str) or "",
+        names=tuple(str(name) for name in optional(document, "names", list) or ()),
+        snapshot=optional(document, "snapshot", str),
+    )
+
+
+def array_shape(document: object) -> tuple[int, ...]:
+    """The member `shape`: a length for each axis."""
+    shape = items(document, "shape")
+    if not shape or not all(type(length) is int and length >= 0 for length in shape):
+        raise _unclear(f"'shape' is {shape!r:.100}")
+    return tuple(shape)
+
+
 def record(line: bytes | str) -> model.Record:
     """A line of what `GET /streams/{reference}?format=jsonl` answers."""
     try:
@@ -186,6 +210,14 @@ def _size(document: object, name: str) -> int:
     if size < 0:
         raise _unclear(f"{name!r} is {size}")
     return size
+
+
+def _dtype(document: object) -> Any:
+    """What it means, whoever makes arrays of it has to see."""
+    value = document.get("dtype") if isinstance(document, dict) else None
+    if not isinstance(value, str | list):
+        raise _unclear(f"'dtype' is {value!r:.100}")
+    return value
 
 
 def _digest(document: object) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ebulk.errors import NotFoundError, UsageError
-from ebulk.model import DataSetInfo, FileEntry, Ingestion, StopResult, StreamInfo, VersionInfo
+from ebulk.model import ArrayInfo, DataSetInfo, FileEntry, Ingestion, StopResult, StreamInfo, VersionInfo
 from ebulk.protocol import MANIFEST_LIMIT, PLAN_LENGTH, seconds
 from ebulk.remote import documents, failure
 from ebulk.remote.coding import Codings, Compress
@@ -73,6 +73,11 @@ class Lake:
     def session(self, connections: int) -> Session:
         """A new session for a transfer that uses so many connections at a time; whoever asks closes it."""
         return Session(self.settings, connections)
+
+    @property
+    def calls(self) -> Session:
+        """The session that its calls go by, for what is as short as these: it is never stopped."""
+        return self._session
 
     def through(self, session: Session) -> Lake:
         """The same lake, asked by way of a transfer's session, and so no longer once that is stopped."""
@@ -154,6 +159,21 @@ class Lake:
         for page in self._pages("/streams", query):
             yield from map(documents.stream, documents.items(page))
 
+    def arrays(self, search: str = "", state: str = "") -> Iterator[ArrayInfo]:
+        """The arrays by reference, asked for page by page: all, or those that have some words, or are in one state."""
+        query = {name: value for name, value in (("search", search), ("state", state)) if value}
+        for page in self._pages("/arrays", query):
+            yield from map(documents.array, documents.items(page))
+
+    def array(self, reference: str) -> ArrayInfo:
+        """An array as it is now. NotFoundError when there is none, or none for who asks."""
+        return documents.array(self._get(array_path(reference)))
+
+    def create_array(self, reference: str, shape: Sequence[int], dtype: Any, title: str = "") -> ArrayInfo:
+        """Make an array of zeros; one of the same shape and dtype is left as it is. ConflictError: another is there."""
+        document = {"shape": list(shape), "dtype": dtype, **({"title": title} if title else {})}
+        return documents.array(self._call("PUT", array_path(reference), document, expect=(200, 201)))
+
     def start_ingestion(self, reference: str, message: str, base_version: int | None) -> Ingestion:
         """Start a push on top of `base_version`, or of the newest version."""
         document: dict[str, Any] = {"message": message}
@@ -231,6 +251,11 @@ def data_set_path(reference: str) -> str:
 def stream_path(reference: str) -> str:
     """The API's path of a stream. UsageError for a name that can't be in a URL."""
     return f"/streams/{_segment(reference)}"
+
+
+def array_path(reference: str) -> str:
+    """The API's path of an array. UsageError for a name that can't be in a URL."""
+    return f"/arrays/{_segment(reference)}"
 
 
 def ingestion_path(ingestion: Ingestion) -> str:

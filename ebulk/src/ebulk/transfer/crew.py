@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 JOBS = 4
 """Threads, unless a user says otherwise."""
+
+Result = TypeVar("Result")
 
 
 def work(tasks: Iterable[Callable[[], None]], jobs: int, stop: Callable[[], None]) -> None:
@@ -23,6 +27,26 @@ def work(tasks: Iterable[Callable[[], None]], jobs: int, stop: Callable[[], None
                 # One more than there are threads: a thread that becomes free finds its next task waiting.
                 _settle(running, jobs)
             _settle(running, 0)
+        except BaseException:
+            stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def in_order(tasks: Iterable[Callable[[], Result]], jobs: int, stop: Callable[[], None]) -> Iterator[Result]:
+    """What the tasks return, in their order, while `jobs` threads run those that follow: so many are kept at the most.
+
+    The first error, or who closes the iterator before its end, calls `stop`, as for `work`.
+    """
+    with ThreadPoolExecutor(jobs, thread_name_prefix="ebulk") as pool:
+        running: deque[Future[Result]] = deque()
+        try:
+            for task in tasks:
+                running.append(pool.submit(task))
+                if len(running) == jobs:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
         except BaseException:
             stop()
             pool.shutdown(wait=True, cancel_futures=True)

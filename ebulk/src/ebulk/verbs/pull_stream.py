@@ -18,7 +18,7 @@ from typing import BinaryIO
 from ebulk.errors import ConflictError, EbulkError, UsageError
 from ebulk.local.names import shown
 from ebulk.local.origin import read_origin, write_origin
-from ebulk.local.output_file import is_special, replacing
+from ebulk.local.output_file import default_path, is_special, replacing
 from ebulk.protocol import KIB, RAW, STREAM_FORMATS
 from ebulk.remote.lake import Lake
 from ebulk.remote.session import Session
@@ -30,9 +30,6 @@ from ebulk.verbs.observer import SILENT, Observer
 
 COMPARED = 64 * KIB
 """How many of the last bytes that are here must be the lake's, too."""
-
-NAME_SIZE = 240
-"""Bytes of a file's name: at most 255 on most disks, and the name of the note beside it is longer."""
 
 DISCARD_HINT = "--discard-changes replaces it by what the lake keeps; --output names another file."
 
@@ -84,10 +81,7 @@ class Part:
 
 def default_file(part: Part) -> Path:
     """The file for what has no other. UsageError where a file cannot be named so."""
-    name = f"{part.reference}.{part.format}"
-    if "/" in name or not name.isprintable() or len(name.encode()) > NAME_SIZE:
-        raise UsageError(f"No file can be named {shown(name)}.", "Name one by --output.")
-    return Path(name)
+    return default_path(f"{part.reference}.{part.format}")
 
 
 def pull_stream(

@@ -1,0 +1,165 @@
+"""Sends arrays, through any number of broken connections, piece by piece: in place of an array, or behind its end.
+
+A new content is a .npy file that the lake collects under a key, unseen until its last byte has come. What is appended
+goes in .npy files of some rows, each with a key of its own under which the lake appends it once. Where their borders
+are never changes: with another border, the same key would stand for other rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import prod
+from typing import TypeVar
+
+from ebulk.errors import EbulkError
+from ebulk.local.npy import make_header
+from ebulk.model import Progress
+from ebulk.protocol import KIB, MIB, UPLOAD_CHUNK_SIZE
+from ebulk.remote.arrays import UploadOffsetError, append_npy, put_npy, put_piece
+from ebulk.remote.failure import TransientError
+from ebulk.remote.session import Session
+from ebulk.transfer.npy_source import NpySource
+
+APPEND_SIZE = 8 * MIB
+"""About how many bytes are appended by one request: a row at the least, of which the lake takes 64 MiB."""
+
+LARGEST_ROW = 64 * MIB
+"""Bytes of a row: what a lake appends by one request."""
+
+LEAST_PIECE = 256 * KIB
+"""A network that breaks all the time is sent pieces of an upload that are ever smaller, down to this."""
+
+STEP = 256 * KIB
+"""Bytes after which progress is told."""
+
+
+Result = TypeVar("Result")
+
+
+class Counted:
+    """The bytes of one request, of which progress is told as they are sent."""
+
+    def __init__(self, parts: tuple[bytes | memoryview, ...], name: str, progress: Progress) -> None:
+        self._parts = parts
+        self._name = name
+        self._progress = progress
+        self._told = 0
+        self.length = sum(map(len, parts))
+
+    def __iter__(self) -> Iterator[memoryview]:
+        self.take_back()
+        for part in self._parts:
+            view = memoryview(part)
+            for start in range(0, len(view), STEP):
+                block = view[start : start + STEP]
+                yield block
+                self._told += len(block)
+                self._progress.advance(self._name, len(block))
+
+    def take_back(self) -> None:
+        """Tell that they did not arrive."""
+        if self._told:
+            self._progress.advance(self._name, -self._told)
+            self._told = 0
+
+
+def replace(
+    session: Session,
+    reference: str,
+    source: NpySource,
+    key: str,
+    start: int,
+    progress: Progress,
+    noted: Callable[[int], None],
+) -> None:
+    """Put an array in place of what a lake has, from byte `start` of the upload `key` on.
+
+    `noted` is called with `start` first, then with each offset up to which the lake has it; not for a small one.
+    """
+    if source.size <= UPLOAD_CHUNK_SIZE:
+        write(session, reference, "", source, progress)
+        return
+    noted(start)
+    retry = session.retry()
+    size, furthest = UPLOAD_CHUNK_SIZE, start
+    is_there = False
+    while not is_there:
+        body = Counted((source.read(start, min(start + size, source.size)),), source.name, progress)
+        try:
+            is_there = put_piece(session, reference, key, start, source.size, body.length, body)
+        except TransientError as error:
+            body.take_back()
+            size = max(LEAST_PIECE, size // 2)
+            retry.failed(error)
+        except UploadOffsetError as error:
+            body.take_back()
+            if error.offset == start:
+                raise
+            progress.advance(source.name, error.offset - start)
+            start = error.offset
+        else:
+            start += body.length
+            size = min(UPLOAD_CHUNK_SIZE, 2 * size)
+        if start > furthest:
+            furthest = start
+            retry.progress()
+            noted(start)
+
+
+def write(session: Session, reference: str, slice: str, source: NpySource, progress: Progress) -> None:
+    """Write an array into a slice of that of a lake, by one request."""
+    body = Counted((source.read(0, source.size),), source.name, progress)
+    _try_on(session, body, partial(put_npy, session, reference, slice, body.length, body))
+
+
+def append(
+    session: Session,
+    reference: str,
+    source: NpySource,
+    key: str,
+    start: int,
+    progress: Progress,
+    noted: Callable[[int], None],
+) -> tuple[int, ...]:
+    """Append an array to that of a lake, from row `start` on, at a border of pieces; the lake's shape then.
+
+    `noted` is called with `start` first, then with each row up to which the lake has it.
+    """
+    row_size = _row_size(source)
+    if row_size > LARGEST_ROW:
+        raise EbulkError(
+            f"{source.name} has rows of {row_size:,} bytes, of which a lake appends {LARGEST_ROW:,} at a time.",
+            "Push the whole array instead, or give it a shorter second axis.",
+        )
+    noted(start)
+    shape: tuple[int, ...] = ()
+    for row in range(start, source.shape[0], append_length(source)):
+        stop = min(row + append_length(source), source.shape[0])
+        header = make_header(source.descr, (stop - row, *source.shape[1:]))
+        elements = source.read(source.offset + row * row_size, source.offset + stop * row_size)
+        body = Counted((header, elements), source.name, progress)
+        request = partial(append_npy, session, reference, f"{key}-{row}", body.length, body)
+        shape = _try_on(session, body, request)
+        noted(stop)
+    return shape
+
+
+def append_length(source: NpySource) -> int:
+    """How many rows are appended by one request."""
+    return max(1, APPEND_SIZE // max(1, _row_size(source)))
+
+
+def _row_size(source: NpySource) -> int:
+    return source.itemsize * prod(source.shape[1:])
+
+
+def _try_on(session: Session, body: Counted, request: Callable[[], Result]) -> Result:
+    """Send one request until it is answered."""
+    retry = session.retry()
+    while True:
+        try:
+            return request()
+        except TransientError as error:
+            body.take_back()
+            retry.failed(error)
