@@ -20,6 +20,7 @@ from support.push import metadata
 
 FOR_EVERYBODY = {
     ("GET", "/"),
+    ("GET", "/arrays"),
     ("GET", "/data-sets"),
     ("GET", "/streams"),
     ("OPTIONS", "/data-sets/{reference}/ingestions/{ingestion}/uploads"),
@@ -45,8 +46,12 @@ def fill(server, path: str) -> str:
     names = {"reference": "brain", "ingestion": push.rpartition("/")[2], "upload": upload.rpartition("/")[2]}
     with server.lake.open() as site:
         site.data_stream_module.newContent(reference="log")
+        site.data_array_module.newContent(reference="table").initArray((1,), "u1")
         transaction.commit()
-    return path.replace("{path*}", "a").replace("{stream*}", "log").format(**names, token=token)
+    many = {"{path*}": "a", "{stream*}": "log", "{reference*}": "table"}
+    for placeholder, name in many.items():
+        path = path.replace(placeholder, name)
+    return path.format(**names, token=token)
 
 
 def test_only_what_is_for_everybody_has_no_permission(server):
@@ -58,9 +63,19 @@ def test_only_what_is_for_everybody_has_no_permission(server):
 
 def test_permission_is_checked_on_the_object_that_the_path_names(server):
     for route in routes():
-        by_name = {"{ingestion}": "ingestion", "{reference}": "data_set", "{stream*}": "stream"}
+        by_name = {
+            "{ingestion}": "ingestion",
+            "{reference}": "data_set",
+            "{stream*}": "stream",
+            "{reference*}": "array",
+        }
         named = next((context for name, context in by_name.items() if name in route.path), "site")
-        exceptions = {("PUT", "/data-sets/{reference}")} | FOR_EVERYBODY  # the first makes what its path names
+        makers = {
+            ("PUT", "/data-sets/{reference}"),
+            ("PUT", "/arrays/{reference*}"),
+            ("PUT", "/arrays/{reference*}/data"),
+        }
+        exceptions = makers | FOR_EVERYBODY  # those make what their paths name
         assert route.context in CONTEXTS
         assert route.context == named or (route.method, route.path) in exceptions
 

@@ -12,10 +12,16 @@ from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from BTrees.OOBTree import OOBTree
+from Products.CMFCore.interfaces import ICatalogTool
+from zope.component import getUtility
 
+from Products.ERP5Wendelin.content.by_reference import found_by_reference, search_by_reference
 from Products.ERP5Wendelin.content.data_array import DataArray
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.module import Module
+from Products.ERP5Wendelin.content.path import REFERENCE_LENGTH, check_reference
+from Products.ERP5Wendelin.errors import BadInput, Conflict
+from Products.ERP5Wendelin.permissions import AccessContentsInformation, AddDataSet
 from Products.ERP5Wendelin.storage.array_arrival import ArrayArrival
 
 
@@ -29,6 +35,38 @@ class DataArrayModule(Module):
     _document_classes = (DataArray,)
 
     _arrivals: OOBTree | None = None
+
+    @security.protected(AddDataSet)
+    def newDataArray(self, reference: str, title: str = "") -> DataArray:
+        """Add an array without elements in state draft and return it.
+
+        BadInput for a bad reference; it may have slashes. Conflict if an array has it, whatever its state and whoever
+        may view it.
+        """
+        for part in reference.split("/"):
+            check_reference(part)
+        if len(reference) > REFERENCE_LENGTH:
+            raise BadInput(f"The reference of the array is longer than {REFERENCE_LENGTH} characters.")
+        catalogue = getUtility(ICatalogTool)
+        if len(catalogue.unrestrictedSearchResults(portal_type=DataArray.portal_type, reference=reference)):
+            raise Conflict(f"The reference {reference!r} is taken, by an array that you may not see. Choose another.")
+        return self.newContent(reference=reference, title=title)
+
+    @security.protected(AccessContentsInformation)
+    def getDataArray(self, reference: str) -> Any:
+        """The array of a reference, wrapped, that is in use and that the current user may view; None if there is none.
+
+        Otherwise one that is not in use, for its elements can still be read. Of several the newest.
+        """
+        return found_by_reference(DataArray.portal_type, reference)
+
+    @security.protected(AccessContentsInformation)
+    def searchDataArrays(self, search: str = "", state: str = "", after: str = "", limit: int = 100) -> list[DataArray]:
+        """What `getDataArray` finds of the references greater than `after`, in their order.
+
+        `search` has words, or beginnings of words, of reference, title or description; all of them must be found.
+        """
+        return search_by_reference(DataArray.portal_type, search, state, after, limit)
 
     @security.private
     def getArrival(self, key: str) -> ArrayArrival | None:

@@ -6,44 +6,19 @@ whose state says who may see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from AccessControl.SecurityInfo import ClassSecurityInfo
-from Products.CMFCore.interfaces import ICatalogTool
-from zope.component import getUtility
 
+from Products.ERP5Wendelin.content.by_reference import found_by_reference, search_by_reference
 from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.file_id import parse_id
 from Products.ERP5Wendelin.content.module import Module
-from Products.ERP5Wendelin.content.query import prefixes
-from Products.ERP5Wendelin.content.state import IN_USE, checked_state
 from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.permissions import AccessContentsInformation
 
 _NONE = object()
-
-
-def _references(query: dict[str, Any], after: str, size: int) -> Iterator[str]:
-    """The references greater than `after` of what a query finds, in their order, each once; `size` looked up at a time.
-
-    Of streams that are not in use there may be many with the same one.
-    """
-    while True:
-        brains = getUtility(ICatalogTool).searchResults(
-            **query, reference={"query": after, "range": "min"}, sort_on="reference", sort_limit=size
-        )
-        found = [brain.reference for brain in brains[:size]]
-        references = [reference for reference in dict.fromkeys(found) if reference != after]
-        yield from references
-        if len(found) < size:
-            return
-        if references:
-            after = references[-1]
-        else:
-            size *= 2
 
 
 @declared
@@ -70,9 +45,7 @@ class DataStreamModule(Module):
 
         Otherwise one that is not in use, for its data can still be read. Of several the newest.
         """
-        found = getUtility(ICatalogTool).searchResults(portal_type=DataStream.portal_type, reference=reference)
-        streams = [brain._unrestrictedGetObject() for brain in found]
-        return max(streams, key=lambda stream: (stream.getValidationState() in IN_USE, stream.created), default=None)
+        return found_by_reference(DataStream.portal_type, reference)
 
     @security.protected(AccessContentsInformation)
     def searchDataStreams(
@@ -82,14 +55,7 @@ class DataStreamModule(Module):
 
         `search` has words, or beginnings of words, of reference, title or description; all of them must be found.
         """
-        query: dict[str, Any] = {"portal_type": DataStream.portal_type}
-        if state:
-            query["validation_state"] = checked_state(state)
-        if search.strip():
-            query["words"] = prefixes(search)
-        streams = map(self.getDataStream, _references(query, after, limit + 1))
-        # of several streams of a reference the one that is found may have another state
-        return list(islice((stream for stream in streams if state in ("", stream.getValidationState())), limit))
+        return search_by_reference(DataStream.portal_type, search, state, after, limit)
 
     def _file(self, id: str) -> Any:
         """The stream of a data set's file, in its data set; None if it is the id of none."""

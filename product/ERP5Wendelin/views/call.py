@@ -32,6 +32,9 @@ class Call:
     data_stream: Any
     """Of a path with the {id} of a stream, or with the reference of one, {stream*}."""
 
+    data_array: Any
+    """Of a path with the {reference*} of an array."""
+
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site
         self._environ = request.environ

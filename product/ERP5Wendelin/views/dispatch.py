@@ -99,6 +99,9 @@ def find_objects(call: Call, route: Route) -> None:
     if route.context == "stream":
         call.data_stream = locate.stream(call.site, call.names["stream"])
         return
+    if route.context == "array":
+        call.data_array = locate.array(call.site, call.names["reference"])
+        return
     call.data_set = locate.data_set(call.site, call.names["reference"])
     if route.context == "ingestion":
         if not may(route.permission, call.data_set):
@@ -110,6 +113,8 @@ def context_of(call: Call, route: Route) -> Any:
     """What the permission is checked on: pushing is a matter of the site, or of the data set that is pushed to."""
     if route.context in ("data_stream", "stream"):
         return call.data_stream
+    if route.context == "array":
+        return call.data_array
     return call.site if route.context in ("site", "policy") else call.data_set
 
 

@@ -51,6 +51,16 @@ def stream(site: Any, reference: str) -> Any:
     raise NotAuthorised(f"There is no public stream {reference!r}. Log in if you have an account.")
 
 
+def array(site: Any, reference: str) -> Any:
+    """The array of a reference."""
+    found = site.data_array_module.getDataArray(reference)
+    if found is not None:
+        return found
+    if is_known():
+        raise NotFound(f"There is no array {reference!r} that you may see. Check the spelling.")
+    raise NotAuthorised(f"There is no public array {reference!r}. Log in if you have an account.")
+
+
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
     """An ingestion of a data set, of the caller's own unless they are a manager."""
     found = site.data_ingestion_module._getOb(identity, None)

@@ -17,7 +17,7 @@ from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.views.interfaces import IPortalRoute, IRoute
 from Products.ERP5Wendelin.views.problem import MethodNotAllowed
 
-CONTEXTS = ("site", "data_set", "ingestion", "policy", "data_stream", "stream")
+CONTEXTS = ("site", "data_set", "ingestion", "policy", "data_stream", "stream", "array")
 """What a route's permission can be checked on; `dispatch` finds each."""
 
 
@@ -44,11 +44,10 @@ class Route:
     def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
         """What the placeholders stand for, if the template fits these segments."""
         template = self.segments
-        if template and template[-1].endswith("*}"):
-            rest = len(template) - 1
-            if len(segments) <= rest:
-                return None
-            segments = (*segments[:rest], "/".join(segments[rest:]))
+        many = next((place for place, part in enumerate(template) if part.endswith("*}")), None)
+        if many is not None and len(segments) > len(template):
+            end = len(segments) - (len(template) - many - 1)
+            segments = (*segments[:many], "/".join(segments[many:end]), *segments[end:])
         if len(template) != len(segments):
             return None
         names = {}
@@ -60,9 +59,9 @@ class Route:
         return names
 
     @property
-    def weight(self) -> tuple[bool, ...]:
-        """Sorts templates that fit the same path: text goes before placeholders."""
-        return tuple(part.startswith("{") for part in self.segments)
+    def weight(self) -> tuple[int, ...]:
+        """Sorts templates that fit the same path: text goes before placeholders, and these before the end."""
+        return (*(part.startswith("{") for part in self.segments), 2)
 
 
 def split(path: str) -> tuple[str, ...]:

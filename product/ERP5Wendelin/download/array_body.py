@@ -1,0 +1,137 @@
+"""Bodies of responses that are slices of arrays, each of one snapshot of the database, whatever is committed meanwhile.
+
+A contiguous slice is read as a stream is: block by block, by waitress's own loop, as fast as a file. Any other is put
+together box by box, in a thread: to take one element of each block costs as much as reading all of them, and the loop
+has others to serve. Neither holds a connection to the database between two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import islice
+from threading import BoundedSemaphore
+
+from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
+from Products.ERP5Wendelin.download.array_slice import ArraySlice, Box
+from Products.ERP5Wendelin.download.body import Pieces
+from Products.ERP5Wendelin.download.reader import BlockReader
+from Products.ERP5Wendelin.errors import NotReady
+from Products.ERP5Wendelin.protocol import MIB
+from Products.ERP5Wendelin.storage import block
+from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+
+AT_ONCE = 2 * MIB
+"""Bytes of a body that may be put together before it is sent."""
+
+FEW_BOXES = 4
+"""How many boxes may be read for that."""
+
+GATHERING = BoundedSemaphore(8)
+"""Other slices that are put together at the same time: half of a server's threads (`portal.instance.THREADS`)."""
+
+
+def body_of(
+    snapshot: Snapshot, oid: bytes, chosen: ArraySlice, prefix: bytes, start: int, stop: int
+) -> ArrayReader | ArrayPieces | bytes:
+    """The bytes from `start` up to `stop` of a prefix and a slice of the array with an object id; not none.
+
+    NotReady: too many slices are being put together.
+    """
+    first, last = max(start - len(prefix), 0), max(stop - len(prefix), 0)
+    prefix = prefix[start:stop]
+    run = chosen.run()
+    if run is not None:
+        return ArrayReader(snapshot, oid, prefix, run[0] + first, run[0] + last)
+    gathered = Gathered(snapshot, oid, chosen, first, last)
+    if last - first <= AT_ONCE and len(list(islice(chosen.boxes(first, last), FEW_BOXES + 1))) <= FEW_BOXES:
+        return b"".join((prefix, *gathered))
+    return ArrayPieces(gathered, prefix)
+
+
+class ArrayReader(BlockReader):
+    """A prefix, and behind it the bytes from `start` up to `stop` of the array with an object id."""
+
+    def __init__(self, snapshot: Snapshot, oid: bytes, prefix: bytes, start: int, stop: int) -> None:
+        super().__init__(len(prefix) + stop - start)
+        self._snapshot = snapshot
+        self._oid = oid
+        self._prefix = prefix
+        self._start = start
+        self._stop = stop
+        self._block = memoryview(b"")
+        self._block_start = 0
+
+    def _piece(self, start: int, stop: int) -> bytes | memoryview:
+        if start < len(self._prefix):
+            return self._prefix[start:stop]
+        shift = self._start - len(self._prefix)
+        first, last = start + shift - self._block_start, stop + shift - self._block_start
+        if not 0 <= first < len(self._block):
+            self._load(start + shift)
+            first, last = start + shift - self._block_start, stop + shift - self._block_start
+        return self._block[first:last]
+
+    def _load(self, position: int) -> None:
+        """Read the block that has a byte of the array, as far as it is asked for."""
+        begin = position // BLOCK_SIZE * BLOCK_SIZE
+        start, stop = max(begin, self._start), min(begin + BLOCK_SIZE, self._stop)
+        self._block = memoryview(b"")
+        with self._snapshot.opened() as connection:
+            zfile = connection.get(self._oid).zarray.zfile
+            pieces = list(block.read(zfile.blktab, start, stop))
+        self._block = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()
+        self._block_start = start
+
+    def close(self) -> None:
+        """Let go of the block in memory."""
+        self._block = memoryview(b"")
+        super().close()
+
+
+class Gathered:
+    """The bytes from `start` up to `stop` of any slice of the array with an object id, a piece for each box."""
+
+    def __init__(self, snapshot: Snapshot, oid: bytes, chosen: ArraySlice, start: int, stop: int) -> None:
+        self._snapshot = snapshot
+        self._oid = oid
+        self._chosen = chosen
+        self._start = start
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._start < self._stop:
+            yield from map(self._piece, self._chosen.boxes(self._start, self._stop))
+
+    def _piece(self, box: Box) -> bytes:
+        with self._snapshot.opened() as connection:
+            data = connection.get(self._oid)[box.slices].tobytes()
+        first, last = max(self._start - box.start, 0), min(self._stop, box.stop) - box.start
+        return data if last - first == len(data) else data[first:last]
+
+
+class ArrayPieces(Pieces):
+    """A prefix and what is gathered, as long as its turn is held."""
+
+    def __init__(self, gathered: Gathered, prefix: bytes) -> None:
+        self._is_held = GATHERING.acquire(blocking=False)
+        if not self._is_held:
+            raise NotReady(
+                "Too many slices with gaps are being put together now. Ask again in a second, or for whole rows, which "
+                "are sent as they are stored."
+            )
+        self._gathered = gathered
+        self._prefix = prefix
+        super().__init__(self._give_back)
+
+    def _together(self) -> Generator[bytes, None, None]:
+        if self._prefix:
+            yield self._prefix
+        yield from self._gathered
+
+    def _give_back(self) -> None:
+        held, self._is_held = self._is_held, False
+        if held:
+            GATHERING.release()
+
+    def __del__(self) -> None:  # an answer that the publisher drops, since it begins anew
+        self._give_back()
