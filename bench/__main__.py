@@ -5,6 +5,7 @@
     python -m bench million    a data set of a million files
     python -m bench ingest     chunks a second through an ingestion policy, beside appending them
     python -m bench forward    events a second through the Forward protocol, beside a server that only writes a file
+    python -m bench arrays     statistics, appends and random reads of an array, beside memmap, zarr and h5py; workers
     python -m bench chaos      transfers through a network that breaks: docs/chaos.rst
 
 Each takes --help. Absolute figures vary with the machine's mood: read the ratio to the peer of the same run.
@@ -23,6 +24,7 @@ BENCHES = {
     "chaos": "bench.chaos",
     "ingest": "bench.ingest",
     "forward": "bench.forward",
+    "arrays": "bench.arrays",
 }
 
 

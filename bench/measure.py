@@ -27,6 +27,8 @@ class Figure:
     """MiB: the highest sum of the resident memory of command and server, sampled every 20 ms."""
     client_resident: float
     """The same of the command alone."""
+    output: str = ""
+    """What the command printed."""
 
     def rate(self, size: int) -> float:
         """Megabytes (10^6) a second for `size` bytes."""
@@ -116,4 +118,5 @@ def run(command: Sequence[str | Path], *, server: int | None = None, cwd: Path |
         server_cpu=(cpu_seconds(server) - server_before) if server else 0.0,
         resident=peak / MIB,
         client_resident=client_peak / MIB,
+        output=output,
     )
