@@ -1,4 +1,4 @@
-"""Data Analyses: made where they are missing, and run where there is something to do."""
+"""Data Analyses: made where they are missing, and run where there is something to do, and no worker that does it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from AccessControl.SecurityInfo import ModuleSecurityInfo
 from Products.ERP5Wendelin.alarms.budget import Budget
 from Products.ERP5Wendelin.compute.create import create_analyses
 from Products.ERP5Wendelin.compute.execute import execute_analyses
+from Products.ERP5Wendelin.compute.workers import names_of_workers
 from Products.ERP5Wendelin.content.alarm import Report, checked_alarm
 from Products.ERP5Wendelin.content.relation import find
 
@@ -21,8 +22,14 @@ security.declarePublic("handle_analysis")
 
 
 def handle_analysis(alarm: Any) -> Report:
-    """Make the analyses that are missing, and run those that are due; the failures, with their tracebacks."""
+    """Make the analyses that are missing, and run those that are due; the failures, with their tracebacks.
+
+    Where a worker is at work, `wendelin worker`, it is left to that one, and to its log.
+    """
     site = checked_alarm(alarm).getPortalObject()
+    workers = names_of_workers(site)
+    if workers:
+        return Report(failed=False, text=f"Data Analyses are made and run by workers: {len(workers)}.")
     budget = Budget(SECONDS, 1)
     created = create_analyses(site, lambda: budget.is_left)
     executed = execute_analyses(site, lambda: budget.is_left)
