@@ -169,7 +169,11 @@ def test_a_lake_that_is_not_there_is_exit_code_4(shell, command):
     ("arguments", "message", "hint"),
     [
         (["pull", "--since", "1h"], "--since is about streams.", "Leave it out, or name a stream by --stream."),
-        (["pull", "x", "--output", "y"], "--output is about streams.", "Leave it out, or name a stream by --stream."),
+        (
+            ["pull", "x", "--output", "y"],
+            "--output is about streams and arrays.",
+            "Leave it out, or name a stream by --stream or name an array by --array.",
+        ),
         (["pull", "x", "--stream", "y"], "DATA_SET is about data sets.", "Leave it out, or --stream."),
         (["pull", "--stream", "y", "--version", "1"], "--version is about data sets.", "Leave it out, or --stream."),
         (["pull", "--stream", "y", "--exclude", "a"], "--exclude is about data sets.", "Leave it out, or --stream."),

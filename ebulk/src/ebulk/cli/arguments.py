@@ -22,7 +22,7 @@ GROUPS = (
     ("start with a lake and a data set", ("login", "init", "clone")),
     ("choose what to send", ("add", "remove", "reset")),
     ("send and bring", ("push", "pull")),
-    ("look at streams", ("streams", "tail")),
+    ("look at streams and arrays", ("streams", "tail", "arrays")),
     ("look at what changed", ("status", "diff", "log")),
     ("this program", ("config", "logout", "completion", "help")),
 )
@@ -49,6 +49,9 @@ SHELLS = ("bash", "zsh", "fish")
 STDOUT = "-"
 """The name of standard output, where a file is asked for."""
 
+FOLDER_OR_FILE = "FOLDER|FILE"
+"""What `push` takes."""
+
 TIME = "2026-11-22T19:40:00Z, 2026-11-22 (local midnight), or 30s, 15m, 1h, 2d ago"
 """How times are written."""
 
@@ -71,9 +74,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def is_made_anew(arguments: argparse.Namespace) -> bool:
     """Whether what a command brings is made anew each time: records of a stream, and what is printed."""
-    return getattr(arguments, "stream", None) is not None and (
-        stream_format(arguments) != RAW or getattr(arguments, "output", None) == STDOUT
-    )
+    if getattr(arguments, "stream", None) is not None and stream_format(arguments) != RAW:
+        return True
+    return getattr(arguments, "output", None) == STDOUT
 
 
 def stream_format(arguments: argparse.Namespace) -> str:
@@ -152,7 +155,11 @@ def make_parser() -> Parser:
     _add_paths(reset, "*")
 
     push = _add(commands, "push", "send what is staged, as one new version")
-    push.add_argument("folder", metavar="FOLDER", nargs="?", help="a data set folder (this one unless given)")
+    push.add_argument(
+        "folder", metavar=FOLDER_OR_FILE, nargs="?", help="a data set folder (this one unless given), or a .npy file"
+    )
+    push.add_argument("--array", metavar="ARRAY", help="an array of the lake, which gets the elements of a .npy file")
+    push.add_argument("--append", action="store_true", help="put them behind its end, not in place of what it has")
     push.add_argument("-m", "--message", default="", help="what the new version is about")
     push.add_argument(
         "--restart", action="store_true", help="give up what an interrupted push has sent, and begin anew"
@@ -181,6 +188,11 @@ def make_parser() -> Parser:
     streams.add_argument("search", metavar="WORDS", nargs="?", default="", help="only streams that have these words")
     streams.add_argument("--state", metavar="STATE", default="", help="only those in this state, such as published")
     _add_lake(streams)
+
+    arrays = _add(commands, "arrays", "list the arrays of a lake, with their shapes")
+    arrays.add_argument("search", metavar="WORDS", nargs="?", default="", help="only arrays that have these words")
+    arrays.add_argument("--state", metavar="STATE", default="", help="only those in this state, such as published")
+    _add_lake(arrays)
 
     tail = _add(commands, "tail", "print what arrives in a stream, as it arrives")
     tail.add_argument("stream", metavar="STREAM", help="its reference")
@@ -306,8 +318,14 @@ def _add_stream(parser: Parser) -> None:
         choices=STREAM_FORMATS,
         help="of a stream, its bytes (raw), or its records as msgpack (so where times are given), JSON or NumPy",
     )
+    parser.add_argument("--array", metavar="ARRAY", help="an array of the lake, into a .npy file")
     parser.add_argument(
-        "--output", metavar="FILE", help="the stream's file (STREAM.FORMAT unless given); - is standard output"
+        "--slice", metavar="SLICE", help="of an array, what NumPy has in brackets: 0:100, or 0:100,::2 or 3,..."
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the stream's or array's file (STREAM.FORMAT, ARRAY.npy unless given); - is standard output",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ebulk.errors import ConflictError, EbulkError
+from ebulk.local.names import shown
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 STEP = 1024
@@ -45,6 +46,11 @@ class Output:
         print(f"ebulk: {error}", file=sys.stderr)
         if error.hint:
             print(f"       {error.hint}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may be given it: as it is, or quoted, with what it can't print escaped."""
+    return text if text.isprintable() else shown(text)
 
 
 def size_text(size: float) -> str:

@@ -11,8 +11,10 @@ from ebulk.local.index import Totals
 from ebulk.local.names import shown
 from ebulk.protocol import KIB, RAW
 from ebulk.verbs.pull import PullReport
+from ebulk.verbs.pull_array import ArrayReport
 from ebulk.verbs.pull_stream import StreamReport
 from ebulk.verbs.push import PushReport
+from ebulk.verbs.push_array import ArrayPushReport
 
 RATE_FROM = 256 * KIB
 """Bytes."""
@@ -105,6 +107,23 @@ def report_stream(report: StreamReport, seconds: float, output: Output) -> None:
         output.line(f"  it begins at byte {report.start:,} of the stream: the lake does not keep what was before")
     if report.changed:
         output.line(f"  {_duration(report.received, seconds)}")
+
+
+def report_array(report: ArrayReport, seconds: float, output: Output) -> None:
+    """What a pull of an array did."""
+    output.document({**asdict(report), "seconds": round(seconds, 3)})
+    what = f"[{report.slice}]" if report.slice else ""
+    output.line(f"Pulled {shown(report.reference)}{what}: {shown(report.file)} has {size_text(report.size)}")
+    output.line(f"  {_duration(report.received, seconds)}")
+
+
+def report_array_push(report: ArrayPushReport, seconds: float, output: Output) -> None:
+    """What a push of an array did."""
+    output.document({**asdict(report), "seconds": round(seconds, 3)})
+    name, resumed = shown(report.reference), ", resumed" if report.resumed else ""
+    what = f"{size_text(report.size)} more" if report.appended else size_text(report.size)
+    output.line(f"Pushed {name}: {what}{resumed}; its shape is {report.shape}")
+    output.line(f"  {_duration(report.size, seconds)}")
 
 
 def _on_the_wire(content: Totals, travelled: int) -> Sequence[Row]:

@@ -15,26 +15,6 @@ from ebulk.errors import UsageError
 from ebulk.verbs.pull_stream import Part, copy_stream, default_file, pull_stream
 from ebulk.verbs.times import nanoseconds_of
 
-OF_STREAMS = ("since", "until", "format", "output")
-OF_DATA_SETS = ("data_set", "number", "directory", "include", "exclude")
-"""Options of `pull`, as the parser calls them, that concern only one of the two."""
-
-NAMES = {"data_set": "DATA_SET", "number": "--version"}
-"""How they are written, where that is another word."""
-
-
-def is_of_stream(arguments: argparse.Namespace) -> bool:
-    """Whether `pull` is to bring a stream. UsageError for options that do not go together."""
-    wanted = arguments.stream is not None
-    alien = [name for name in (OF_DATA_SETS if wanted else OF_STREAMS) if getattr(arguments, name)]
-    if alien:
-        option = NAMES.get(alien[0], f"--{alien[0]}")
-        raise UsageError(
-            f"{option} is about {'data sets' if wanted else 'streams'}.",
-            f"Leave it out, or {'--stream' if wanted else 'name a stream by --stream'}.",
-        )
-    return wanted
-
 
 def nanoseconds(text: str | None) -> int | None:
     """A time as an option has it, in nanoseconds since the epoch; None where it is not given."""

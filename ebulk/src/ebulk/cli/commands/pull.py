@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ebulk.cli.array import pull_slice
 from ebulk.cli.commands.clone import clone_into, pull_in
 from ebulk.cli.context import Context
-from ebulk.cli.stream import is_of_stream, pull_part
+from ebulk.cli.kind import Kind, kind_of
+from ebulk.cli.stream import pull_part
 from ebulk.errors import UsageError
 from ebulk.local import folder as folders
 from ebulk.local.names import shown
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Bring a folder up to date, or a stream; a folder is made if the name is a data set's."""
-    if is_of_stream(arguments):
+    """Bring a folder up to date, or a stream or array; a folder is made if the name is a data set's."""
+    kind = kind_of(arguments)
+    if kind is Kind.STREAM:
         return pull_part(arguments, context)
+    if kind is Kind.ARRAY:
+        return pull_slice(arguments, context)
     name = arguments.data_set
     if name is None or folders.is_data_set(Path(name)):
         return pull_in(context.folder(name), arguments, context)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import time
 
+from ebulk.cli.array import push_npy
 from ebulk.cli.context import Context
+from ebulk.cli.kind import Kind, kind_of
 from ebulk.cli.progress import make_display
 from ebulk.cli.report import report_push
 from ebulk.local.filter import Filter
@@ -15,7 +17,9 @@ from ebulk.verbs.push import push
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    """Push a folder."""
+    """Push a folder, or an array."""
+    if kind_of(arguments) is Kind.ARRAY:
+        return push_npy(arguments, context)
     folder = context.folder(arguments.folder)
     url = context.url(folder)
     started = time.monotonic()

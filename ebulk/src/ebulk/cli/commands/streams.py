@@ -6,8 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from ebulk.cli.context import Context
-from ebulk.cli.output import size_text
-from ebulk.local.names import shown
+from ebulk.cli.output import printable, size_text
 
 NEVER = "never"
 
@@ -25,12 +24,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for stream in streams:
         title = stream.title if stream.title != stream.reference else ""
         kept = size_text(stream.size - stream.start)
-        line = f"{_plain(stream.reference):<{width}}  {kept:>12}  {stream.modified or NEVER:<20}  {_plain(title)}"
+        line = f"{printable(stream.reference):<{width}}  {kept:>12}  {stream.modified or NEVER:<20}  {printable(title)}"
         output.line(line.rstrip())
     if not streams:
         output.line("There are no such streams that you may see.")
     return 0
-
-
-def _plain(text: str) -> str:
-    return text if text.isprintable() else shown(text)
