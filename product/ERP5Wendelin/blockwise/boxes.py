@@ -55,6 +55,19 @@ def fortran_boxes(shape: Shape, most: int) -> Iterator[Box]:
     return (box[::-1] for box in boxes(shape[::-1], most))
 
 
+def chunk_boxes(shape: Shape, chunks: Shape, most: int) -> Iterator[Box]:
+    """Boxes of whole chunks that cover an array, each of at most `most` elements, or of one chunk."""
+    if 0 in shape:
+        return
+    lengths = list(chunks)
+    for axis in reversed(range(len(shape))):
+        others = math.prod(lengths[:axis]) * math.prod(lengths[axis + 1 :])
+        lengths[axis] = min(max(most // (others * chunks[axis]), 1) * chunks[axis], shape[axis])
+    for corner in product(*(range(0, length, step) for length, step in zip(shape, lengths, strict=True))):
+        stops = (min(start + step, length) for start, step, length in zip(corner, lengths, shape, strict=True))
+        yield tuple(map(slice, corner, stops))
+
+
 def shape_of(box: Box) -> Shape:
     """The lengths of a box."""
     return tuple(each.stop - each.start for each in box)

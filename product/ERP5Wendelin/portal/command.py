@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal import (
     command_alarm,
+    command_array,
     command_bt5,
     command_fluentd,
     command_init,
@@ -37,7 +38,16 @@ All commands work while the instance is being served.
 In detail: wendelin COMMAND --help
 """
 
-COMMANDS = (command_init, command_serve, command_fluentd, command_user, command_shell, command_bt5, command_alarm)
+COMMANDS = (
+    command_init,
+    command_serve,
+    command_fluentd,
+    command_user,
+    command_shell,
+    command_bt5,
+    command_alarm,
+    command_array,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 
-from Products.ERP5Wendelin.blockwise.boxes import BOX_SIZE, Box, boxes, in_c_order
+from Products.ERP5Wendelin.blockwise.boxes import BOX_SIZE, Box, boxes, chunk_boxes, in_c_order
 from Products.ERP5Wendelin.compute.extras import load
 from Products.ERP5Wendelin.compute.imports.incoming import Incoming, check_expansion
 from Products.ERP5Wendelin.compute.imports.npy import chosen
@@ -66,7 +66,7 @@ class Dataset(Incoming):
         def read(box: Box) -> numpy.ndarray:
             return self._read((slice(first + box[0].start, first + box[0].stop), *box[1:]))
 
-        return in_c_order(shape, self.dtype, _boxes_of_chunks(shape, chunks, self._most), read, start)
+        return in_c_order(shape, self.dtype, chunk_boxes(shape, chunks, self._most), read, start)
 
     def _read(self, box: Box) -> numpy.ndarray:
         result = numpy.empty([each.stop - each.start for each in box], self.dtype)
@@ -84,21 +84,6 @@ def open_hdf5(file: StoredFile, key: str) -> Incoming:
         incoming = Dataset(dataset, dtype)
     check_expansion(file, incoming.nbytes)
     return incoming
-
-
-def _boxes_of_chunks(shape: tuple[int, ...], chunks: tuple[int, ...], most: int) -> Iterator[Box]:
-    """Boxes that cover a shape, each of whole chunks and of at most `most` elements, or of one chunk."""
-    lengths = list(chunks)
-    for axis in reversed(range(len(shape))):
-        others = math.prod(lengths[:axis]) * math.prod(lengths[axis + 1 :])
-        count = max(most // (others * chunks[axis]), 1)
-        lengths[axis] = min(count * chunks[axis], shape[axis])
-    grid = [range(0, length, step) for length, step in zip(shape, lengths, strict=True)]
-    for index in numpy.ndindex(*map(len, grid)):
-        corner = [positions[i] for positions, i in zip(grid, index, strict=True)]
-        yield tuple(
-            slice(start, min(start + step, length)) for start, step, length in zip(corner, lengths, shape, strict=True)
-        )
 
 
 def _dataset(h5py: Any, opened: Any, name: str, key: str) -> Any:
