@@ -15,101 +15,15 @@ from Products.ERP5Wendelin.compute.execute import ATTEMPTS, execute_analyses
 from Products.ERP5Wendelin.errors import NotAuthorised
 from Products.ERP5Wendelin.permissions import ModifyPortalContent
 from support.alarms import add_script
+from support.analyses import COUNT, always, analyses, ingest, only_analysis, output, prepare, transform, work
 from support.site import as_user
-
-COUNT = """\
-data = in_stream["Data Stream"].getData()
-array = out_array["Data Array"]
-if array.getArray() is None:
-    array.initArray((1,), "int64")
-array.getArray()[0] = len(data)
-"""
 
 
 @pytest.fixture
 def site(lake):
     with lake.open("system") as site:
-        with as_user(site, "boss"):
-            site.data_operation_module.newContent(id="count", script_id="DataAnalysisLine_count").validate()
-            for id in ("readings", "counts"):
-                site.data_product_module.newContent(id=id).validate()
-        add_script(site, "DataAnalysisLine_count", COUNT, "in_stream, out_array")
-        transaction.commit()
+        prepare(site)
         yield site
-
-
-def ingest(site, data=b"12345", use="big_data/ingestion/stream", user="ada", reference="sensor"):
-    """A Data Ingestion of readings, started, with the stream they go to."""
-    with as_user(site, user):
-        stream = site.data_stream_module.newContent(portal_type="Data Stream", reference=reference)
-        stream.appendData(data)
-        ingestion = site.data_ingestion_module.newContent(portal_type="Data Ingestion", reference=reference)
-        ingestion.newContent(
-            reference="out_stream",
-            resource="data_product_module/readings",
-            use=use,
-            quantity=1,
-            aggregate_value=stream,
-        )
-    transaction.commit()
-    return ingestion, stream
-
-
-def transform(site, user="ada", use=None, script="count"):
-    """A validated Data Transformation of readings to counts."""
-    with as_user(site, user):
-        transformation = site.data_transformation_module.newContent(
-            title="Count", reference="count", resource="data_product_module/readings"
-        )
-        transformation.newContent(
-            "Data Transformation Resource Line",
-            reference="in_stream",
-            int_index=1,
-            quantity=-1,
-            resource="data_product_module/readings",
-            use=use,
-        )
-        transformation.newContent(
-            "Data Transformation Operation Line", int_index=2, resource=f"data_operation_module/{script}", quantity=1
-        )
-        transformation.newContent(
-            "Data Transformation Resource Line",
-            reference="out_array",
-            int_index=3,
-            quantity=1,
-            resource="data_product_module/counts",
-            aggregated_portal_type_list=["Data Array"],
-        )
-        transformation.validate()
-    transaction.commit()
-    return transformation
-
-
-def always() -> bool:
-    return True
-
-
-def work(site):
-    """What an alarm does: make analyses, and run them."""
-    created = create_analyses(site, always)
-    executed = execute_analyses(site, always)
-    transaction.begin()
-    return created, executed
-
-
-def analyses(site):
-    return list(site.data_analysis_module.objectValues())
-
-
-def only_analysis(site):
-    [analysis] = analyses(site)
-    return analysis
-
-
-def output(analysis):
-    """The array that an analysis fills."""
-    [line] = [line for line in analysis.objectValues() if line.getReference() == "out_array"]
-    return line.getAggregateValue(portal_type="Data Array")
 
 
 def test_an_analysis_is_made_and_run_for_a_stream(site):
@@ -449,3 +363,37 @@ def test_a_cancelled_analysis_is_left_alone(site):
     only_analysis(site).cancel()
     transaction.commit()
     assert work(site) == (([], []), ([], []))
+
+
+COPY_NEW = """\
+progress = in_stream["Progress Indicator"]
+stream = in_stream["Data Stream"]
+start = progress.getIntOffsetIndex()
+end = min(start + 2, stream.getSize())
+analysis = context.getParentValue()
+analysis.setDescription(analysis.getDescription() + stream.getData()[start:end].decode())
+progress.setIntOffsetIndex(end)
+return int(end < stream.getSize())
+"""
+"""Copies two bytes a call, from where the last call ended."""
+
+
+def test_a_script_keeps_in_a_progress_indicator_how_far_it_has_read(site):
+    _, stream = ingest(site)
+    transform(site, progress=True)
+    add_script(site, "DataAnalysisLine_count", COPY_NEW, "in_stream, out_array")
+    transaction.commit()
+    work(site)
+    analysis = only_analysis(site)
+    assert analysis.getFailure() == ""
+    line = analysis.objectValues()[0]
+    [indicator] = line.getAggregateValueList(portal_type="Progress Indicator")
+    assert indicator.getReference() == "Count-in_stream-sensor"
+    assert indicator.getValidationState() == "validated"
+    assert indicator.getOwnerTuple()[1] == "ada"
+    assert indicator.getIntOffsetIndex() == 5
+    stream.appendData(b"678")
+    transaction.commit()
+    work(site)
+    assert indicator.getIntOffsetIndex() == 8
+    assert analysis.getDescription() == "12345678"

@@ -12,6 +12,9 @@ of the same resource. Its lines say what its analyses have, and their `quantity`
 * above 0, a Data Product: an output, for which a document of each portal type of `aggregated_portal_type_list` is
   made, unless the transformation's line aggregates one itself.
 
+A Progress Indicator is made for any line that has it among these portal types, as Wendelin does: the script keeps in
+it how far it has read that input.
+
 An analysis is made with the rights of the transformation's owner, who so owns it and what it makes. Its id follows from
 the transformation, the ingestion and the line, so that it is never made twice.
 """
@@ -37,6 +40,7 @@ STATES = ("started", "stopped")
 """Of the ingestions that are looked at: what was delivered has been dealt with."""
 
 RESOURCE_LINE = "Data Transformation Resource Line"
+PROGRESS = "Progress Indicator"
 
 
 class Created(NamedTuple):
@@ -133,7 +137,10 @@ def _create(site: Any, transformation: Any, line: Any) -> Any:
             quantity=each.getQuantity(),
             resource=each.getResource(),
             use_list=(uses(transformation, line) or each.getUseList()) if is_main_input else each.getUseList(),
-            aggregate_list=line.getAggregateList() if is_main_input else _aggregated(site, analysis, each),
+            aggregate_list=[
+                *(line.getAggregateList() if is_main_input else each.getAggregateList()),
+                *_made(site, analysis, each),
+            ],
         )
     return analysis
 
@@ -142,14 +149,12 @@ def _inputs(transformation: Any) -> list[Any]:
     return [each for each in transformation.objectValues(portal_type=RESOURCE_LINE) if each.getQuantity() < 0]
 
 
-def _aggregated(site: Any, analysis: Any, line: Any) -> list[str]:
-    """What an analysis's line leads to, by the line of the transformation: documents, made where they are missing."""
-    aggregated = list(line.getAggregateList())
-    if line.getQuantity() <= 0:
-        return aggregated
+def _made(site: Any, analysis: Any, line: Any) -> list[str]:
+    """The relative URLs of documents made for a line of an analysis, by the line of the transformation."""
+    made = []
     there = {document.getPortalType() for document in line.getAggregateValueList()}
     for portal_type in line.getAggregatedPortalTypeList():
-        if portal_type not in there:
+        if portal_type not in there and (line.getQuantity() > 0 or portal_type == PROGRESS):
             names = (analysis.getTitle(), line.getReference() or line.getTitle(), analysis.getReference())
             document = site.getDefaultModule(portal_type).newContent(
                 portal_type=portal_type,
@@ -157,5 +162,5 @@ def _aggregated(site: Any, analysis: Any, line: Any) -> list[str]:
                 reference="-".join(name for name in names if name),
             )
             document.validate()
-            aggregated.append(document.getRelativeUrl())
-    return aggregated
+            made.append(document.getRelativeUrl())
+    return made
