@@ -1,7 +1,8 @@
 """Array: an n-dimensional array much larger than memory, over wendelin.core's ZBigArray, in C order.
 
 Slices are read into a new ndarray, block by block, and written through to the blocks; neither goes through a mapped
-view, so both take the memory of the slice and a block. `zarray` is wendelin.core's own, for batch scripts that map it.
+view, so both take the memory of the slice and a block. `zarray` is wendelin.core's own, for batch scripts that map it;
+each way sees what the other has written in the transaction (`storage.mapping`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 import numpy
 from persistent import Persistent
 from wendelin.bigarray.array_zodb import ZBigArray
+from wendelin.bigfile.file_zodb import ZBigFile
 from zope.interface import implementer
 
 from .. import errors
 from ..interfaces import IArray
-from . import block
+from . import block, mapping
 from .block import BLOCK_SIZE
 from .stream import ByteStream
 
@@ -40,7 +42,7 @@ class Array(Persistent):
             raise errors.BadInput(
                 f"An array of {dtype} cannot be stored: its elements have no size. Choose one such as S20."
             )
-        self.zarray = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
+        vars(self)["zarray"] = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
 
     @classmethod
     def of_stream(cls, stream: ByteStream, shape: Shape, dtype: Any) -> Array:
@@ -54,6 +56,12 @@ class Array(Persistent):
             raise ValueError(f"{stream.size} bytes are no array of shape {array.shape} and dtype {array.dtype}.")
         array.zarray.zfile = stream.array.zfile
         return array
+
+    @property
+    def zarray(self) -> ZBigArray:
+        """The ZBigArray, whose mapped views are right beside direct access."""
+        self._p_activate()
+        return mapping.prepare(vars(self)["zarray"])
 
     @property
     def shape(self) -> Shape:
@@ -96,7 +104,8 @@ class Array(Persistent):
         offset = self.nbytes
         self.zarray.resize((self.shape[0] + len(data), *self.shape[1:]))
         if data.nbytes:
-            block.write(self.zarray.zfile, offset, _bytes_of(data))
+            mapping.settle(self.zarray.zfile)
+            _write(self.zarray.zfile, offset, data)
 
     def resize(self, shape: Shape) -> None:
         """Change the length of the first axis: what is cut off is gone, and what is added is zeros.
@@ -108,10 +117,12 @@ class Array(Persistent):
             raise errors.BadInput(
                 f"An array of shape {self.shape} cannot become {shape}: only the first axis may change."
             )
-        shorter = shape[0] < self.shape[0]
+        before, zfile = self.nbytes, self.zarray.zfile
         self.zarray.resize(shape)
-        if shorter:
-            block.truncate(self.zarray.zfile, self.nbytes)
+        if self.nbytes < before:
+            mapping.settle(zfile)
+            block.truncate(zfile, self.nbytes)
+            mapping.show(zfile, self.nbytes, before)
 
     def __getitem__(self, index: Any) -> Any:
         """A basic slice (integers, slices and `...`) as a new ndarray, or one element."""
@@ -144,6 +155,7 @@ class _Transfer:
         self._dtype = array.dtype
         self._shape = array.shape
         self._write = write
+        mapping.settle(self._zfile)
 
     def move(self, data: numpy.ndarray, offset: int, axis: int, ranges: list[range]) -> None:
         """Move `data`, which stands for `ranges` from `axis` on, to or from the sub-array at byte `offset`."""
@@ -175,7 +187,7 @@ class _Transfer:
         if span[within].shape != span.shape:
             self._read(span, start)
         span[within] = data
-        block.write(self._zfile, start, _bytes_of(span))
+        _write(self._zfile, start, span)
 
     def _read(self, span: numpy.ndarray, start: int) -> None:
         target = _bytes_of(span)
@@ -183,6 +195,12 @@ class _Transfer:
         for piece in block.read(self._zfile.blktab, start, start + len(target)):
             target[done : done + len(piece)] = piece
             done += len(piece)
+
+
+def _write(zfile: ZBigFile, start: int, data: numpy.ndarray) -> None:
+    """Put the bytes of a contiguous array that isn't empty at `start` of a file."""
+    block.write(zfile, start, _bytes_of(data))
+    mapping.show(zfile, start, start + data.nbytes)
 
 
 def _bytes_of(data: numpy.ndarray) -> memoryview:

@@ -61,7 +61,7 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
         number, offset = divmod(start, BLOCK_SIZE)
         end = min(offset + stop - start, BLOCK_SIZE)
         zblk = blktab.get(number)
-        data: Buffer = b"" if zblk is None else _load(zblk, offset, end)
+        data: Buffer = b"" if zblk is None else load(zblk, offset, end)
         if data:
             yield data
         missing = end - offset - len(data)
@@ -113,7 +113,7 @@ def write_compact(zfile: ZBigFile, number: int) -> None:
     """Rewrite a block as a ZBlk0, if it isn't one."""
     zblk = zfile.blktab.get(number)
     if zblk is not None and not isinstance(zblk, ZBlk0):
-        _store(zfile, number, _load(zblk))
+        _store(zfile, number, load(zblk))
 
 
 def share(zfile: ZBigFile, source: LOBTree, first: int, stop: int) -> int:
@@ -130,7 +130,7 @@ def share(zfile: ZBigFile, source: LOBTree, first: int, stop: int) -> int:
         elif copied == COPIED_BLOCKS:
             return int(number)
         else:
-            _store(zfile, number, _load(zblk))
+            _store(zfile, number, load(zblk))
             copied += 1
     return stop
 
@@ -156,7 +156,7 @@ def truncate(zfile: ZBigFile, size: int) -> None:
         _refresh_mappings(zfile, size, size + 1)
         zblk = zfile.blktab.get(number)
         if zblk is not None:
-            _store(zfile, number, bytes(memoryview(_load(zblk))[:offset]))
+            _store(zfile, number, bytes(memoryview(load(zblk))[:offset]))
             number += 1
     if zfile.blktab:
         drop(zfile, number, zfile.blktab.maxKey() + 1)
@@ -169,7 +169,7 @@ def drop(zfile: ZBigFile, first: int, stop: int) -> None:
         del zfile.blktab[number]
 
 
-def _load(zblk: ZBlkBase, start: int = 0, stop: int = BLOCK_SIZE) -> Buffer:
+def load(zblk: ZBlkBase, start: int = 0, stop: int = BLOCK_SIZE) -> Buffer:
     """The bytes of a block from `start` up to `stop`; zeros at their end may be missing.
 
     The block's own memory is given back at once.
@@ -224,7 +224,7 @@ def _write_whole(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> No
     if offset == 0 and (zblk is None or len(piece) == BLOCK_SIZE):
         _store(zfile, number, piece)
         return
-    old = memoryview(b"" if zblk is None else _load(zblk))
+    old = memoryview(b"" if zblk is None else load(zblk))
     missing = _ZEROS[: max(offset - len(old), 0)]
     _store(zfile, number, b"".join((old[:offset], missing, piece, old[offset + len(piece) :])))
 
@@ -255,7 +255,7 @@ def _append_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> No
     if not isinstance(zblk, ZBlk1):
         new = ZBlk1()
         if zblk is not None:
-            _append_chunk(zfile, new.chunktab, 0, _load(zblk))
+            _append_chunk(zfile, new.chunktab, 0, load(zblk))
         zblk = zfile.blktab[number] = new
     _append_chunk(zfile, zblk.chunktab, offset, piece)
     _changed(zblk, zfile, number)
@@ -271,7 +271,7 @@ def _append_chunk(zfile: ZBigFile, chunktab: IOBTree, offset: int, piece: Buffer
             chunk.data = data
     elif data := bytes(piece).rstrip(b"\0"):
         chunk = chunktab[offset] = ZData(data)
-        _transaction_of(zfile).addAfterCommitHook(_let_go, (chunk,))
+        transaction_of(zfile).addAfterCommitHook(_let_go, (chunk,))
 
 
 def _let_go(_: bool, chunk: ZData) -> None:
@@ -285,7 +285,7 @@ def _let_go(_: bool, chunk: ZData) -> None:
             ZData.data.__delete__(chunk)  # not `del`, which would load them
 
 
-def _transaction_of(zfile: ZBigFile) -> Transaction:
+def transaction_of(zfile: ZBigFile) -> Transaction:
     """The current transaction of its connection; of a file that is in none yet, of the thread."""
     jar = zfile._p_jar
     return (manager if jar is None else jar.transaction_manager).get()
@@ -297,7 +297,7 @@ def _write_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> Non
     if not isinstance(zblk, ZBlk1):
         new = ZBlk1()
         if zblk is not None:
-            new.setblkdata(_load(zblk))
+            new.setblkdata(load(zblk))
         zblk = zfile.blktab[number] = new
     chunktab = zblk.chunktab
     done = 0
@@ -342,7 +342,7 @@ def _refresh_mappings(zfile: ZBigFile, start: int, stop: int) -> None:
         for number in range(start // BLOCK_SIZE, -(-stop // BLOCK_SIZE)):
             zfile.invalidateblk(number)
 
-    transaction = _transaction_of(zfile)
+    transaction = transaction_of(zfile)
     transaction.addAfterCommitHook(refresh)
     transaction.addAfterAbortHook(refresh)
 
