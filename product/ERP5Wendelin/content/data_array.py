@@ -1,7 +1,8 @@
 """Data Array: a document over an n-dimensional array that may be much larger than memory.
 
-State (public format): that of `content.base`, `array` (IArray; None until `initArray`), and `provenance` (dict of plain
-values: what it was imported from; None if it was not).
+State (public format): that of `content.base`, `array` (IArray; None until `initArray`), `provenance` (dict of plain
+values: what it was imported from; None if it was not), and `recent_chunks` (`content.recent_chunks`: what was appended
+with a key, and is not to be appended again).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from AccessControl.SecurityManagement import getSecurityManager
 
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.recent_chunks import KnowsChunks
 from Products.ERP5Wendelin.content.state import ValidationState
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.permissions import PushData, View
@@ -59,7 +61,7 @@ class ReadOnlyArray:
 
 
 @declared
-class DataArray(ValidationState, Base):
+class DataArray(ValidationState, KnowsChunks, Base):
     """An array with a shape and a dtype, with ERP5's methods."""
 
     security = ClassSecurityInfo()
@@ -86,7 +88,7 @@ class DataArray(ValidationState, Base):
 
     @security.protected(View)
     def getProvenance(self) -> dict[str, Any] | None:
-        """What it was imported from: `data_set`, `version`, `path`, `digest`, `format`, `key`, and what the file says."""
+        """What it was imported from: `data_set`, `version`, `path`, `digest`, `format`, `key`, and what a file says."""
         return None if self.provenance is None else dict(self.provenance)
 
     @security.protected(View)

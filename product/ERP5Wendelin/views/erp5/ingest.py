@@ -16,7 +16,6 @@ who are then answered 404. The original ebulk, which sends forms, is answered as
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from email.message import Message
 from hashlib import sha256
@@ -34,18 +33,14 @@ from Products.ERP5Wendelin.ingestion.policy import CHUNK_SIZE, Intake, Piece
 from Products.ERP5Wendelin.ingestion.together import group_commit
 from Products.ERP5Wendelin.views.access import name_in
 from Products.ERP5Wendelin.views.call import Call
+from Products.ERP5Wendelin.views.idempotency import KEY, parse_key
 
 TAG = "Fluent-Tag"
 """The header that has the tag where the URL has none: the URL of Fluent Bit's output is the same for all tags."""
 
-KEY = "Idempotency-Key"
-
 LARGE_CHUNKS = BoundedSemaphore(4)
 """Chunks of more than 2 MiB that are in memory at the same time: 64 MiB each at the most, and as much while they are
 joined."""
-
-_STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-"""Structured Field Values, RFC 9651: a String."""
 
 _notices: WeakKeyDictionary[DB, Notices] = WeakKeyDictionary()
 """What is logged once a minute, though agents send again each second."""
@@ -74,7 +69,7 @@ def chunk_of(call: Call) -> Chunk:
 
 def _take(call: Call, tag: str) -> None:
     """Store what the request brings: in its own transaction if a script takes it as a stream; else with all others."""
-    key = _key(call.header(KEY))
+    key = parse_key(call.header(KEY))
     target = Intake(call.policy).target(tag)
     chunk = chunk_of(call)
     if target.takes_stream:
@@ -103,22 +98,3 @@ def _tag(call: Call) -> str:
         return header.encode("latin-1").decode()
     except UnicodeDecodeError:
         raise BadInput(f"The header {TAG} is not UTF-8.") from None
-
-
-def _key(header: str | None) -> bytes | None:
-    """The key by which what is sent again is known, in quotes or without; None: there is none.
-
-    It counts together with the bytes, so that somebody who sends one key with everything loses nothing.
-    """
-    text = (header or "").strip()
-    if text.startswith('"'):
-        string = _STRING.match(text)
-        if string is None:
-            raise BadInput(f"The header {KEY} is no string: write a quote or a backslash in it with a backslash.")
-        text = string[1]
-    if "${" in text:
-        raise BadInput(
-            f"The header {KEY} is {text!r}: a placeholder that fluentd has not filled in. In the configuration of its "
-            "output it belongs into headers_from_placeholders, and not into headers."
-        )
-    return text.encode("latin-1") or None
