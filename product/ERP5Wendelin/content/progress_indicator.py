@@ -13,12 +13,12 @@ State (public format): that of `content.base`, `int_offset_index` (int or None),
 (`storage.lease.Lease`: who runs it) and `progress` (Progress). State of Progress: `state` (text as above), `done`,
 `total` (numbers of units; total None: unknown), `unit` (text, as in 'rows'), `rate` (units a second, or None),
 `start_date`, `stop_date`, `modified` (aware datetimes in UTC, or None), `error` (text), `holder` (the process that ran
-it last), `loops` (tuple of dictionaries, see `compute.batch`), `memory` (Memory). State of Memory: `values` (dictionary
-of plain values, see `compute.batch`).
+it last), `ended_loops` (how many loops of a batch have ended), `loop` (dictionary, see `compute.loop`: the one after
+them; or None), `memory` (Memory). State of Memory: `values` (dictionary of plain values, see `compute.memory`).
 
 Progress is a record of its own: it changes every few seconds, and neither editing the document, nor renewing the lease,
-is to conflict with that. Nothing of it is in the catalogue, for the same reason. So is Memory, which may take megabytes,
-and changes less often.
+is to conflict with that. Nothing of it is in the catalogue, for the same reason. So is Memory, which may take
+megabytes, and changes less often.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class Progress(Persistent):
     modified: datetime | None = None
     error = ""
     holder = ""
-    loops: tuple[dict[str, Any], ...] = ()
+    ended_loops = 0
+    loop: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         self.memory = Memory()
@@ -74,7 +75,7 @@ class Progress(Persistent):
     def begin(self, holder: str, *, anew: bool) -> None:
         """A process begins with it anew, or goes on from where another one was."""
         if anew:
-            self.loops, self.memory = (), Memory()
+            self.ended_loops, self.loop, self.memory = 0, None, Memory()
             self.done, self.total, self.unit = 0, None, ""
             self.start_date = None
         self.state, self.holder, self.error = RUNNING, holder, ""

@@ -1,4 +1,4 @@
-"""Processes by names that say whether they are still there: holders of leases (`storage.lease`).
+"""Processes: names that say whether they are still there, for holders of leases (`storage.lease`); and their memory.
 
 ::
 
@@ -10,7 +10,7 @@ one machine, which share its boot, see each other's processes not at all, or by 
 adds a space, and whatever tells it from others there.
 
 Where there is no /proc (macOS) a name has the host, the process id and random bits, and of no process it is known
-whether it has ended: its lease expires.
+whether it has ended: its lease expires. Of memory nothing is known there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import os
 import socket
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PROC = Path("/proc")
 
@@ -72,3 +73,31 @@ def _start_of(pid: int) -> str:
     if state in (b"Z", b"X"):
         raise FileNotFoundError(f"process {pid} has ended")
     return fields[18].decode("ascii")
+
+
+class Resident(NamedTuple):
+    """The memory that this process has resident, in bytes, but for what the system can drop: pages of files."""
+
+    private: int
+    """What it has allocated."""
+    shared: int
+    """What it has mapped of shared memory, as wendelin.core's mapped arrays are."""
+
+
+def resident() -> Resident:
+    """The memory of this process; zeros where there is no /proc."""
+    sizes = {}
+    try:
+        with open(PROC / "self/status", "rb") as status:
+            for line in status:
+                if line.startswith((b"RssAnon:", b"RssShmem:")):
+                    name, size, _ = line.split()
+                    sizes[name] = int(size) * 1024
+    except FileNotFoundError:
+        pass
+    return Resident(sizes.get(b"RssAnon:", 0), sizes.get(b"RssShmem:", 0))
+
+
+def resident_size() -> int:
+    """All of it."""
+    return sum(resident())
