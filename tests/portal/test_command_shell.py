@@ -13,7 +13,7 @@ import transaction
 from ZEO.Exceptions import ClientDisconnected
 
 from Products.ERP5Wendelin.errors import Conflict, NotFound
-from Products.ERP5Wendelin.portal import command_shell
+from Products.ERP5Wendelin.portal import command_shell, session
 from Products.ERP5Wendelin.portal.command import main, make_parser
 from Products.ERP5Wendelin.portal.command_shell import COMMAND, LOST, Shell
 from support.lake import COMMANDS, START_TIMEOUT, ServedLake, wendelin
@@ -133,7 +133,7 @@ def test_a_commit_that_meets_another_says_so_and_drops_the_changes(lake: Lake, s
     connection.transaction_manager.commit()
     connection.close()
     with pytest.raises(Conflict) as caught:
-        command_shell.commit()
+        session.commit()
     assert str(caught.value) == (
         "Somebody else has changed the same in the meantime, so what you changed is dropped. "
         "Look at it, and change it again."
@@ -150,7 +150,7 @@ def test_a_commit_without_the_server_says_so_and_drops_the_changes(
     run(shell, f"{NEW_DATA_SET}('hearts')")
     monkeypatch.setattr(transaction, "commit", commit)
     with pytest.raises(Conflict) as caught:
-        command_shell.commit()
+        session.commit()
     assert str(caught.value) == (
         "The server that has the database open has stopped, so what you changed is dropped. "
         "Once it runs again, change it again; the prompt may stay open."

@@ -1,8 +1,7 @@
 """`wendelin shell`: Python with the site at hand, at a prompt or for a script.
 
 The prompt is Python's own, so that nothing about it has to be learnt, in one transaction after the other: what was
-changed is kept by `commit()` alone. Python is not restricted here: whoever may read the instance's directory may do
-anything with it anyway. `--user` therefore limits nothing but what the site itself asks of a user.
+changed is kept by `commit()` alone.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import logging
 import os
 import rlcompleter
 import sys
-import traceback
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,26 +21,17 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
-import transaction
-from AccessControl.SecurityManagement import newSecurityManager
-from ZEO.Exceptions import ClientDisconnected
-from ZODB.POSException import ConflictError
-
-from Products.ERP5Wendelin.content.site import enter_site
-from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound, WendelinError
+from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.portal.instance import Instance, find, opened
+from Products.ERP5Wendelin.portal.session import NAMES, Session
 
 readline: Any = import_module("readline") if find_spec("readline") else None  # not every Python has it
 
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 Run Python with the site of DIR at hand: a prompt at a terminal, else COMMAND,
 FILE, or what comes on standard input. Bound are:
 
-  app               the Zope application
-  portal, context   the site
-  transaction       Python's module of that name
-  commit()          keep what was changed; see what others have committed
-  abort()           drop what was changed; see what others have committed
+{NAMES}
 
 Nothing is kept without commit(). While the instance is not being served, no
 other command can use it until this one ends.
@@ -114,35 +103,8 @@ def script_of(command: str | None, file: str | None) -> tuple[bytes, str] | None
     return None if file is None and sys.stdin.isatty() else (sys.stdin.buffer.read(), STDIN)
 
 
-class Shell:
-    """The site of an application, and the names that are bound for its user."""
-
-    def __init__(self, app: Any, debug: bool) -> None:
-        self.connection = app._p_jar
-        self.debug = debug
-        transaction.begin()
-        self.site = enter_site(app)
-        self.names = {
-            "__name__": "__main__",
-            "app": app,
-            "portal": self.site,
-            "context": self.site,
-            "transaction": transaction,
-            "commit": commit,
-            "abort": abort,
-        }
-
-    def act_as(self, name: str) -> None:
-        """Be a user of the site. NotFound if there is none of this name."""
-        user = self.site.acl_users.getUserById(name)
-        if user is None:
-            raise NotFound(f"There is no user {name!r}. `wendelin user list DIR` names them.")
-        newSecurityManager(None, user.__of__(self.site.acl_users))
-        transaction.abort()  # the first to ask for a user makes PluginRegistry note which plugins there are not
-
-    def has_changes(self) -> bool:
-        """Whether anything was changed since the transaction began: the connection joins it with the first change."""
-        return not self.connection._needs_to_join
+class Shell(Session):
+    """A session that runs what is typed, or what it is given."""
 
     def run(self, source: bytes, name: str) -> bool:
         """Run a script; print the traceback of an error, and return whether there was none."""
@@ -150,7 +112,7 @@ class Shell:
             lines = source.decode("utf-8", "replace").splitlines(keepends=True)
             linecache.cache[name] = len(source), None, lines, name
         try:
-            exec(compile(source, name, "exec"), self.names)  # noqa: S102
+            self.execute(source, name)
         except Exception as error:
             print(self.traceback_of(error, name), end="", file=sys.stderr)
             return False
@@ -161,22 +123,6 @@ class Shell:
         version = sys.version.partition(" ")[0]
         with editing(self.names, instance.shell_history):
             Prompt(self).interact(BANNER.format(version=version, directory=instance.directory, user=user), "")
-
-    def traceback_of(self, error: BaseException, name: str) -> str:
-        """What Python shows of an error, without what called the user's code, which `name` is the file name of.
-
-        Nor, of an error whose message says everything, what that code called.
-        """
-        if self.debug:
-            return "".join(traceback.format_exception(error))
-        frames = error.__traceback__
-        while frames is not None and frames.tb_frame.f_code.co_filename != name:
-            frames = frames.tb_next
-        if not isinstance(error, (WendelinError, ClientDisconnected)):
-            return "".join(traceback.format_exception(error.with_traceback(frames)))
-        own = [frame for frame in traceback.extract_tb(frames) if frame.filename == name]
-        heading = "Traceback (most recent call last):\n"
-        return "".join([heading, *traceback.format_list(own), *traceback.format_exception_only(error)])
 
 
 class Prompt(code.InteractiveConsole):
@@ -200,36 +146,6 @@ class Completer(rlcompleter.Completer):
 
     def _callable_postfix(self, val: Any, word: str) -> str:
         return super()._callable_postfix(val, word) if isinstance(val, ROUTINES) else word  # type: ignore[misc]
-
-
-def commit() -> None:
-    """Keep what was changed, and begin a new transaction, which sees what others have committed.
-
-    Conflict if others have changed the same in the meantime, or the server has gone; whatever fails, the changes are
-    dropped.
-    """
-    try:
-        transaction.commit()
-    except ConflictError as error:
-        transaction.abort()
-        raise Conflict(
-            "Somebody else has changed the same in the meantime, so what you changed is dropped. "
-            "Look at it, and change it again."
-        ) from error
-    except ClientDisconnected as error:
-        transaction.abort()
-        raise Conflict(
-            "The server that has the database open has stopped, so what you changed is dropped. "
-            "Once it runs again, change it again; the prompt may stay open."
-        ) from error
-    except BaseException:
-        transaction.abort()
-        raise
-
-
-def abort() -> None:
-    """Drop what was changed, and begin a new transaction, which sees what others have committed."""
-    transaction.abort()
 
 
 @contextlib.contextmanager
