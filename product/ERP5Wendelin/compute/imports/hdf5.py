@@ -77,7 +77,7 @@ class Dataset(Incoming):
 def open_hdf5(file: StoredFile, key: str) -> Incoming:
     """The dataset of an HDF5 file that `key` names, or its only one."""
     h5py = load("h5py", "hdf5", "HDF5 files are")
-    with file.understood_as("HDF5"):
+    with file.understood_as("hdf5"):
         opened = h5py.File(file, "r")
         dataset = _dataset(h5py, opened, file.name, key.strip("/"))
         dtype = _checked_dtype(h5py, dataset, f"{dataset.name} of {file.name}")

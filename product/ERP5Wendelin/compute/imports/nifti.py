@@ -45,7 +45,7 @@ def open_nifti(file: StoredFile, key: str) -> Incoming:
     nibabel = load("nibabel", "nifti", "NIfTI images are")
     if key not in ("", RAW):
         raise BadInput(f"{file.name} holds one image: leave the key out, or give {RAW!r} for values without scaling.")
-    with file.understood_as("a NIfTI image"):
+    with file.understood_as("nifti"):
         header = _header(nibabel, _opened(file), file.name)
         shape, dtype, offset = (
             tuple(map(int, header.get_data_shape())),

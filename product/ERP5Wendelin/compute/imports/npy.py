@@ -25,7 +25,7 @@ def open_npy(file: StoredFile, key: str) -> Incoming:
 
 def open_npz(file: StoredFile, key: str) -> Incoming:
     """The array of a .npz file that `key` names, or its only one."""
-    with file.understood_as("a .npz archive"):
+    with file.understood_as("npz"):
         archive = zipfile.ZipFile(io.BufferedReader(file))
         names = [name.removesuffix(SUFFIX) for name in archive.namelist() if name.endswith(SUFFIX)]
         member = archive.getinfo(chosen(file.name, "arrays", names, key) + SUFFIX)

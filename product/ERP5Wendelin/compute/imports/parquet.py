@@ -87,8 +87,8 @@ class Rows(Incoming):
 def open_parquet(file: StoredFile, key: str) -> Incoming:
     """The table of a Parquet file, or the columns of it that `key` names."""
     pq = load("pyarrow.parquet", "parquet", "Parquet files are")
-    with file.understood_as("Parquet"):
-        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_SIZE)
+    with file.understood_as("parquet"):
+        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_SIZE, page_checksum_verification=True)
         schema = parquet.schema_arrow
         names, is_table = _chosen(schema.names, key, file.name)
         _check_row_groups(parquet.metadata, file.name)
