@@ -43,6 +43,12 @@ class DataArrayModule(Module):
         BadInput for a bad reference; it may have slashes. Conflict if an array has it, whatever its state and whoever
         may view it.
         """
+        self.checkFree(reference)
+        return self.newContent(reference=reference, title=title)
+
+    @security.private
+    def checkFree(self, reference: str) -> None:
+        """BadInput, Conflict: no array of this reference can be made; see `newDataArray`."""
         for part in reference.split("/"):
             check_reference(part)
         if len(reference) > REFERENCE_LENGTH:
@@ -50,7 +56,6 @@ class DataArrayModule(Module):
         catalogue = getUtility(ICatalogTool)
         if len(catalogue.unrestrictedSearchResults(portal_type=DataArray.portal_type, reference=reference)):
             raise Conflict(f"The reference {reference!r} is taken, by an array that you may not see. Choose another.")
-        return self.newContent(reference=reference, title=title)
 
     @security.protected(AccessContentsInformation)
     def getDataArray(self, reference: str) -> Any:

@@ -12,12 +12,12 @@ from itertools import islice
 from threading import BoundedSemaphore
 
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
-from Products.ERP5Wendelin.download.array_slice import ArraySlice, Box
 from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.download.reader import BlockReader
 from Products.ERP5Wendelin.errors import NotReady
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage import block
+from Products.ERP5Wendelin.storage.array_slice import ArraySlice, Box
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 
 AT_ONCE = 2 * MIB

@@ -1,4 +1,4 @@
-"""`/arrays/{reference*}/data`: the elements of an array, or of a slice of it."""
+"""`/arrays/{reference*}/data`: the elements of an array, or of a slice of it, read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.content.npy import header_of
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.array_body import body_of
-from Products.ERP5Wendelin.download.array_slice import ArraySlice
 from Products.ERP5Wendelin.errors import BadInput, Gone, NotFound
 from Products.ERP5Wendelin.storage.array_index import parse
+from Products.ERP5Wendelin.storage.array_slice import ArraySlice
 from Products.ERP5Wendelin.views.access import may_view
 from Products.ERP5Wendelin.views.answer import Answer
 from Products.ERP5Wendelin.views.api.files import MEDIA_TYPE, select

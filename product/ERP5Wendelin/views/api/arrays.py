@@ -76,7 +76,7 @@ def invalidate(call: Call) -> None:
 
 def outline(data_array: Any) -> dict[str, Any]:
     """An array as plain data, as a list has it; without shape and dtype until it was given them."""
-    array = data_array.getArray()
+    array = data_array.array
     return {
         "reference": data_array.getReference(),
         "title": data_array.getTitle(),
@@ -93,7 +93,7 @@ def describe(call: Call, data_array: Any) -> dict[str, Any]:
     return {
         **outline(data_array),
         "description": data_array.getDescription(),
-        "names": [] if data_array.getArray() is None else list(data_array.getArrayDtypeNames()),
+        "names": [] if data_array.array is None else list(data_array.getArrayDtypeNames()),
         "created": format_date(data_array.created),
         "snapshot": Snapshot.of(call.site._p_jar).text,
     }
@@ -110,7 +110,7 @@ def shape_of(members: Members) -> tuple[int, ...]:
 
 def check_same(data_array: Any, shape: tuple[int, ...], dtype: Any) -> None:
     """Conflict unless an array has this shape and dtype."""
-    array = data_array.getArray()
+    array = data_array.array
     if array is None or (array.shape, array.dtype) != (shape, dtype):
         what = "no elements yet" if array is None else f"the shape {list(array.shape)} and the dtype {array.dtype}"
         raise Conflict(

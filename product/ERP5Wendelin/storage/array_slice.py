@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from Products.ERP5Wendelin.errors import BadInput
-from Products.ERP5Wendelin.protocol import MIB
-from Products.ERP5Wendelin.storage.array import Shape, ranges_of
+from ..errors import BadInput
+from ..protocol import MIB
+from .array import Shape, ranges_of
+from .block import CHUNK_SIZE
 
 BOX_SPAN = 8 * MIB
 """Bytes of the array between the first element of a box and its last: a box takes no more memory, nor much time."""
@@ -80,6 +81,21 @@ class ArraySlice:
             return None
         start = sum(r[0] * self._row_size(a) for a, r in enumerate(self.ranges))
         return start, start + self.nbytes
+
+    @property
+    def touched(self) -> int:
+        """About how many bytes of the array are rewritten to write the slice: what it covers, by chunks."""
+        if not self.nbytes:
+            return 0
+        run = self.itemsize
+        for along, length in zip(reversed(self.ranges), reversed(self.array_shape), strict=True):
+            if len(along) > 1 and along.step != 1:
+                break
+            run *= len(along)
+            if len(along) != length:
+                break
+        span = self.itemsize + sum((len(r) - 1) * abs(r.step) * self._row_size(a) for a, r in enumerate(self.ranges))
+        return min(self.nbytes // run * max(run, CHUNK_SIZE), span)
 
     def boxes(self, start: int, stop: int) -> Iterator[Box]:
         """The parts that the slice's bytes from `start` up to `stop` are in, in their order."""
