@@ -20,6 +20,7 @@ from support.push import metadata
 
 FOR_EVERYBODY = {
     ("GET", "/"),
+    ("GET", "/analyses"),
     ("GET", "/arrays"),
     ("GET", "/data-sets"),
     ("GET", "/streams"),
@@ -47,6 +48,7 @@ def fill(server, path: str) -> str:
     with server.lake.open() as site:
         site.data_stream_module.newContent(reference="log")
         site.data_array_module.newContent(reference="table").initArray((1,), "u1")
+        names["analysis"] = site.data_analysis_module.newContent(reference="mean").getId()
         transaction.commit()
     many = {"{path*}": "a", "{stream*}": "log", "{reference*}": "table"}
     for placeholder, name in many.items():
@@ -68,6 +70,7 @@ def test_permission_is_checked_on_the_object_that_the_path_names(server):
             "{reference}": "data_set",
             "{stream*}": "stream",
             "{reference*}": "array",
+            "{analysis}": "analysis",
         }
         named = next((context for name, context in by_name.items() if name in route.path), "site")
         makers = {

@@ -35,6 +35,9 @@ class Call:
     data_array: Any
     """Of a path with the {reference*} of an array."""
 
+    analysis: Any
+    """Of a path with {analysis}."""
+
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site
         self._environ = request.environ

@@ -102,6 +102,9 @@ def find_objects(call: Call, route: Route) -> None:
     if route.context == "array":
         call.data_array = locate.array(call.site, call.names["reference"])
         return
+    if route.context == "analysis":
+        call.analysis = locate.analysis(call.site, call.names["analysis"])
+        return
     call.data_set = locate.data_set(call.site, call.names["reference"])
     if route.context == "ingestion":
         if not may(route.permission, call.data_set):
@@ -115,6 +118,8 @@ def context_of(call: Call, route: Route) -> Any:
         return call.data_stream
     if route.context == "array":
         return call.data_array
+    if route.context == "analysis":
+        return call.analysis
     return call.site if route.context in ("site", "policy") else call.data_set
 
 

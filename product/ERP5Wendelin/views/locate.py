@@ -6,6 +6,7 @@ from typing import Any
 
 from Acquisition import aq_base
 
+from Products.ERP5Wendelin.content.data_analysis import DataAnalysis
 from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.content.state import IN_USE
@@ -59,6 +60,16 @@ def array(site: Any, reference: str) -> Any:
     if is_known():
         raise NotFound(f"There is no array {reference!r} that you may see. Check the spelling.")
     raise NotAuthorised(f"There is no public array {reference!r}. Log in if you have an account.")
+
+
+def analysis(site: Any, id: str) -> Any:
+    """A Data Analysis."""
+    found = site.data_analysis_module._getOb(id, None)
+    if isinstance(aq_base(found), DataAnalysis) and may_view(found):
+        return found
+    if is_known():
+        raise NotFound(f"There is no analysis {id!r} that you may see. Ask for the list again.")
+    raise NotAuthorised(f"There is no public analysis {id!r}. Log in if you have an account.")
 
 
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
