@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+import numpy
 from BTrees.IOBTree import IOBTree
 from BTrees.LOBTree import LOBTree
 from persistent import GHOST
@@ -30,6 +31,7 @@ from wendelin.bigfile.file_zodb import ZBigFile, ZBlk0, ZBlk1, ZBlkBase, ZData
 from ZODB.utils import z64
 
 from ..protocol import MIB
+from .record_file import before_of, record_file_of
 
 Buffer = bytes | bytearray | memoryview
 
@@ -68,6 +70,42 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
         if missing:
             yield _ZEROS[:missing]
         start += end - offset
+
+
+def read_into(blktab: LOBTree, start: int, target: numpy.ndarray) -> None:
+    """Fill `target`, one axis of bytes, with those of a file from `start` on.
+
+    Of a FileStorage, blocks that this connection has not loaded come straight out of the file (`storage.record_file`).
+    """
+    connection = blktab._p_jar
+    records = None if connection is None else record_file_of(connection)
+    before = b"" if records is None else before_of(connection)
+    done = 0
+    while done < len(target):
+        number, offset = divmod(start + done, BLOCK_SIZE)
+        part = target[done : done + BLOCK_SIZE - offset]
+        done += len(part)
+        zblk = blktab.get(number)
+        if zblk is None:
+            part[:] = 0
+            continue
+        is_unread = isinstance(zblk, ZBlk0) and zblk._p_state == GHOST
+        if is_unread and records is not None and records.read_into(zblk._p_oid, before, offset, part):
+            continue
+        data = load(zblk, offset, offset + len(part))
+        part[: len(data)] = numpy.frombuffer(data, numpy.uint8)
+        part[len(data) :] = 0
+
+
+def will_need(blktab: LOBTree, start: int, stop: int) -> None:
+    """Let the operating system begin to read the blocks of a range, where they are in a file of this machine."""
+    connection = blktab._p_jar
+    records = None if connection is None else record_file_of(connection)
+    if records is not None:
+        for number in range(start // BLOCK_SIZE, -(-stop // BLOCK_SIZE)):
+            zblk = blktab.get(number)
+            if zblk is not None and zblk._p_oid is not None:
+                records.will_need(zblk._p_oid)
 
 
 def write(zfile: ZBigFile, start: int, data: Buffer) -> None:

@@ -99,6 +99,9 @@ class _Positioned(io.RawIOBase):
         self._descriptor = descriptor
         self._position = 0
 
+    def fileno(self) -> int:
+        return self._descriptor
+
     def readable(self) -> bool:
         return True
 
