@@ -20,6 +20,7 @@ from Products.ERP5Wendelin.portal import (
     command_serve,
     command_shell,
     command_user,
+    command_worker,
 )
 
 DESCRIPTION = """\
@@ -28,6 +29,7 @@ Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
   wendelin init /srv/lake       make an instance; prints the manager's password
   wendelin serve /srv/lake      serve it on 127.0.0.1:8080, until Ctrl-C
   wendelin fluentd /srv/lake    take in what fluentd agents send
+  wendelin worker /srv/lake     run analyses of what has come in
   wendelin user add /srv/lake ada --role contributor
                                 let Ada push data sets
   wendelin shell /srv/lake      look at it and change it in Python
@@ -42,6 +44,7 @@ COMMANDS = (
     command_init,
     command_serve,
     command_fluentd,
+    command_worker,
     command_user,
     command_shell,
     command_bt5,
