@@ -33,6 +33,12 @@ def test_boxes_follow_one_another_in_c_order_and_cover_the_array(shape, most, al
     assert all(0 < part.size <= most for part in parts)
 
 
+def test_boxes_of_an_array_larger_than_any_memory_come_one_by_one():
+    huge = (2**40, 2**20)
+    assert next(boxes(huge, 8)) == (slice(0, 1), slice(0, 8))
+    assert next(chunk_boxes(huge, (2, 2), 8)) == (slice(0, 2), slice(0, 4))
+
+
 def test_boxes_are_cut_at_rows_of_chunks_if_they_fit():
     assert [box[0] for box in boxes((20, 3), 25, 4)] == [slice(0, 8), slice(8, 16), slice(16, 20)]
     assert [box[0] for box in boxes((9, 3), 10, 4)] == [slice(0, 3), slice(3, 6), slice(6, 9)]

@@ -77,7 +77,7 @@ def test_alarms_are_listed_by_their_ids(lake: ServedLake) -> None:
 
 def test_an_alarm_is_run_by_hand_while_the_lake_is_served(lake: ServedLake) -> None:
     done = wendelin("alarm", "run", lake.directory, "wendelin_expire_ingestions")
-    assert done.stdout == "Given up: 0 pushes, 0 files that came in part.\n"
+    assert done.stdout == "Given up: 0 pushes, 0 files and 0 arrays that came in part.\n"
     assert done.stderr == ""
 
 

@@ -16,7 +16,6 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
 
 import numpy
 
@@ -44,7 +43,7 @@ def boxes(shape: Shape, most: int, align: int = 1) -> Iterator[Box]:
     if axis == 0 and count > align:
         count -= count % align
     rest = tuple(slice(0, length) for length in shape[axis + 1 :])
-    for position in product(*map(range, shape[:axis])):
+    for position in _positions([range(length) for length in shape[:axis]]):
         fixed = tuple(slice(each, each + 1) for each in position)
         for start in range(0, shape[axis], count):
             yield (*fixed, slice(start, min(start + count, shape[axis])), *rest)
@@ -63,9 +62,19 @@ def chunk_boxes(shape: Shape, chunks: Shape, most: int) -> Iterator[Box]:
     for axis in reversed(range(len(shape))):
         others = math.prod(lengths[:axis]) * math.prod(lengths[axis + 1 :])
         lengths[axis] = min(max(most // (others * chunks[axis]), 1) * chunks[axis], shape[axis])
-    for corner in product(*(range(0, length, step) for length, step in zip(shape, lengths, strict=True))):
+    for corner in _positions([range(0, length, step) for length, step in zip(shape, lengths, strict=True)]):
         stops = (min(start + step, length) for start, step, length in zip(corner, lengths, shape, strict=True))
         yield tuple(map(slice, corner, stops))
+
+
+def _positions(ranges: list[range]) -> Iterator[tuple[int, ...]]:
+    """The product of ranges, one after the other: itertools.product would first make a tuple of each."""
+    if not ranges:
+        yield ()
+        return
+    for first in ranges[0]:
+        for rest in _positions(ranges[1:]):
+            yield (first, *rest)
 
 
 def shape_of(box: Box) -> Shape:

@@ -6,7 +6,6 @@ None as long as there was none).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -93,13 +92,9 @@ class DataArrayModule(Module):
             self._arrivals.pop(key, None)
 
     @security.private
-    def dropExpiredArrivals(self, time: datetime, keep_going: Callable[[], bool]) -> int:
-        """In the current transaction give up what nobody goes on with, while `keep_going()`; how many."""
-        count = 0
-        for key, arrival in list((self._arrivals or {}).items()):
-            if not keep_going():
-                break
-            if arrival.is_expired(time):
-                self.dropArrival(key)
-                count += 1
-        return count
+    def dropExpiredArrivals(self, time: datetime) -> int:
+        """In the current transaction give up what nobody goes on with; how many."""
+        expired = [key for key, arrival in (self._arrivals or {}).items() if arrival.is_expired(time)]
+        for key in expired:
+            self.dropArrival(key)
+        return len(expired)

@@ -1,4 +1,4 @@
-"""Giving up pushes that nobody continues, so that what they brought can be freed."""
+"""Giving up pushes, and arrays that arrive, that nobody continues, so that what they brought can be freed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from zope.component import getUtility
 from Products.ERP5Wendelin.content.acting import as_system
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.ingestion.locks import CATALOGUE, serialised
+
+ARRAYS = "array arrivals"
+"""The key of what gives up arrays that arrive."""
 
 
 def cancel_expired(reference: str) -> None:
@@ -42,3 +45,9 @@ def cancel_all_expired(site: Any, keep_going: Callable[[], bool] = lambda: True)
                 ingestion.cancel()
                 count += 1
     return count
+
+
+def drop_expired_arrays(site: Any) -> int:
+    """Drop the arrays that arrive, and that nobody has gone on with, in a transaction of its own; how many."""
+    with serialised(ARRAYS):
+        return int(site.data_array_module.dropExpiredArrivals(now()))
