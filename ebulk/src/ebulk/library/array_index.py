@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 from types import EllipsisType
 from typing import Any, TypeAlias
@@ -42,7 +41,7 @@ class Selected:
             yield self, ()
             return
         count = max(1, most // max(1, prod(shape[axis + 1 :])))
-        for position in product(*map(range, shape[:axis])):
+        for position in _positions(shape[:axis]):
             for start in range(0, shape[axis], count):
                 where = (*(slice(each, each + 1) for each in position), slice(start, start + count))
                 where += (slice(None),) * (len(shape) - len(where))
@@ -66,6 +65,16 @@ def select(index: Any, shape: tuple[int, ...]) -> tuple[Selected, tuple[slice, .
         else:
             parts.append(_position(part, length, axis))
     return Selected(tuple(parts), shape), tuple(turned)
+
+
+def _positions(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """All positions of some axes, in C order; unlike itertools.product, without a list of each axis's."""
+    if not shape:
+        yield ()
+        return
+    for first in range(shape[0]):
+        for rest in _positions(shape[1:]):
+            yield (first, *rest)
 
 
 def _parts(index: Any, ndim: int) -> tuple[Any, ...]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Elements:
     """What `transfer` sends (`NpySource`); `name` is for messages. EbulkError for elements that are objects."""
 
+    fortran_order = False
+
     def __init__(self, values: NDArray, name: str) -> None:
         if values.dtype.hasobject:
             raise EbulkError(

@@ -90,15 +90,16 @@ def _read(file: BinaryIO, path: Path) -> Header:
             raise ValueError(shape)
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
         raise EbulkError(f"The header of {path} cannot be understood.", NUMPY_HINT) from None
-    if _has_objects(descr):
+    try:
+        has_objects = _has_objects(descr)
+        itemsize = 0 if has_objects else _itemsize(descr)
+    except (ValueError, TypeError, IndexError, RecursionError):
+        raise EbulkError(f"The dtype in the header of {path} cannot be understood.", NUMPY_HINT) from None
+    if has_objects:
         raise EbulkError(
             f"{path} has objects, which are Python's pickles: no lake takes those.",
             "Convert them to numbers, or to text of a fixed length by astype('U20'), and save that.",
         )
-    try:
-        itemsize = _itemsize(descr)
-    except (ValueError, TypeError, IndexError, RecursionError):
-        raise EbulkError(f"The dtype in the header of {path} cannot be understood.", NUMPY_HINT) from None
     return Header(descr, fortran_order, tuple(shape), file.tell(), itemsize)
 
 

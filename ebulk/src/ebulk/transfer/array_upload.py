@@ -30,6 +30,9 @@ LARGEST_ROW = 64 * MIB
 LEAST_PIECE = 256 * KIB
 """A network that breaks all the time is sent pieces of an upload that are ever smaller, down to this."""
 
+READ_SIZE = 8 * MIB
+"""Bytes that are read of an array at a time."""
+
 STEP = 256 * KIB
 """Bytes after which progress is told."""
 
@@ -38,29 +41,33 @@ Result = TypeVar("Result")
 
 
 class Counted:
-    """The bytes of one request, of which progress is told as they are sent."""
+    """The body of one request, of which progress is told as it is sent: some bytes of an array, behind a header."""
 
-    def __init__(self, parts: tuple[bytes | memoryview, ...], name: str, progress: Progress) -> None:
-        self._parts = parts
-        self._name = name
+    def __init__(self, source: NpySource, start: int, stop: int, progress: Progress, header: bytes = b"") -> None:
+        self._source = source
+        self._start = start
+        self._stop = stop
         self._progress = progress
+        self._header = header
         self._told = 0
-        self.length = sum(map(len, parts))
+        self.length = len(header) + stop - start
 
     def __iter__(self) -> Iterator[memoryview]:
         self.take_back()
-        for part in self._parts:
-            view = memoryview(part)
-            for start in range(0, len(view), STEP):
-                block = view[start : start + STEP]
+        if self._header:
+            yield memoryview(self._header)
+        for start in range(self._start, self._stop, READ_SIZE):
+            data = self._source.read(start, min(start + READ_SIZE, self._stop))
+            for begin in range(0, len(data), STEP):
+                block = data[begin : begin + STEP]
                 yield block
                 self._told += len(block)
-                self._progress.advance(self._name, len(block))
+                self._progress.advance(self._source.name, len(block))
 
     def take_back(self) -> None:
         """Tell that they did not arrive."""
         if self._told:
-            self._progress.advance(self._name, -self._told)
+            self._progress.advance(self._source.name, -self._told)
             self._told = 0
 
 
@@ -75,9 +82,10 @@ def replace(
 ) -> None:
     """Put an array in place of what a lake has, from byte `start` of the upload `key` on.
 
-    `noted` is called with `start` first, then with each offset up to which the lake has it; not for a small one.
+    `noted` is called with `start` first, then with each offset up to which the lake has it. Not for what goes by one
+    request: a small one, and one in Fortran's order, which the lake has to have whole before it can turn it around.
     """
-    if source.size <= UPLOAD_CHUNK_SIZE:
+    if source.size <= UPLOAD_CHUNK_SIZE or source.fortran_order:
         write(session, reference, "", source, progress)
         return
     noted(start)
@@ -85,7 +93,7 @@ def replace(
     size, furthest = UPLOAD_CHUNK_SIZE, start
     is_there = False
     while not is_there:
-        body = Counted((source.read(start, min(start + size, source.size)),), source.name, progress)
+        body = Counted(source, start, min(start + size, source.size), progress)
         try:
             is_there = put_piece(session, reference, key, start, source.size, body.length, body)
         except TransientError as error:
@@ -109,7 +117,7 @@ def replace(
 
 def write(session: Session, reference: str, slice: str, source: NpySource, progress: Progress) -> None:
     """Write an array into a slice of that of a lake, by one request."""
-    body = Counted((source.read(0, source.size),), source.name, progress)
+    body = Counted(source, 0, source.size, progress)
     _try_on(session, body, partial(put_npy, session, reference, slice, body.length, body))
 
 
@@ -137,8 +145,8 @@ def append(
     for row in range(start, source.shape[0], append_length(source)):
         stop = min(row + append_length(source), source.shape[0])
         header = make_header(source.descr, (stop - row, *source.shape[1:]))
-        elements = source.read(source.offset + row * row_size, source.offset + stop * row_size)
-        body = Counted((header, elements), source.name, progress)
+        begin, end = source.offset + row * row_size, source.offset + stop * row_size
+        body = Counted(source, begin, end, progress, header)
         request = partial(append_npy, session, reference, f"{key}-{row}", body.length, body)
         shape = _try_on(session, body, request)
         noted(stop)

@@ -1,4 +1,4 @@
-"""What is sent as a .npy file: a header and elements in C order, read piece by piece."""
+"""What is sent as a .npy file: a header and elements, read piece by piece."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class NpySource(Protocol):
     """For messages and progress."""
     descr: Any
     """Its dtype, as the header has it."""
+    fortran_order: bool
     shape: tuple[int, ...]
     offset: int
     """Bytes of the header."""
