@@ -22,7 +22,8 @@ def test_array_is_given_a_shape_and_read_in_slices(data_array):
 
 
 def test_columns_size_and_elements_are_told(data_array):
-    data_array.initArray((3,), [("time", "M8[s]"), ("value", "f8")])[1] = ("2026-05-01", 7)
+    data_array.initArray((3,), [("time", "M8[s]"), ("value", "f8")])
+    data_array.setArrayIndex(1, ("2026-05-01", 7))
     assert (data_array.getArrayDtypeNames(), data_array.getSize()) == (["time", "value"], 48)
     assert data_array.getArrayIndex(1)["value"] == 7
     assert data_array.getArrayIndex(slice(0, 2)).shape == (2,)

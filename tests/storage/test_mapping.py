@@ -1,4 +1,4 @@
-"""Mapped views beside direct access to an array: each sees what the other has written, whatever the transaction does."""
+"""Mapped views beside direct access to an array: each sees what the other has written, until the transaction ends."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -36,7 +36,7 @@ class Base(Located, PortalContent):
     security = ClassSecurityInfo()
     security.declareObjectProtected(View)
     security.setDefaultAccess("deny")
-    security.declarePrivate("created", "modified", "categories", "properties", "base_categories", "fixed")
+    security.declarePrivate("created", "modified", "categories", "properties", "base_categories", "fixed", "temporary")
     # for Zope's screens
     security.declarePublic("meta_type", "zmi_icon")
     security.declareProtected(View, "title_or_id")
@@ -52,6 +52,8 @@ class Base(Located, PortalContent):
     _setters: ClassVar[dict[str, Setter]]
 
     categories: tuple[str, ...] = ()
+    temporary = False
+    """Whether it is never stored."""
 
     def __init__(self, id: str, **properties: Any) -> None:
         self.id = id
@@ -171,6 +173,17 @@ class Base(Located, PortalContent):
         """Tell the catalogue who may view it now; CMF would look for documents below it, and there are none."""
         if not skip_self:
             self.reindexObject(idxs=self._cmf_security_indexes)
+
+    @security.public
+    def isTempObject(self) -> bool:
+        """Whether it was made with `temp_object=True`: it is in memory alone, and nobody else finds it."""
+        return self.temporary
+
+    @security.protected(ModifyPortalContent)
+    def reindexObject(self, idxs: Any = ()) -> None:
+        """Tell the catalogue what has changed; all of it unless the names of indices are given."""
+        if not self.temporary:
+            super().reindexObject(list(idxs))
 
     @security.private
     def notifyModified(self) -> None:

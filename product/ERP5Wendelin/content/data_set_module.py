@@ -53,7 +53,9 @@ class DataSetModule(Module):
 
     @security.protected(AddDataSet)
     def newContent(self, portal_type: str | None = None, id: str | None = None, **properties: Any) -> DataSet:
-        """Add a data set and return it; as `newDataSet`."""
+        """Add a data set and return it; as `newDataSet`. A temporary one takes no reference from anybody."""
+        if properties.get("temp_object"):
+            return super().newContent(portal_type, id, **properties)
         reference = check_reference(properties.get("reference", ""))
         if reference in self._references:
             raise Conflict(f"There is a data set {reference!r} already.")

@@ -52,6 +52,18 @@ def add_document(container: Any, cls: type, portal_type: str, id: str, propertie
     return container._getOb(id)
 
 
+def new_temporary(container: Any, cls: type, portal_type: str, id: str, properties: dict[str, Any]) -> Any:
+    """Make a document that looks as if it were in a container, wrapped, and is stored nowhere; its maker owns it."""
+    document = cls(id, **properties)
+    document.temporary = True
+    if document.portal_type != portal_type:
+        document.portal_type = portal_type
+    user = getSecurityManager().getUser().getId()
+    if user is not None:
+        document.manage_setLocalRoles(user, ["Owner"])
+    return document.__of__(container)
+
+
 @declared
 class Container(Located):
     """Mixed into what contains documents and finds them by `_getOb`."""
@@ -59,13 +71,20 @@ class Container(Located):
     security = ClassSecurityInfo()
 
     @security.protected(ModifyPortalContent)
-    def newContent(self, portal_type: str | None = None, id: str | None = None, **properties: Any) -> Any:
+    def newContent(
+        self, portal_type: str | None = None, id: str | None = None, temp_object: bool = False, **properties: Any
+    ) -> Any:
         """Make a document in it and return it, wrapped.
 
-        Without a portal type it is of the first one that the container takes. BadInput: a portal type that it does not
-        take, a bad id, or what `edit` would not take either. Conflict: there is something of that id.
+        Without a portal type it is of the first one that the container takes. A `temp_object` is in memory only.
+        BadInput: a portal type that it does not take, a bad id, or what `edit` would not take either. Conflict: there
+        is something of that id.
         """
         info = getUtility(ITypesTool).getTypeInfo(self._content_type(portal_type))
+        if temp_object:
+            return new_temporary(self, self._class_of(info), info.getId(), id or self._new_id(), properties)
+        if getattr(aq_base(self), "temporary", False):
+            raise BadInput("A temporary document can't contain others, unless they are temporary as well.")
         return add_document(self, self._class_of(info), info.getId(), id or self._new_id(), properties)
 
     def _class_of(self, info: Any) -> type:

@@ -12,7 +12,10 @@ from Products.ERP5Wendelin.content.category_tool import CategoryTool
 from Products.ERP5Wendelin.content.data_analysis import DataAnalysis
 from Products.ERP5Wendelin.content.data_analysis_line import DataAnalysisLine
 from Products.ERP5Wendelin.content.data_array import DataArray
+from Products.ERP5Wendelin.content.data_array_line import DataArrayLine
 from Products.ERP5Wendelin.content.data_array_module import DataArrayModule
+from Products.ERP5Wendelin.content.data_array_view import DataArrayView
+from Products.ERP5Wendelin.content.data_array_view_line import DataArrayViewLine
 from Products.ERP5Wendelin.content.data_bucket_stream import DataBucketStream
 from Products.ERP5Wendelin.content.data_ingestion import DataIngestion
 from Products.ERP5Wendelin.content.data_ingestion_line import DataIngestionLine
@@ -43,7 +46,10 @@ DOCUMENT_CLASSES: dict[str, type] = {
         DataAnalysis,
         DataAnalysisLine,
         DataArray,
+        DataArrayLine,
         DataArrayModule,
+        DataArrayView,
+        DataArrayViewLine,
         DataBucketStream,
         DataIngestion,
         DataIngestionLine,

@@ -43,9 +43,10 @@ from RestrictedPython.PrintCollector import PrintCollector
 from ZPublisher.BaseRequest import BaseRequest
 from ZPublisher.HTTPRequest import TaintRequestWrapper
 
-from Products.ERP5Wendelin.content.data_array import ReadOnlyArray
 from Products.ERP5Wendelin.errors import TooLarge
 from Products.ERP5Wendelin.storage.array import Array
+from Products.ERP5Wendelin.storage.array_reader import Column, Columns, Merged, Typed, Window
+from Products.ERP5Wendelin.storage.memory_array import MemoryArray
 
 PRINT_LIMIT = 1024 * 1024
 """The most characters that one run of a script may print."""
@@ -164,8 +165,8 @@ TYPES: dict[type, str] = {
     datetime: f"{DATE} {TIME} astimezone date time timestamp timetz",
     timedelta: "days microseconds seconds total_seconds",
     timezone: "utcoffset",
-    Array: "append dtype nbytes ndim resize shape size",
-    ReadOnlyArray: "dtype nbytes ndim shape size",
+    **dict.fromkeys((Array, MemoryArray), "append dtype nbytes ndim resize shape size"),
+    **dict.fromkeys((Column, Columns, Merged, Typed, Window), "dtype nbytes ndim shape size"),
     **{type(numpy.dtype(code)): DTYPE for code in numpy.typecodes["All"]},
     **{type(result): " ".join(result._fields) for result in LINALG_RESULTS},
 }
@@ -298,7 +299,7 @@ class Writer:
 
 def writable(target: Any) -> Any:
     """Guard of `target[index] = value` and `target.name = value`."""
-    if type(target) in (numpy.ndarray, numpy.void, Array):
+    if type(target) in (numpy.ndarray, numpy.void, Array, MemoryArray):
         return Writer(target)
     return full_write_guard(target)
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
 from persistent import Persistent
 from wendelin.bigarray.array_zodb import ZBigArray
 from wendelin.bigfile.file_zodb import ZBigFile
+from ZODB.Connection import Connection
 from zope.interface import implementer
 
 from .. import errors
 from ..interfaces import IArray
 from . import block, mapping
+from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable
 from .block import BLOCK_SIZE
 from .stream import ByteStream
-
-Shape = tuple[int, ...]
 
 
 @implementer(IArray)
@@ -32,17 +33,9 @@ class Array(Persistent):
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
         """Make an array of zeros. BadInput for a shape or a dtype that can't be stored, such as one with objects."""
-        dtype = numpy.dtype(dtype)
-        if dtype.hasobject:
-            raise errors.BadInput(
-                f"An array of {dtype} cannot be stored: its elements are references to objects, not values. "
-                "Choose a dtype of fixed size, such as float64 or S20."
-            )
-        if dtype.itemsize == 0:
-            raise errors.BadInput(
-                f"An array of {dtype} cannot be stored: its elements have no size. Choose one such as S20."
-            )
-        vars(self)["zarray"] = ZBigArray(_checked(shape), dtype, blksize=BLOCK_SIZE)
+        dtype = checked_dtype(dtype)
+        shape = checked_shape(shape, dtype)
+        vars(self)["zarray"] = ZBigArray(shape, dtype, blksize=BLOCK_SIZE)
 
     @classmethod
     def of_stream(cls, stream: ByteStream, shape: Shape, dtype: Any) -> Array:
@@ -92,15 +85,28 @@ class Array(Persistent):
         """Its length along the first axis."""
         return self.shape[0]
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays of the database that are read where it is: itself, unlike what windows on it say."""
+        return (self,)
+
+    def on(self, connection: Connection) -> Array:
+        """The same array on another connection to its database, as of a snapshot."""
+        array: Array = connection.get(self._p_oid)
+        return array
+
+    def enter(self, connection: Connection) -> None:
+        """Belong to a connection before it is committed, so that it can be mapped in the transaction that makes it."""
+        mapping.enter(connection, self.zarray)
+
+    def rename(self, names: Sequence[str]) -> None:
+        """Give its columns other names. BadInput: it has none, or not as many, or one is no name or comes twice."""
+        zarray = self.zarray
+        zarray._init0(zarray.shape, renamed(zarray.dtype, names), order=zarray._order)
+
     def append(self, values: Any) -> None:
         """Append along the first axis. BadInput when the other axes differ."""
-        values = numpy.asarray(values)
-        if values.ndim != self.ndim or values.shape[1:] != self.shape[1:]:
-            raise errors.BadInput(
-                f"Values of shape {values.shape} cannot be appended to an array of shape {self.shape}: "
-                "only the first axis may differ."
-            )
-        data = numpy.ascontiguousarray(values, self.dtype)
+        data = numpy.ascontiguousarray(appendable(values, self.shape, self.dtype))
         offset = self.nbytes
         self.zarray.resize((self.shape[0] + len(data), *self.shape[1:]))
         if data.nbytes:
@@ -112,11 +118,7 @@ class Array(Persistent):
 
         BadInput when another axis would change, for every element would have to move.
         """
-        shape = _checked(shape)
-        if shape[1:] != self.shape[1:]:
-            raise errors.BadInput(
-                f"An array of shape {self.shape} cannot become {shape}: only the first axis may change."
-            )
+        shape = resizable(self.shape, shape, self.dtype)
         before, zfile = self.nbytes, self.zarray.zfile
         self.zarray.resize(shape)
         if self.nbytes < before:
@@ -137,12 +139,7 @@ class Array(Persistent):
         ranges, scalars = ranges_of(index, self.shape)
         lengths = [len(each) for each in ranges]
         target = tuple(length for length, scalar in zip(lengths, scalars, strict=True) if not scalar)
-        try:
-            data = numpy.broadcast_to(numpy.asarray(values, self.dtype), target).reshape(lengths)
-        except ValueError:
-            raise errors.BadInput(
-                f"Values of shape {numpy.shape(values)} cannot be written to a slice of shape {target}."
-            ) from None
+        data = assignable(values, target, self.dtype).reshape(lengths)
         if data.size:
             _Transfer(self, write=True).move(data, 0, 0, ranges)
 
@@ -179,7 +176,7 @@ class _Transfer:
         rows = ranges[0]
         span = numpy.empty((rows[-1] + 1 - rows[0], *self._shape[axis + 1 :]), self._dtype)
         start = offset + rows[0] * (span.nbytes // len(span))
-        within = tuple(_slice(each) for each in (range(0, len(span), rows.step), *ranges[1:]))
+        within = tuple(slice_of(each) for each in (range(0, len(span), rows.step), *ranges[1:]))
         if not self._write:
             self._read(span, start)
             data[...] = span[within]
@@ -208,18 +205,9 @@ def _bytes_of(data: numpy.ndarray) -> memoryview:
     return data.reshape(-1).view(numpy.uint8).data
 
 
-def _slice(positions: range) -> slice:
-    """A range as a slice: one that ends before 0 has no stop that a slice could say."""
+def slice_of(positions: range) -> slice:
+    """A range of positions of an axis as a slice: one that ends before 0 has no stop that a slice could say."""
     return slice(positions.start, positions.stop if positions.stop >= 0 else None, positions.step)
-
-
-def _checked(shape: Shape) -> Shape:
-    shape = tuple(int(length) for length in shape)
-    if not shape or min(shape) < 0:
-        raise errors.BadInput(
-            f"{shape} is no shape of an array: give a length of at least 0 for each of one or more axes."
-        )
-    return shape
 
 
 def ranges_of(index: Any, shape: Shape) -> tuple[list[range], list[bool]]:

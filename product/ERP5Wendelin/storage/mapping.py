@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from transaction import Transaction
+from transaction import Transaction, TransactionManager
 from wendelin.bigarray.array_zodb import ZBigArray
 from wendelin.bigfile import WRITEOUT_STORE
 from wendelin.bigfile.file_zodb import ZBigFile, _ZBigFile
 from wendelin.lib.mem import memcpy
+from ZODB.Connection import Connection
 
 from . import block
 from .block import BLOCK_SIZE
@@ -82,6 +83,28 @@ def prepare(zarray: ZBigArray) -> ZBigArray:
     if type(zfile._v_file) is not MappedFile:
         zfile._v_file = MappedFile(zfile, zfile.blksize)
     return zarray
+
+
+def enter(connection: Connection, zarray: ZBigArray) -> None:
+    """Make a new array known to a connection, so that it can be mapped in the transaction that makes it.
+
+    If that does not commit, the array is nobody's, and takes no part in transactions that follow.
+    """
+    connection.add(zarray)
+    connection.add(zarray.zfile)
+
+    def leave(is_committed: bool = False) -> None:
+        if not is_committed:
+            for handle in zarray.zfile._v_filehset:
+                # to a manager of its own, for it wants to leave the one that it has when the connection is closed
+                handle.transaction_manager.unregisterSynch(handle)
+                handle.transaction_manager = TransactionManager()
+                handle.transaction_manager.registerSynch(handle)
+            zarray._v_fileh = None
+
+    transaction = connection.transaction_manager.get()
+    transaction.addAfterCommitHook(leave)
+    transaction.addAfterAbortHook(leave)
 
 
 def settle(zfile: ZBigFile) -> None:
