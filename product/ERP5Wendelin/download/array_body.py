@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterator
 from itertools import islice
 from threading import BoundedSemaphore
 
+import numpy
+
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.download.reader import BlockReader
@@ -76,10 +78,10 @@ class ArrayReader(BlockReader):
         begin = position // BLOCK_SIZE * BLOCK_SIZE
         start, stop = max(begin, self._start), min(begin + BLOCK_SIZE, self._stop)
         self._block = memoryview(b"")
+        target = numpy.empty(stop - start, numpy.uint8)
         with self._snapshot.opened() as connection:
-            zfile = connection.get(self._oid).zarray.zfile
-            pieces = list(block.read(zfile.blktab, start, stop))
-        self._block = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces)).toreadonly()
+            block.read_into(connection.get(self._oid).zarray.zfile.blktab, start, target)
+        self._block = target.data.toreadonly()
         self._block_start = start
 
     def close(self) -> None:
