@@ -10,7 +10,7 @@ from itertools import chain
 
 import numpy
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from Products.ERP5Wendelin.blockwise import boxes as boxes_module
@@ -18,13 +18,14 @@ from Products.ERP5Wendelin.blockwise.boxes import boxes, chunk_boxes, fortran_bo
 from Products.ERP5Wendelin.errors import StorageFull
 from Products.ERP5Wendelin.protocol import MIB
 
-SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=4).map(tuple)
+SHAPES = st.lists(st.integers(0, 7), max_size=4).map(tuple)
 
 
 def numbered(shape):
     return numpy.arange(math.prod(shape)).reshape(shape)
 
 
+@settings(max_examples=40)
 @given(SHAPES, st.integers(1, 50), st.integers(1, 5))
 def test_boxes_follow_one_another_in_c_order_and_cover_the_array(shape, most, align):
     values = numbered(shape)
@@ -44,6 +45,7 @@ def test_boxes_are_cut_at_rows_of_chunks_if_they_fit():
     assert [box[0] for box in boxes((9, 3), 10, 4)] == [slice(0, 3), slice(3, 6), slice(6, 9)]
 
 
+@settings(max_examples=40)
 @given(SHAPES, st.integers(1, 50))
 def test_boxes_in_fortran_order_are_contiguous_in_it(shape, most):
     values = numbered(shape)
@@ -51,6 +53,7 @@ def test_boxes_in_fortran_order_are_contiguous_in_it(shape, most):
     assert list(chain.from_iterable(map(list, parts))) == values.reshape(-1, order="F").tolist()
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_boxes_of_chunks_have_whole_chunks_and_cover_the_array(data):
     shape = data.draw(SHAPES)
@@ -64,6 +67,7 @@ def test_boxes_of_chunks_have_whole_chunks_and_cover_the_array(data):
     assert (count == 1).all()
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_an_array_of_any_boxes_is_put_into_c_order_from_anywhere_on(data):
     shape = data.draw(SHAPES)

@@ -38,6 +38,9 @@ def boxes(shape: Shape, most: int, align: int = 1) -> Iterator[Box]:
     """
     if 0 in shape:
         return
+    if not shape:
+        yield ()
+        return
     axis = next((a for a in range(len(shape)) if math.prod(shape[a + 1 :]) <= most), len(shape) - 1)
     count = max(most // math.prod(shape[axis + 1 :]), 1)
     if axis == 0 and count > align:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from Products.ERP5Wendelin.blockwise.boxes import Box
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.protocol import MIB
-from Products.ERP5Wendelin.storage.array import Array, ranges_of
+from Products.ERP5Wendelin.storage.array import ranges_of, slice_of
+from Products.ERP5Wendelin.storage.uncommitted import is_changed
 
 BOX_SIZE = 16 * MIB
 """Bytes that are read at a time."""
@@ -22,41 +24,41 @@ Progress = Callable[[int, int], None]
 
 
 class Selection:
-    """An array as the index leaves it: `shape` without the axes that an integer drops, and `dtype`."""
+    """An array as an index leaves it: `shape` without the axes that an integer drops, and `dtype`."""
 
-    def __init__(self, array: Array, index: tuple[Any, ...]) -> None:
-        """IndexError, BadInput: the array has no such elements."""
-        self._array = array
-        self._ranges, self._dropped = ranges_of(index, array.shape)
-        self.dtype = array.dtype
+    def __init__(self, reader: Any, index: tuple[Any, ...]) -> None:
+        """`reader`: what a document is read from. BadInput, IndexError: it has no such elements."""
+        self._reader = reader
+        self._ranges, self._dropped = ranges_of(index, reader.shape)
+        self.dtype: numpy.dtype = reader.dtype
         self.shape = tuple(len(each) for each, dropped in zip(self._ranges, self._dropped, strict=True) if not dropped)
 
     @property
     def nbytes(self) -> int:
         """How many bytes its elements take."""
-        return int(numpy.prod(self.shape, dtype=object)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, box: Box) -> numpy.ndarray:
         """The elements of a box."""
         kept = iter(box)
-        parts = (
-            each.start if dropped else _slice(each[next(kept)])
+        index = tuple(
+            each.start if dropped else slice_of(each[next(kept)])
             for each, dropped in zip(self._ranges, self._dropped, strict=True)
         )
-        return numpy.asarray(self._array[tuple(parts)])
+        return numpy.asarray(self._reader[index], self.dtype)
 
 
 @contextmanager
 def selected(document: Any, index: tuple[Any, ...]) -> Iterator[Selection]:
-    """What an index selects of a Data Array, as the document's connection sees it, whatever is committed meanwhile."""
-    document.getArrayShape()  # Conflict: it has none
-    array = document.array
-    if array._p_jar is None:
-        raise Conflict("The array must be committed before it is exported.")
-    with Snapshot.of(array._p_jar).opened() as connection:
-        yield Selection(connection.get(array._p_oid), index)
+    """What an index selects of a Data Array, a line or a view, as its connection sees it, whatever is committed later.
 
-
-def _slice(positions: range) -> slice:
-    """A range as a slice: one that ends before 0 has no stop that a slice could say."""
-    return slice(positions.start, positions.stop if positions.stop >= 0 else None, positions.step)
+    Conflict: it has changes that are not committed.
+    """
+    reader = document.getReader()
+    if not reader.arrays:  # it is in memory
+        yield Selection(reader, index)
+        return
+    if any(map(is_changed, reader.arrays)):
+        raise Conflict("The array has changes that are not committed: commit or abort them before it is exported.")
+    with Snapshot.of(reader.arrays[0]._p_jar).opened() as connection:
+        yield Selection(reader.on(connection), index)
