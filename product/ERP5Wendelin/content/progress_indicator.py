@@ -13,8 +13,9 @@ State (public format): that of `content.base`, `int_offset_index` (int or None),
 (`storage.lease.Lease`: who runs it) and `progress` (Progress). State of Progress: `state` (text as above), `done`,
 `total` (numbers of units; total None: unknown), `unit` (text, as in 'rows'), `rate` (units a second, or None),
 `start_date`, `stop_date`, `modified` (aware datetimes in UTC, or None), `error` (text), `holder` (the process that ran
-it last), `ended_loops` (how many loops of a batch have ended), `loop` (dictionary, see `compute.loop`: the one after
-them; or None), `memory` (Memory). State of Memory: `values` (dictionary of plain values, see `compute.memory`).
+it last), `origin` (path of the script that it ran), `ended_loops` (how many loops of a batch have ended), `loop`
+(dictionary, see `compute.loop`: the one after them; or None), `memory` (Memory). State of Memory: `values` (dictionary
+of plain values, see `compute.memory`).
 
 Progress is a record of its own: it changes every few seconds, and neither editing the document, nor renewing the lease,
 is to conflict with that. Nothing of it is in the catalogue, for the same reason. So is Memory, which may take
@@ -66,19 +67,20 @@ class Progress(Persistent):
     modified: datetime | None = None
     error = ""
     holder = ""
+    origin = ""
     ended_loops = 0
     loop: dict[str, Any] | None = None
 
     def __init__(self) -> None:
         self.memory = Memory()
 
-    def begin(self, holder: str, *, anew: bool) -> None:
+    def begin(self, holder: str, origin: str, *, anew: bool) -> None:
         """A process begins with it anew, or goes on from where another one was."""
         if anew:
             self.ended_loops, self.loop, self.memory = 0, None, Memory()
             self.done, self.total, self.unit = 0, None, ""
             self.start_date = None
-        self.state, self.holder, self.error = RUNNING, holder, ""
+        self.state, self.holder, self.origin, self.error = RUNNING, holder, origin, ""
         self.rate = self.stop_date = None
         self.start_date = self.start_date or now()
         self.modified = now()

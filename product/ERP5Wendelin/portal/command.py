@@ -17,6 +17,7 @@ from Products.ERP5Wendelin.portal import (
     command_bt5,
     command_fluentd,
     command_init,
+    command_run,
     command_serve,
     command_shell,
     command_user,
@@ -33,6 +34,8 @@ Run a data lake: a server that keeps data sets, and gives them to `ebulk`.
   wendelin user add /srv/lake ada --role contributor
                                 let Ada push data sets
   wendelin shell /srv/lake      look at it and change it in Python
+  wendelin run /srv/lake script.py
+                                run a Python script, however long it takes
 """
 
 EPILOG = """\
@@ -47,6 +50,7 @@ COMMANDS = (
     command_worker,
     command_user,
     command_shell,
+    command_run,
     command_bt5,
     command_alarm,
     command_array,
