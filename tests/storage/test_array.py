@@ -158,8 +158,35 @@ def test_elements_without_a_size_are_bad_input() -> None:
     assert str(caught.value) == "An array of |S0 cannot be stored: its elements have no size. Choose one such as S20."
 
 
-@pytest.mark.parametrize("shape", [(), (2, -1)])
-def test_no_axis_or_a_negative_length_is_bad_input(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "dtype", "message"),
+    [
+        ((1,) * 33, "i4", "An array of 33 axes cannot be made: it may have 32 axes."),
+        ((2**60,), "i4", f"An array of shape (2**60,) and int32 is larger than {2**62} bytes."),
+        ((0, 2**70), "i4", f"An array of shape (0, 2**70) and int32 is larger than {2**62} bytes."),
+        ((1,), "no dtype", "'no dtype' is no dtype: data type 'no dtype' not understood."),
+        (
+            (1,),
+            "S3000000",
+            "An array of |S3000000 cannot be stored: an element has 3000000 bytes, and may have 2097152 "
+            "bytes. Make more axes of it.",
+        ),
+        (
+            (1,),
+            "(2,3)f8",
+            "An array of ('<f8', (2, 3)) cannot be stored: its elements are arrays themselves. Let their "
+            "axes be the array's last ones.",
+        ),
+    ],
+)
+def test_what_cannot_be_addressed_or_read_by_blocks_is_bad_input(shape: Any, dtype: str, message: str) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        Array(shape, dtype)
+    assert str(caught.value) == message.replace("2**60", str(2**60)).replace("2**70", str(2**70))
+
+
+@pytest.mark.parametrize("shape", [(), (2, -1), "axes", (1, None), float("inf")])
+def test_no_axis_or_a_negative_length_is_bad_input(shape: Any) -> None:
     with pytest.raises(errors.BadInput) as caught:
         Array(shape, "i4")
     assert str(caught.value) == (
@@ -214,6 +241,42 @@ def test_a_position_outside_is_an_index_error(position: int) -> None:
     with pytest.raises(IndexError) as caught:
         Array((9, 4), "i4")[0, position]
     assert str(caught.value) == f"Index {position} is out of bounds for axis 1, which has a length of 4."
+
+
+@pytest.mark.parametrize("action", [lambda array: array.append(["x"]), lambda array: array.__setitem__(0, "x")])
+def test_values_of_another_kind_are_bad_input_and_change_nothing(action: Any) -> None:
+    array = Array((1,), "i4")
+    with pytest.raises(errors.BadInput) as caught:
+        action(array)
+    assert str(caught.value) == ("The values can't be converted to int32: invalid literal for int() with base 10: 'x'.")
+    assert array.shape == (1,)
+
+
+def test_columns_are_renamed_where_they_are(connection: Connection) -> None:
+    array = stored(connection, Array((2,), [("x", "i4"), ("y", "f8", (2,))]))
+    array[1] = (1, [2, 3])
+    array.rename(["a", "b"])
+    connection.transaction_manager.commit()
+    assert array.dtype == [("a", "i4"), ("b", "f8", (2,))]
+    assert array[1]["b"].tolist() == array.zarray[1]["b"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+def test_more_or_fewer_names_than_columns_are_bad_input(names: list[str]) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        Array((2,), [("x", "i4"), ("y", "f8")]).rename(names)
+    assert str(caught.value) == (
+        f"An array of [('x', '<i4'), ('y', '<f8')] has 2 columns, which can't have {len(names)} names."
+    )
+    with pytest.raises(errors.BadInput, match=r"^An array of float64 has 0 columns, which can't have 1 names\.$"):
+        Array((2,), "f8").rename(["x"])
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a", ""], ["a", 1]])
+def test_names_that_no_columns_can_have_are_bad_input(names: Any) -> None:
+    with pytest.raises(errors.BadInput) as caught:
+        Array((2,), [("x", "i4"), ("y", "f8")]).rename(names)
+    assert str(caught.value) == f"{names} can't be the names of columns: give texts that all differ."
 
 
 def test_its_class_and_attribute_are_those_of_the_first_release() -> None:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
+from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
@@ -209,6 +210,43 @@ def test_a_connection_that_is_opened_again_forgets_what_was_mapped(database: DB)
         other.transaction_manager.commit()
     with separate_connection(database):
         assert array[0] == view[0] == 5
+
+
+def test_a_new_array_is_mapped_in_the_transaction_that_makes_it(connection: Connection, database: DB) -> None:
+    array = connection.root()["array"] = Array((2 * B,), "u1")
+    array.enter(connection)
+    array.zarray[5:7] = 50
+    array[6] = 60
+    assert array[4:8].tolist() == array.zarray[4:8].tolist() == [0, 50, 60, 0]
+    connection.transaction_manager.commit()
+    with separate_connection(database) as other:
+        assert other.root()["array"][4:8].tolist() == [0, 50, 60, 0]
+
+
+@pytest.mark.parametrize("is_conflict", [False, True], ids=["aborted", "in conflict"])
+def test_a_new_array_that_was_not_committed_is_forgotten_with_its_mapping(
+    database: DB, caplog: pytest.LogCaptureFixture, is_conflict: bool
+) -> None:
+    with separate_connection(database) as connection:
+        root = connection.root()
+        root["array"] = array = Array((B,), "u1")
+        array.enter(connection)
+        view = array.zarray[:]
+        view[0] = 50
+        if is_conflict:
+            with separate_connection(database) as other:
+                other.root()["other"] = 1
+                other.transaction_manager.commit()
+            with pytest.raises(ConflictError):
+                connection.transaction_manager.commit()
+        connection.transaction_manager.abort()
+        assert "array" not in root
+        root["more"] = 2
+        connection.transaction_manager.commit()
+    with separate_connection(database) as again:
+        assert again is connection
+        assert again.root()["more"] == 2
+    assert not caplog.records
 
 
 class Mixed(RuleBasedStateMachine):

@@ -18,7 +18,7 @@ LONGEST = 10_000
 """Characters of an expression."""
 
 
-def selection_of(expression: str) -> Index | str | tuple[str, ...]:
+def selection_of(expression: str) -> Index | str | list[str]:
     """A basic index (`0:100, ::2`), the name of a column (`'x'`), or those of several (`['x', 'y']`).
 
     BadInput: it is none of them.
@@ -29,7 +29,7 @@ def selection_of(expression: str) -> Index | str | tuple[str, ...]:
     if isinstance(names, str):
         return names
     if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
-        return tuple(names)
+        return list(names)
     raise BadInput(f"{expression[:100]!r} names no columns: write 'x' for one, ['x', 'y'] for several.")
 
 

@@ -68,13 +68,14 @@ class ArrayWindow(ArrayDocument, Base):
         if source is None:
             raise Conflict(f"{name_of(self)} leads to no array that you may view: set its predecessor to one.")
         array = source.getReader()
-        match selection_of(self.index_expression):
-            case str() as name:
-                reader: ArrayReader = Column(array, name)
-            case (str(), *_) as names:
-                reader = Columns(array, names)
-            case index:
-                reader = Window(array, index)
+        selected = selection_of(self.index_expression)
+        reader: ArrayReader
+        if isinstance(selected, str):
+            reader = Column(array, selected)
+        elif isinstance(selected, list):
+            reader = Columns(array, selected)
+        else:
+            reader = Window(array, selected)
         dtype = self._dtype_of(reader.dtype)
         return reader if dtype == reader.dtype else Typed(reader, dtype)
 
@@ -83,11 +84,8 @@ class ArrayWindow(ArrayDocument, Base):
         raise NotImplementedError
 
     def _view_of(self, array: numpy.ndarray) -> numpy.ndarray:
-        match selection_of(self.index_expression):
-            case (str(), *_) as names:
-                part = array[list(names)]
-            case selected:
-                part = array[selected]
+        selected: Any = selection_of(self.index_expression)
+        part: numpy.ndarray = array[selected]
         return part.view(self._dtype_of(part.dtype))
 
     def _dtype_of(self, source: numpy.dtype) -> numpy.dtype:

@@ -35,7 +35,7 @@ class Array(Persistent):
         """Make an array of zeros. BadInput for a shape or a dtype that can't be stored, such as one with objects."""
         dtype = checked_dtype(dtype)
         shape = checked_shape(shape, dtype)
-        vars(self)["zarray"] = ZBigArray(shape, dtype, blksize=BLOCK_SIZE)
+        self.__dict__["zarray"] = ZBigArray(shape, dtype, blksize=BLOCK_SIZE)
 
     @classmethod
     def of_stream(cls, stream: ByteStream, shape: Shape, dtype: Any) -> Array:
@@ -54,7 +54,7 @@ class Array(Persistent):
     def zarray(self) -> ZBigArray:
         """The ZBigArray, whose mapped views are right beside direct access."""
         self._p_activate()
-        return mapping.prepare(vars(self)["zarray"])
+        return mapping.prepare(self.__dict__["zarray"])
 
     @property
     def shape(self) -> Shape:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy
@@ -284,13 +284,12 @@ class Merged(ArrayReader):
         """Records of all columns."""
         fields: list[Any] = []
         for name, source in self._columns:
+            further = source.shape[1:]
             if source.dtype.names:
-                fields += [
-                    (each, numpy.dtype((field.base, source.shape[1:] + field.shape)))
-                    for each, field in zip(source.dtype.names, _fields(source.dtype, source.dtype.names), strict=True)
-                ]
+                records = zip(source.dtype.names, _fields(source.dtype, source.dtype.names), strict=True)
+                fields += [(each, field.base, further + field.shape) for each, field in records]
             else:
-                fields.append((name, source.dtype, source.shape[1:]))
+                fields.append((name, source.dtype, further))
         return numpy.dtype(fields)
 
     @property
@@ -315,7 +314,7 @@ class Merged(ArrayReader):
 
 def _fields(dtype: numpy.dtype, names: Sequence[str]) -> list[numpy.dtype]:
     """The dtypes of columns. BadInput: there is none of a name."""
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     missing = next((name for name in names if name not in fields), None)
     if missing is not None:
         raise errors.BadInput(f"There is no column {missing!r}. Columns: {', '.join(fields) or 'none'}.")
