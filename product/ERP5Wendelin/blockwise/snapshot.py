@@ -118,7 +118,7 @@ class Snapshot:
 
 def _seen_by(connection: Connection) -> bytes:
     """The last transaction whose changes a connection sees."""
-    storage = connection._storage
+    storage = connection._normal_storage  # and not that of a savepoint
     # ZODB's adapter says which transaction comes next; RelStorage, which needs none, what it has seen.
     before = connection.before or getattr(storage, "_start", None)
     return p64(u64(before) - 1) if before else storage.lastTransaction()

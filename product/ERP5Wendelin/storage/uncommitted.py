@@ -17,6 +17,8 @@ def is_changed(array: Array) -> bool:
     connection = array._p_jar
     if connection is None or array._p_serial == z64:
         return True
+    if connection._savepoint_storage is not None:
+        return True  # for all that is known: what a savepoint has put aside counts as unchanged
     zarray = array.zarray
     zfile = zarray.zfile
     if zfile._p_jar is None or any(handle.zfileh.isdirty() for handle in zfile._v_filehset):
