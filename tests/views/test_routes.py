@@ -23,6 +23,7 @@ FOR_EVERYBODY = {
     ("GET", "/analyses"),
     ("GET", "/arrays"),
     ("GET", "/data-sets"),
+    ("GET", "/progress-indicators"),
     ("GET", "/streams"),
     ("OPTIONS", "/data-sets/{reference}/ingestions/{ingestion}/uploads"),
 }
@@ -48,9 +49,10 @@ def fill(server, path: str) -> str:
     with server.lake.open() as site:
         site.data_stream_module.newContent(reference="log")
         site.data_array_module.newContent(reference="table").initArray((1,), "u1")
+        site.progress_indicator_module.newContent(reference="mean.py")
         names["analysis"] = site.data_analysis_module.newContent(reference="mean").getId()
         transaction.commit()
-    many = {"{path*}": "a", "{stream*}": "log", "{reference*}": "table"}
+    many = {"{path*}": "a", "{stream*}": "log", "{reference*}": "table", "{indicator*}": "mean.py"}
     for placeholder, name in many.items():
         path = path.replace(placeholder, name)
     return path.format(**names, token=token)
@@ -71,6 +73,7 @@ def test_permission_is_checked_on_the_object_that_the_path_names(server):
             "{stream*}": "stream",
             "{reference*}": "array",
             "{analysis}": "analysis",
+            "{indicator*}": "indicator",
         }
         named = next((context for name, context in by_name.items() if name in route.path), "site")
         makers = {

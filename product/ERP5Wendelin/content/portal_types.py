@@ -34,6 +34,7 @@ from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.content.ingestion_policy_tool import IngestionPolicyTool
 from Products.ERP5Wendelin.content.module import Module
 from Products.ERP5Wendelin.content.progress_indicator import ProgressIndicator
+from Products.ERP5Wendelin.content.progress_indicator_module import ProgressIndicatorModule
 
 DOCUMENT_CLASSES: dict[str, type] = {
     cls.__name__: cls
@@ -68,6 +69,7 @@ DOCUMENT_CLASSES: dict[str, type] = {
         IngestionPolicyTool,
         Module,
         ProgressIndicator,
+        ProgressIndicatorModule,
     )
 }
 """Name -> class. Modules that need no class of their own are of class Module."""

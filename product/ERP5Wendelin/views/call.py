@@ -37,6 +37,8 @@ class Call:
 
     analysis: Any
     """Of a path with {analysis}."""
+    indicator: Any
+    """Of a path with the {indicator*} that is the reference of a Progress Indicator."""
 
     def __init__(self, site: Any, request: Any) -> None:
         self.site = site

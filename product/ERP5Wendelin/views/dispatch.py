@@ -102,6 +102,9 @@ def find_objects(call: Call, route: Route) -> None:
     if route.context == "array":
         call.data_array = locate.array(call.site, call.names["reference"])
         return
+    if route.context == "indicator":
+        call.indicator = locate.indicator(call.site, call.names["indicator"])
+        return
     if route.context == "analysis":
         call.analysis = locate.analysis(call.site, call.names["analysis"])
         return
@@ -120,6 +123,8 @@ def context_of(call: Call, route: Route) -> Any:
         return call.data_array
     if route.context == "analysis":
         return call.analysis
+    if route.context == "indicator":
+        return call.indicator
     return call.site if route.context in ("site", "policy") else call.data_set
 
 

@@ -72,6 +72,16 @@ def analysis(site: Any, id: str) -> Any:
     raise NotAuthorised(f"There is no public analysis {id!r}. Log in if you have an account.")
 
 
+def indicator(site: Any, reference: str) -> Any:
+    """The Progress Indicator of a reference."""
+    found = site.progress_indicator_module.getProgressIndicator(reference)
+    if found is not None:
+        return found
+    if is_known():
+        raise NotFound(f"There is no progress indicator {reference!r} that you may see. Ask for the list.")
+    raise NotAuthorised(f"There is no public progress indicator {reference!r}. Log in if you have an account.")
+
+
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
     """An ingestion of a data set, of the caller's own unless they are a manager."""
     found = site.data_ingestion_module._getOb(identity, None)

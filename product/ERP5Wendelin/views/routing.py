@@ -17,7 +17,7 @@ from Products.ERP5Wendelin.errors import NotFound
 from Products.ERP5Wendelin.views.interfaces import IPortalRoute, IRoute
 from Products.ERP5Wendelin.views.problem import MethodNotAllowed
 
-CONTEXTS = ("site", "data_set", "ingestion", "policy", "data_stream", "stream", "array", "analysis")
+CONTEXTS = ("site", "data_set", "ingestion", "policy", "data_stream", "stream", "array", "analysis", "indicator")
 """What a route's permission can be checked on; `dispatch` finds each."""
 
 
