@@ -35,7 +35,7 @@ def written(table, **options):
 
 def read(site, table, key="", **options):
     """What is imported of a table."""
-    return imported(site, "table.parquet", written(pyarrow.table(table), **options), key).getArray()[...]
+    return imported(site, "table.parquet", written(pyarrow.table(table), **options), key).getArrayIndex(...)
 
 
 def test_a_table_of_pandas_is_records_of_its_columns(site):
@@ -50,7 +50,7 @@ def test_a_table_of_pandas_is_records_of_its_columns(site):
     )
     target = io.BytesIO()
     frame.to_parquet(target, index=False, row_group_size=300)
-    found = imported(site, "table.parquet", target.getvalue()).getArray()[...]
+    found = imported(site, "table.parquet", target.getvalue()).getArrayIndex(...)
     assert found.dtype == [("id", "u4"), ("value", "f8"), ("time", "M8[ns]"), ("name", "U4"), ("kind", "U2")]
     for name in frame:
         assert found[name].tolist() == frame[name].to_numpy().tolist()

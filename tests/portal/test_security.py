@@ -25,6 +25,7 @@ OPEN_TO_SCRIPTS = {
     "alarms.expiry": "expire_ingestions",
     "alarms.md5": "compute_md5",
     "alarms.retention": "apply_retention",
+    "compute.imports.script": "import_file",
     "errors": "BadInput BadPath Conflict DigestMismatch Gone Incomplete NotAuthorised NotFound TooLarge WrongState",
     "ingestion.ebulk": "find_operation parse_tag write",
     "ingestion.fluentd": "contents",

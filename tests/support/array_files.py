@@ -48,9 +48,9 @@ def elements(found: Incoming, start: int = 0) -> numpy.ndarray:
     return numpy.concatenate(pieces) if pieces else numpy.empty(0, found.dtype)
 
 
-def same(found: Any, expected: Any) -> bool:
-    """Whether two arrays have the same dtype, shape and bytes: NaN is equal to itself here."""
-    found, expected = found[...], numpy.asarray(expected)
+def same(document: Any, expected: Any) -> bool:
+    """Whether a Data Array has the dtype, shape and bytes of an ndarray: NaN is equal to itself here."""
+    found, expected = document.getArrayIndex(...), numpy.asarray(expected)
     return (found.dtype, found.shape, found.tobytes()) == (expected.dtype, expected.shape, expected.tobytes())
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from AccessControl.SecurityManagement import newSecurityManager
-
 from Products.ERP5Wendelin.compute.exports.perform import export_array
 from Products.ERP5Wendelin.compute.imports.formats import FORMATS
 from Products.ERP5Wendelin.compute.imports.perform import choose, import_array
+from Products.ERP5Wendelin.compute.loop import Status
 from Products.ERP5Wendelin.content.by_reference import found_by_reference, search_by_reference
 from Products.ERP5Wendelin.content.site import enter_site
 from Products.ERP5Wendelin.errors import BadInput, NotFound
 from Products.ERP5Wendelin.portal.instance import find, opened, perform
+from Products.ERP5Wendelin.portal.progress_line import ProgressLine, quantity
+from Products.ERP5Wendelin.portal.session import Session
 from Products.ERP5Wendelin.storage.array_index import parse
 
 DESCRIPTION = """\
@@ -42,6 +45,8 @@ holds more than one thing, is said by --key:
   Parquet, CSV  a column, or several with commas: records of these
   NIfTI         raw: the stored values, without scaling
 """
+
+BYTES = "bytes"
 
 PAGE = 100
 """How many arrays are looked up at a time."""
@@ -162,14 +167,16 @@ def array_of(site: Any, reference: str) -> Any:
 
 def run_import(arguments: argparse.Namespace) -> None:
     with opened(find(arguments.directory)) as app:
-        site = enter_site(app)
+        session = Session(app, arguments.debug)
         if arguments.user is not None:
-            act_as(site, arguments.user)
-        data_set = site.data_set_module.getDataSet(arguments.data_set)
+            session.act_as(arguments.user)
+        data_set = session.site.data_set_module.getDataSet(arguments.data_set)
         if data_set is None:
             raise NotFound(f"There is no data set {arguments.data_set!r}.")
         choice = choose(data_set, arguments.path, key=arguments.key, version=arguments.version, format=arguments.format)
-        document = import_array(choice, arguments.reference, replace=arguments.replace)
+        watch = Watch(arguments.path)
+        document = import_array(choice, arguments.reference, replace=arguments.replace, on_progress=watch.show)
+        watch.line.clear()
         print(f"Imported {document.getReference()}: {summary(document.array)}")
 
 
@@ -177,8 +184,32 @@ def run_export(arguments: argparse.Namespace) -> None:
     index, chunks = parse(arguments.slice), lengths(arguments.chunks)
     with opened(find(arguments.directory)) as app:
         document = array_of(enter_site(app), arguments.reference)
-        shape, size = export_array(document, arguments.target, index, chunks=chunks, replace=arguments.replace)
+        watch = Watch(arguments.reference)
+        shape, size = export_array(
+            document, arguments.target, index, chunks=chunks, replace=arguments.replace, on_progress=watch.show
+        )
+        watch.line.clear()
         print(f"Wrote {arguments.target}: {shown_shape(shape)} {shown_dtype(document.array.dtype)}, {size} bytes")
+
+
+class Watch:
+    """Shows how far an import or export is, and first where it goes on."""
+
+    def __init__(self, source: str) -> None:
+        self.line = ProgressLine(sys.stderr)
+        self._source = source
+        self._begun: tuple[int, float] | None = None
+
+    def show(self, done: int, total: int) -> None:
+        """Show that so many bytes are done."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = done, now
+            if done:
+                print(f"Going on behind the first {quantity(done, BYTES)} of {quantity(total, BYTES)}.", flush=True)
+        first, start = self._begun
+        rate = (done - first) / (now - start) if done > first else None
+        self.line.show(Status(self._source, BYTES, done, done, done, total, rate))
 
 
 def summary(array: Any) -> str:
@@ -194,11 +225,3 @@ def lengths(text: str) -> tuple[int, ...]:
         raise BadInput(
             f"{text!r} are no lengths of chunks: write whole numbers with commas, as in 100,512,512."
         ) from None
-
-
-def act_as(site: Any, name: str) -> None:
-    """Be a user of the site. NotFound if there is none of this name."""
-    user = site.acl_users.getUserById(name)
-    if user is None:
-        raise NotFound(f"There is no user {name!r}. `wendelin user list DIR` names them.")
-    newSecurityManager(None, user.__of__(site.acl_users))

@@ -15,6 +15,7 @@ from Products.ERP5Wendelin.content.npy import header_of
 def write_npy(selection: Selection, target: Path, on_progress: Progress) -> None:
     """Write a selection to a file, and on to the disk."""
     done, total = 0, selection.nbytes
+    on_progress(done, total)
     with target.open("wb") as file:
         file.write(header_of(selection.shape, selection.dtype))
         for box in boxes(selection.shape, max(BOX_SIZE // selection.dtype.itemsize, 1)):

@@ -24,6 +24,7 @@ def write_zarr(selection: Selection, target: Path, on_progress: Progress, chunks
     chunks = _checked(chunks, shape, dtype.itemsize) if chunks else _default(shape, dtype.itemsize)
     array = zarr.open_array(zarr.DirectoryStore(str(target)), mode="w", shape=shape, dtype=dtype, chunks=chunks)
     done, total = 0, selection.nbytes
+    on_progress(done, total)
     for box in chunk_boxes(shape, chunks, max(BOX_SIZE // dtype.itemsize, 1)):
         elements = selection.read(box)
         array[box] = elements
