@@ -22,7 +22,7 @@ from zope.interface import implementer
 from .. import errors
 from ..interfaces import IArray
 from . import block, mapping
-from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable
+from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable, unnamed
 from .block import BLOCK_SIZE
 from .stream import ByteStream
 
@@ -131,7 +131,7 @@ class Array(Persistent):
         ranges, scalars = ranges_of(index, self.shape)
         result = numpy.empty([len(each) for each in ranges], self.dtype)
         if result.size:
-            _Transfer(self, write=False).move(result, 0, 0, ranges)
+            _Transfer(self, write=False).move(unnamed(result), 0, 0, ranges)
         return result[tuple(0 if scalar else slice(None) for scalar in scalars)]
 
     def __setitem__(self, index: Any, values: Any) -> None:
@@ -141,7 +141,7 @@ class Array(Persistent):
         target = tuple(length for length, scalar in zip(lengths, scalars, strict=True) if not scalar)
         data = assignable(values, target, self.dtype).reshape(lengths)
         if data.size:
-            _Transfer(self, write=True).move(data, 0, 0, ranges)
+            _Transfer(self, write=True).move(unnamed(data), 0, 0, ranges)
 
 
 class _Transfer:
@@ -149,7 +149,7 @@ class _Transfer:
 
     def __init__(self, array: Array, *, write: bool) -> None:
         self._zfile = array.zarray.zfile
-        self._dtype = array.dtype
+        self._dtype = unnamed(numpy.empty(0, array.dtype)).dtype
         self._shape = array.shape
         self._write = write
         mapping.settle(self._zfile)

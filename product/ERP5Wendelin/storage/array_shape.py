@@ -116,8 +116,30 @@ def renamed(dtype: numpy.dtype, names: Sequence[str]) -> numpy.dtype:
     )
 
 
+def unnamed(data: numpy.ndarray) -> numpy.ndarray:
+    """The same elements, and records as the bytes that they are.
+
+    NumPy copies records column by column, and leaves what is between the columns as it was: in new memory, anything
+    that the process has had there.
+    """
+    return data if data.dtype.names is None else data.view((numpy.void, data.dtype.itemsize))
+
+
+def _has_gaps(dtype: numpy.dtype) -> bool:
+    """Whether records have bytes that are in no column."""
+    if dtype.base.names is None:
+        return False
+    columns = [dtype.base[name] for name in dtype.base.names]
+    return sum(column.itemsize for column in columns) < dtype.base.itemsize or any(map(_has_gaps, columns))
+
+
 def _converted(values: Any, dtype: numpy.dtype) -> numpy.ndarray:
     try:
-        return numpy.asarray(values, dtype)
+        data = numpy.asarray(values, dtype)
+        if not _has_gaps(dtype):
+            return data
+        filled = numpy.zeros(data.shape, dtype)  # of what is between the columns nothing is stored
+        filled[...] = data
+        return filled
     except (TypeError, ValueError, OverflowError) as error:
         raise errors.BadInput(f"The values can't be converted to {dtype}: {error}.") from None
