@@ -20,13 +20,13 @@ array.getArray()[0] = len(data)
 """
 
 
-def prepare(site: Any) -> None:
-    """Let a site have products, and an operation that writes the size of a stream into an array."""
-    with as_user(site, "boss"):
+def prepare(site: Any, script: str = COUNT, user: str = "boss") -> None:
+    """Let a site have products, and an operation with a script: it writes the size of a stream into an array."""
+    with as_user(site, user):
         site.data_operation_module.newContent(id="count", script_id="DataAnalysisLine_count").validate()
         for id in ("readings", "counts"):
             site.data_product_module.newContent(id=id).validate()
-    add_script(site, "DataAnalysisLine_count", COUNT, "in_stream, out_array")
+    add_script(site, "DataAnalysisLine_count", script, "in_stream, out_array")
     transaction.commit()
 
 

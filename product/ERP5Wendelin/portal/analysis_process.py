@@ -24,7 +24,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -36,7 +36,7 @@ from transaction.interfaces import TransientError
 from Products.ERP5Wendelin.compute.execute import Outcome, execute, release
 from Products.ERP5Wendelin.content.relation import find as find_document
 from Products.ERP5Wendelin.content.site import opened_site
-from Products.ERP5Wendelin.errors import WendelinError
+from Products.ERP5Wendelin.errors import BadInput, ScriptError, WendelinError
 from Products.ERP5Wendelin.portal import instance as instances
 from Products.ERP5Wendelin.portal.memory_limit import Exceeded, limit_memory
 from Products.ERP5Wendelin.portal.serve import log_to
@@ -78,13 +78,17 @@ class Ran(NamedTuple):
     seconds: float
     title: str
     failure: str
-    """The last line of the traceback, if its script failed."""
+    """In a line, if its script failed."""
+    is_last: bool
+    """Whether it takes no other."""
 
 
 class Ending(NamedTuple):
-    """It is about to end in the middle of a script, and says why."""
+    """It is about to end before it is ready, or in the middle of a script, and says why."""
 
     reason: str
+    is_certain: bool = False
+    """Whether another one would end in the same way."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +106,25 @@ class Settings:
 class AnalysisProcess:
     """What a worker has in hand of one process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, target: Callable[..., None] | None = None) -> None:
+        """Start it; `target` is what it does, `run_analyses` unless given."""
         context = multiprocessing.get_context("spawn")  # a fork would share the connections to the database
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=run_analyses, args=(theirs, settings, os.getpid()), daemon=True)
+        self.process = context.Process(target=target or run_analyses, args=(theirs, settings, os.getpid()), daemon=True)
         self.process.start()
         theirs.close()
         self.holder = ""
         """Its name, as the holder of what it claims, once it is ready."""
         self.url: str | None = None
         """Of the analysis that it runs."""
-        self._reason = ""
+        self.takes_more = False
+        """Whether it can be given an analysis once it runs none."""
+        self.ending: Ending | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be given an analysis now, or once it is ready."""
+        return self.url is None and (self.takes_more or not self.holder)
 
     def give(self, url: str) -> None:
         """Have it run an analysis."""
@@ -132,11 +144,11 @@ class AnalysisProcess:
         except ConnectionError as error:
             raise EOFError from error
         if isinstance(message, Ready):
-            self.holder = message.holder
+            self.holder, self.takes_more = message.holder, True
         elif isinstance(message, Ending):
-            self._reason = message.reason
+            self.ending = message
         elif isinstance(message, Ran):
-            self.url = None
+            self.url, self.takes_more = None, not message.is_last
             return message
         return None
 
@@ -144,8 +156,8 @@ class AnalysisProcess:
         """Why it has ended."""
         self.process.join()
         code = self.process.exitcode or 0
-        if self._reason:
-            return self._reason
+        if self.ending is not None:
+            return self.ending.reason
         if code < 0:
             number = signal.Signals(-code)
             meaning = SIGNALS.get(number, number.name)
@@ -170,7 +182,7 @@ def run_analyses(connection: Connection, settings: Settings, worker: int) -> Non
         finally:
             Zope2.DB.close()
     except WendelinError as error:
-        connection.send(Ending(str(error)))
+        connection.send(Ending(str(error), isinstance(error, BadInput)))
         sys.exit(1)
 
 
@@ -180,8 +192,8 @@ def run_given(connection: Connection) -> None:
     while (url := connection.recv()) is not None:
         ran = run_analysis(connection, url)
         connection.send(ran)
-        if "MemoryError" in ran.failure:
-            break  # what it has allocated is in pieces: the next analysis gets a process of its own
+        if ran.is_last:
+            break
 
 
 def end_with(worker: int) -> None:
@@ -221,4 +233,8 @@ def run_analysis(connection: Connection, url: str) -> Ran:
             failure = analysis.failure if outcome is Outcome.FAILED else ""
     if failure:
         logger.warning("%s failed: %s", url, failure)
-    return Ran(url, outcome, time.monotonic() - begun, title, failure.rpartition("\n")[2])
+    problem = failure.rpartition("\n")[2]
+    if problem.startswith(ScriptError.__module__):
+        problem = problem.partition(": ")[2]  # our own errors are sentences
+    # what such a process has allocated is in pieces: the next analysis gets one of its own
+    return Ran(url, outcome, time.monotonic() - begun, title, problem, is_last="MemoryError" in problem)

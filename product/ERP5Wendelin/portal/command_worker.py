@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     totals = work(find(arguments.directory), arguments.jobs, arguments.once, arguments.memory_limit)
     if arguments.once and totals.failed:
         raise WendelinError(
-            f"{totals.failed} runs of analyses failed, {totals.done} were done. "
+            f"Runs of analyses that failed: {totals.failed}, that did not: {totals.done}. "
             f"The tracebacks are in {LOG}, and with the analyses."
         )
 

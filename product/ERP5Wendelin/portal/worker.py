@@ -95,7 +95,8 @@ class Worker:
         """Have analyses run; what came of it. WendelinError: processes that run analyses can't be started."""
         self._is_once = once
         try:
-            self._start_process()
+            if not once:  # the first analysis is to wait for no start
+                self._start_process()
             while not self._stopping.is_set() and not (once and self._is_done()):
                 self._announce()
                 self._look()
@@ -162,13 +163,13 @@ class Worker:
     def _give(self) -> None:
         """Give each process that has nothing to do an analysis that is due; start processes where there are too few."""
         for process in self._processes:
-            if self._due and process.holder and process.url is None:
+            if self._due and process.takes_more and process.url is None:
                 url = self._due.pop(0)
                 self._count += 1
                 self._given[url] = self._count
                 process.give(url)
-        idle = sum(process.url is None for process in self._processes)
-        if len(self._due) > idle and len(self._processes) < self._jobs and not self._stopping.is_set():
+        free = sum(process.is_free for process in self._processes)
+        if len(self._due) > free and len(self._processes) < self._jobs and not self._stopping.is_set():
             self._start_process()
 
     def _start_process(self) -> None:
@@ -217,9 +218,10 @@ class Worker:
             self._look_again(0.0)
         elif not process.holder:
             self._starts_failed += 1
-            if self._starts_failed >= START_ATTEMPTS:
+            is_certain = process.ending is not None and process.ending.is_certain
+            if is_certain or self._starts_failed >= START_ATTEMPTS:
                 raise WendelinError(f"No process that runs analyses can be started. {reason}")
-        if not self._processes and not self._stopping.is_set():
+        if not self._processes and not self._stopping.is_set() and not self._is_once:
             self._start_process()
 
     def _end(self) -> None:
