@@ -22,7 +22,7 @@ def test_a_module_in_no_layer_and_an_import_that_goes_up_are_found(tmp_path: Pat
     layers = {
         "Products/ERP5Wendelin": [
             *("views", "alarms", "compute", "ingestion", "download"),
-            *("content", "interfaces", "errors", "permissions", "event_log"),
+            *("content", "blockwise", "interfaces", "errors", "permissions", "event_log"),
         ],
         "ebulk": [
             *("__main__", "cli", "library", "user", "verbs", "transfer"),

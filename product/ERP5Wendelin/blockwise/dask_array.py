@@ -26,7 +26,9 @@ from ZODB.Connection import Connection
 
 from .. import errors
 from ..storage.array import Array
+from ..storage.array_reader import ArrayReader
 from ..storage.block import BLOCK_SIZE
+from ..storage.memory_array import MemoryArray
 from ..storage.uncommitted import is_changed
 from .snapshot import Snapshot
 
@@ -35,13 +37,14 @@ if TYPE_CHECKING:
     import xarray
 
 Shape = tuple[int, ...]
+Reader = Array | ArrayReader | MemoryArray
 
 
 @dataclass(frozen=True)
 class Stored:
     """What is read of a database as a snapshot shows it; what dask asks of an array's source. It can be pickled.
 
-    `reader` is an Array, or what reads one or several: pickled, with the object id of each Array in its place.
+    `reader` is an Array, or a window on some: pickled, with the object id of each Array in its place.
     """
 
     snapshot: Snapshot
@@ -70,7 +73,7 @@ class Stored:
 
 
 class _Writing(pickle.Pickler):
-    """Pickles what reads Arrays."""
+    """Pickles a reader."""
 
     def persistent_id(self, value: Any) -> bytes | None:
         return value._p_oid if isinstance(value, Array) else None
@@ -103,25 +106,28 @@ def _basic(index: Any) -> tuple[tuple[Any, ...], int, numpy.ndarray | None]:
     return tuple(parts), axis, (positions - first).astype(int)
 
 
-def to_dask(array: Array, chunks: Any = None) -> dask.array.Array:
-    """A dask array of what is committed of an array, and seen by its connection.
+def to_dask(reader: Reader, chunks: Any = None) -> dask.array.Array:
+    """A dask array of an array, or of a window on some, as it is committed and as its connection sees it.
 
     `chunks`: as `dask.array.from_array` has them; unless given, parts that are contiguous in the database, of about
-    dask's `array.chunk-size` (128 MiB), cut at the borders of blocks where rows allow that.
+    dask's `array.chunk-size` (128 MiB), cut at the borders of blocks where rows allow that. What is in memory goes into
+    the graph as it is.
 
-    Conflict: the array has changes that are not committed.
+    Conflict: there are changes that are not committed.
     """
     dask_array = _needed("dask.array", "dask")
-    if is_changed(array):
+    if chunks is None:
+        chunks = default_chunks(reader.shape, reader.dtype.itemsize, _chunk_size())
+    if not reader.arrays:
+        return dask_array.from_array(reader[...], chunks=chunks)
+    if any(map(is_changed, reader.arrays)):
         raise errors.Conflict(
             "The array has changes that are not committed, which the tasks of dask in other processes would not see. "
             "Commit first."
         )
     pickled = io.BytesIO()
-    _Writing(pickled).dump(array)
-    source = Stored(Snapshot.of(array._p_jar), pickled.getvalue(), array.shape, array.dtype)
-    if chunks is None:
-        chunks = default_chunks(array.shape, array.dtype.itemsize, _chunk_size())
+    _Writing(pickled).dump(reader)
+    source = Stored(_snapshot_of(reader), pickled.getvalue(), reader.shape, reader.dtype)
     return dask_array.from_array(
         source,
         chunks=chunks,
@@ -132,7 +138,7 @@ def to_dask(array: Array, chunks: Any = None) -> dask.array.Array:
 
 
 def to_xarray(
-    array: Array,
+    reader: Reader,
     chunks: Any = None,
     *,
     dims: Sequence[Hashable] | None = None,
@@ -146,11 +152,11 @@ def to_xarray(
     `snapshot` says which state of the database it is.
     """
     module = _needed("xarray", "xarray")
-    data = to_dask(array, chunks)
+    data = to_dask(reader, chunks)
     dims = [f"dim_{axis}" for axis in range(data.ndim)] if dims is None else list(dims)
     if len(dims) != data.ndim:
         raise errors.BadInput(f"{len(dims)} names were given for the {data.ndim} axes of the array: {dims}.")
-    noted = {**(attrs or {}), "snapshot": Snapshot.of(array._p_jar).text}
+    noted = {**(attrs or {}), **({"snapshot": _snapshot_of(reader).text} if reader.arrays else {})}
     if data.dtype.names is None:
         return module.DataArray(data, dims=dims, coords=coords, name=name, attrs=noted)
     variables = {column: (_dims_of(data[column], dims, column), data[column]) for column in data.dtype.names}
@@ -163,6 +169,8 @@ def default_chunks(shape: Shape, itemsize: int, most: int) -> Shape:
     It has all of the last axes, some of one, and one of those before; of the first axis as many rows as end with a
     block, if it has room for so many.
     """
+    if not shape:
+        return ()
     axis = next((a for a in range(len(shape)) if math.prod(shape[a + 1 :]) * itemsize <= most), len(shape) - 1)
     row = max(math.prod(shape[axis + 1 :]) * itemsize, 1)
     count = max(most // row, 1)
@@ -170,6 +178,11 @@ def default_chunks(shape: Shape, itemsize: int, most: int) -> Shape:
     if axis == 0 and count >= aligned:
         count -= count % aligned
     return (*[1] * axis, min(count, max(shape[axis], 1)), *(max(length, 1) for length in shape[axis + 1 :]))
+
+
+def _snapshot_of(reader: Reader) -> Snapshot:
+    """What the connection of a reader's arrays sees."""
+    return Snapshot.of(reader.arrays[0]._p_jar)
 
 
 def _dims_of(column: Any, dims: Sequence[Hashable], name: str) -> list[Hashable]:

@@ -6,19 +6,26 @@ is read by these methods is read from blocks, into new ndarrays, and shows what 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from AccessControl.SecurityManagement import getSecurityManager
+from Acquisition import aq_base
 from ExtensionClass import Base as ExtensionClass
 from wendelin.bigarray.array_zodb import ZBigArray
 
+from Products.ERP5Wendelin.blockwise import dask_array
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_reader import ArrayReader
 from Products.ERP5Wendelin.storage.memory_array import MemoryArray
+
+if TYPE_CHECKING:
+    import dask.array
+    import xarray
 
 
 @declared
@@ -62,6 +69,36 @@ class ArrayDocument(ExtensionClass):
         """The elements from `start` up to `stop` of the first axis, as a new ndarray."""
         result: numpy.ndarray = self.getReader()[start:stop]
         return result
+
+    @security.private
+    def to_dask(self, chunks: Any = None) -> dask.array.Array:
+        """A dask array, whose tasks read the database by themselves: `blockwise.dask_array.to_dask`.
+
+        Not for restricted scripts: what becomes of it may run any code, and it holds the database's password.
+        """
+        return dask_array.to_dask(self.getReader(), chunks)
+
+    @security.private
+    def to_xarray(
+        self, chunks: Any = None, dims: Sequence[Hashable] | None = None, coords: Mapping[Any, Any] | None = None
+    ) -> xarray.DataArray | xarray.Dataset:
+        """The same as xarray has it, under the document's reference, with what it tells of itself as attributes.
+
+        `dims` are names for the axes. Of records each column is a variable of a Dataset.
+        """
+        return dask_array.to_xarray(
+            self.getReader(), chunks, dims=dims, coords=coords, name=self.getReference(), attrs=self._told()
+        )
+
+    def _told(self) -> dict[str, Any]:
+        """What it tells of itself, in words that CF conventions and xarray know, and of what it was imported from."""
+        known = {
+            "reference": self.getReference(),
+            "long_name": self.getTitle(),
+            "description": self.getDescription(),
+            **(getattr(aq_base(self), "provenance", None) or {}),
+        }
+        return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def may_write(document: Any) -> bool:
