@@ -108,6 +108,8 @@ def replace(
             start = error.offset
         else:
             start += body.length
+            if is_there and start < source.size:  # the rest was there from a request whose answer was lost
+                progress.advance(source.name, source.size - start)
             size = min(UPLOAD_CHUNK_SIZE, 2 * size)
         if start > furthest:
             furthest = start

@@ -49,8 +49,8 @@ def push_file(
         note = SendingNote(path)
         size, modified = source.state
         purpose = {"url": lake.url, "array": reference, "append": append, "size": size, "modified": modified}
-        sending = note.load(purpose)
         try:
+            sending = note.load(purpose)
             report = push(
                 lake,
                 reference,
