@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from datetime import timedelta
 
 import numpy
@@ -25,7 +23,6 @@ from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from support import pushes
 from support.alarms import add_script
 from support.array_files import npy, pushed, same
-from support.lake import wendelin
 from support.site import as_user
 
 VALUES = numpy.arange(1_000_000).reshape(10, 100_000)  # 8 MB: four blocks
@@ -286,53 +283,3 @@ def test_who_may_not_is_told(site):
             import_array(choice, "other")
         with pytest.raises(NotAuthorised, match=r"^You may not write to the Data Array 'table'\.$"):
             import_array(choice, "table", replace=True)
-
-
-CHILD = """
-import sys, threading, numpy, transaction
-from Products.ERP5Wendelin.compute.imports.perform import choose, import_array
-from Products.ERP5Wendelin.content.site import enter_site
-from Products.ERP5Wendelin.portal.instance import find, opened
-from support.array_files import npy
-from support import pushes
-
-values = numpy.arange(6 * 2**20).reshape(3, -1)  # 48 MiB: three slices
-with opened(find(sys.argv[1])) as app:
-    site = enter_site(app)
-    data_set = site.data_set_module.newDataSet("big")
-    transaction.commit()
-    ingestion = pushes.start(data_set)
-    content = npy(values)
-    pushes.plan(ingestion, {"table.npy": content})
-    pushes.send_large(ingestion, "table.npy", content)
-    pushes.stop(ingestion)
-    transaction.begin()
-
-    def on_progress(done, total):
-        print(done, flush=True)
-        if done == 2**25:
-            threading.Event().wait()
-
-    import_array(choose(data_set, "table.npy"), on_progress=on_progress)
-"""
-"""Makes a data set, imports a file of it, and waits to be killed before the second slice is committed."""
-
-
-def test_an_import_that_is_killed_goes_on_where_it_was(tmp_path):
-    directory = tmp_path / "lake"
-    (tmp_path / "password").write_text("correct horse\n")
-    wendelin("init", directory, "--admin-password-file", tmp_path / "password")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CHILD, directory], stdout=subprocess.PIPE, text=True, env=environment
-    ) as child:
-        assert [int(child.stdout.readline()) for _ in range(3)] == [0, 16 * MIB, 32 * MIB]
-        child.kill()
-    done = wendelin("array", "import", directory, "big", "table.npy")
-    assert done.stdout.splitlines() == [
-        "Going on behind the first 16.0 MiB of 48.0 MiB.",
-        "Imported big/table.npy: 3x2097152 <i8, 50331648 bytes",
-    ]
-    wendelin("array", "export", directory, "big/table.npy", tmp_path / "table.npy")
-    found = numpy.load(tmp_path / "table.npy", mmap_mode="r")
-    assert numpy.array_equal(found, numpy.arange(6 * 2**20).reshape(3, -1))
