@@ -291,6 +291,7 @@ def test_any_basic_slice_is_read_and_written_as_numpy_does(
 ) -> None:
     # Pieces of 64 bytes make small arrays take all the ways that large ones take.
     monkeypatch.setattr(array_module, "BLOCK_SIZE", 64)
+    monkeypatch.setattr(array_module, "READ_ROW", 16)
     shape = data.draw(hypothesis_numpy.array_shapes(max_dims=3, max_side=9))
     dtype = data.draw(st.sampled_from(["u1", "f8", [("a", "i2"), ("b", "f4")]]))
     array, expected = Array(shape, dtype), numpy.zeros(shape, dtype)

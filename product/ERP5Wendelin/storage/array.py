@@ -26,6 +26,10 @@ from .array_shape import Shape, appendable, assignable, checked_dtype, checked_s
 from .block import BLOCK_SIZE
 from .stream import ByteStream
 
+READ_ROW = 128 * 1024
+"""Bytes of the longest row that is read with its neighbours where only some of it is wanted: finding a part of a block
+takes as long as copying some 64 KiB."""
+
 
 @implementer(IArray)
 class Array(Persistent):
@@ -152,16 +156,20 @@ class _Transfer:
         self._dtype = unnamed(numpy.empty(0, array.dtype)).dtype
         self._shape = array.shape
         self._write = write
+        self._longest_row = BLOCK_SIZE if write else READ_ROW
         mapping.settle(self._zfile)
 
     def move(self, data: numpy.ndarray, offset: int, axis: int, ranges: list[range]) -> None:
         """Move `data`, which stands for `ranges` from `axis` on, to or from the sub-array at byte `offset`."""
-        here = ranges[axis]
+        here, inner = ranges[axis], ranges[axis + 1 :]
         if here.step < 0:
-            ranges = [*ranges[:axis], here[::-1], *ranges[axis + 1 :]]
-            return self.move(data[::-1], offset, axis, ranges)
-        row = math.prod(self._shape[axis + 1 :]) * self._dtype.itemsize
-        if row > BLOCK_SIZE and axis + 1 < len(ranges):
+            return self.move(data[::-1], offset, axis, [*ranges[:axis], here[::-1], *inner])
+        shape = self._shape[axis + 1 :]
+        row = math.prod(shape) * self._dtype.itemsize
+        is_run = here.step == 1 and all(each == range(length) for each, length in zip(inner, shape, strict=True))
+        if is_run and data.flags.c_contiguous:
+            return self._move_run(data, offset + here[0] * row)
+        if inner and row > self._longest_row:
             for part, position in zip(data, here, strict=True):
                 self.move(part, offset + position * row, axis + 1, ranges)
             return None
@@ -169,40 +177,40 @@ class _Transfer:
         count = max(1, BLOCK_SIZE // (row * here.step))
         for begin in range(0, len(here), count):
             some = here[begin : begin + count]
-            self._move_rows(data[begin : begin + count], offset, axis, [some, *ranges[axis + 1 :]])
+            self._move_rows(data[begin : begin + count], offset, axis, [some, *inner])
         return None
 
+    def _move_run(self, data: numpy.ndarray, start: int) -> None:
+        """Move elements that are one behind the other, there and here."""
+        if self._write:
+            _write(self._zfile, start, data)
+        else:
+            block.read_into(self._zfile.blktab, start, _bytes_of(data))
+
     def _move_rows(self, data: numpy.ndarray, offset: int, axis: int, ranges: list[range]) -> None:
+        """Move elements by way of all that lies between the first and the last of them."""
         rows = ranges[0]
         span = numpy.empty((rows[-1] + 1 - rows[0], *self._shape[axis + 1 :]), self._dtype)
         start = offset + rows[0] * (span.nbytes // len(span))
         within = tuple(slice_of(each) for each in (range(0, len(span), rows.step), *ranges[1:]))
-        if not self._write:
-            self._read(span, start)
+        if not self._write or span[within].shape != span.shape:
+            block.read_into(self._zfile.blktab, start, _bytes_of(span))
+        if self._write:
+            span[within] = data
+            _write(self._zfile, start, span)
+        else:
             data[...] = span[within]
-            return
-        if span[within].shape != span.shape:
-            self._read(span, start)
-        span[within] = data
-        _write(self._zfile, start, span)
-
-    def _read(self, span: numpy.ndarray, start: int) -> None:
-        target = _bytes_of(span)
-        done = 0
-        for piece in block.read(self._zfile.blktab, start, start + len(target)):
-            target[done : done + len(piece)] = piece
-            done += len(piece)
 
 
 def _write(zfile: ZBigFile, start: int, data: numpy.ndarray) -> None:
     """Put the bytes of a contiguous array that isn't empty at `start` of a file."""
-    block.write(zfile, start, _bytes_of(data))
+    block.write(zfile, start, _bytes_of(data).data)
     mapping.show(zfile, start, start + data.nbytes)
 
 
-def _bytes_of(data: numpy.ndarray) -> memoryview:
-    """The memory of a contiguous array that isn't empty: memoryview itself knows neither records nor dates."""
-    return data.reshape(-1).view(numpy.uint8).data
+def _bytes_of(data: numpy.ndarray) -> numpy.ndarray:
+    """The bytes of a contiguous array that isn't empty, where they are."""
+    return data.reshape(-1).view(numpy.uint8)
 
 
 def slice_of(positions: range) -> slice:
