@@ -1,4 +1,4 @@
-"""Documents of a portal type by their references, where several may have the same one, a new one in place of an old.
+"""Documents of some portal types by their references, where several may have the same one, a new one in place of an old.
 
 A reference stands for the document that is in use and that the current user may view; where there is none, for one that
 is not in use, since its data can still be read; of several for the newest.
@@ -6,7 +6,7 @@ is not in use, since its data can still be read; of several for the newest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -17,14 +17,14 @@ from Products.ERP5Wendelin.content.query import prefixes
 from Products.ERP5Wendelin.content.state import IN_USE, checked_state
 
 
-def found_by_reference(portal_type: str, reference: str) -> Any:
+def found_by_reference(portal_type: str | Sequence[str], reference: str) -> Any:
     """The document that a reference stands for, wrapped; None if there is none that the current user may view."""
     found = getUtility(ICatalogTool).searchResults(portal_type=portal_type, reference=reference)
     documents = [brain._unrestrictedGetObject() for brain in found]
     return max(documents, key=lambda each: (each.getValidationState() in IN_USE, each.created), default=None)
 
 
-def search_by_reference(portal_type: str, search: str, state: str, after: str, limit: int) -> list[Any]:
+def search_by_reference(portal_type: str | Sequence[str], search: str, state: str, after: str, limit: int) -> list[Any]:
     """What the references greater than `after` stand for, in their order, `limit` at the most.
 
     `search` has words, or beginnings of words, of reference, title or description; all of them must be found.

@@ -16,12 +16,16 @@ from zope.component import getUtility
 
 from Products.ERP5Wendelin.content.by_reference import found_by_reference, search_by_reference
 from Products.ERP5Wendelin.content.data_array import DataArray
+from Products.ERP5Wendelin.content.data_array_view import DataArrayView
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.module import Module
 from Products.ERP5Wendelin.content.path import REFERENCE_LENGTH, check_reference
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.permissions import AccessContentsInformation, AddDataSet
 from Products.ERP5Wendelin.storage.array_arrival import ArrayArrival
+
+ARRAYS = (DataArray.portal_type, DataArrayView.portal_type)
+"""Portal types of what can be read as an array, and has a reference for that."""
 
 
 @declared
@@ -43,7 +47,7 @@ class DataArrayModule(Module):
         may view it.
         """
         self.checkFree(reference)
-        return self.newContent(reference=reference, title=title)
+        return self.newContent(portal_type=DataArray.portal_type, reference=reference, title=title)
 
     @security.private
     def checkFree(self, reference: str) -> None:
@@ -53,16 +57,16 @@ class DataArrayModule(Module):
         if len(reference) > REFERENCE_LENGTH:
             raise BadInput(f"The reference of the array is longer than {REFERENCE_LENGTH} characters.")
         catalogue = getUtility(ICatalogTool)
-        if len(catalogue.unrestrictedSearchResults(portal_type=DataArray.portal_type, reference=reference)):
+        if len(catalogue.unrestrictedSearchResults(portal_type=ARRAYS, reference=reference)):
             raise Conflict(f"The reference {reference!r} is taken, by an array that you may not see. Choose another.")
 
     @security.protected(AccessContentsInformation)
     def getDataArray(self, reference: str) -> Any:
-        """The array of a reference, wrapped, that is in use and that the current user may view; None if there is none.
+        """The array or view of a reference, wrapped, that is in use and that the current user may view; None: none is.
 
         Otherwise one that is not in use, for its elements can still be read. Of several the newest.
         """
-        return found_by_reference(DataArray.portal_type, reference)
+        return found_by_reference(ARRAYS, reference)
 
     @security.protected(AccessContentsInformation)
     def searchDataArrays(self, search: str = "", state: str = "", after: str = "", limit: int = 100) -> list[DataArray]:
@@ -70,7 +74,7 @@ class DataArrayModule(Module):
 
         `search` has words, or beginnings of words, of reference, title or description; all of them must be found.
         """
-        return search_by_reference(DataArray.portal_type, search, state, after, limit)
+        return search_by_reference(ARRAYS, search, state, after, limit)
 
     @security.private
     def getArrival(self, key: str) -> ArrayArrival | None:

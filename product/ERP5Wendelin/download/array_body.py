@@ -2,7 +2,8 @@
 
 A contiguous slice is read as a stream is: block by block, by waitress's own loop, as fast as a file. Any other is put
 together box by box, in a thread: to take one element of each block costs as much as reading all of them, and the loop
-has others to serve. Neither holds a connection to the database between two steps.
+has others to serve. Neither holds a connection to the database between two steps. The first step is done at once, so
+that a snapshot that is gone is told, and not half a body sent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from Products.ERP5Wendelin.download.reader import BlockReader
 from Products.ERP5Wendelin.errors import NotReady
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage import block
+from Products.ERP5Wendelin.storage.array import Array
+from Products.ERP5Wendelin.storage.array_reader import ArrayReader
 from Products.ERP5Wendelin.storage.array_slice import ArraySlice, Box
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 
@@ -33,24 +36,24 @@ GATHERING = BoundedSemaphore(8)
 
 
 def body_of(
-    snapshot: Snapshot, oid: bytes, chosen: ArraySlice, prefix: bytes, start: int, stop: int
-) -> ArrayReader | ArrayPieces | bytes:
-    """The bytes from `start` up to `stop` of a prefix and a slice of the array with an object id; not none.
+    snapshot: Snapshot, array: Array | ArrayReader, chosen: ArraySlice, prefix: bytes, start: int, stop: int
+) -> RunBody | BoxesBody | bytes:
+    """The bytes from `start` up to `stop` of a prefix and a slice of an array; not none.
 
-    NotReady: too many slices are being put together.
+    Gone: the database has that snapshot no longer. NotReady: too many slices are being put together.
     """
     first, last = max(start - len(prefix), 0), max(stop - len(prefix), 0)
     prefix = prefix[start:stop]
-    run = chosen.run()
+    run = chosen.run() if isinstance(array, Array) else None
     if run is not None:
-        return ArrayReader(snapshot, oid, prefix, run[0] + first, run[0] + last)
-    gathered = Gathered(snapshot, oid, chosen, first, last)
+        return RunBody(snapshot, array._p_oid, prefix, run[0] + first, run[0] + last)
+    boxes = _Boxes(snapshot, array, chosen, first, last)
     if last - first <= AT_ONCE and len(list(islice(chosen.boxes(first, last), FEW_BOXES + 1))) <= FEW_BOXES:
-        return b"".join((prefix, *gathered))
-    return ArrayPieces(gathered, prefix)
+        return b"".join((prefix, *boxes))
+    return BoxesBody(prefix, boxes)
 
 
-class ArrayReader(BlockReader):
+class RunBody(BlockReader):
     """A prefix, and behind it the bytes from `start` up to `stop` of the array with an object id."""
 
     def __init__(self, snapshot: Snapshot, oid: bytes, prefix: bytes, start: int, stop: int) -> None:
@@ -61,21 +64,22 @@ class ArrayReader(BlockReader):
         self._start = start
         self._stop = stop
         self._block = memoryview(b"")
-        self._block_start = 0
+        self._block_start = start
+        if start < stop:
+            self._load(start)
 
     def _piece(self, start: int, stop: int) -> bytes | memoryview:
         if start < len(self._prefix):
             return self._prefix[start:stop]
-        shift = self._start - len(self._prefix)
-        first, last = start + shift - self._block_start, stop + shift - self._block_start
-        if not 0 <= first < len(self._block):
-            self._load(start + shift)
-            first, last = start + shift - self._block_start, stop + shift - self._block_start
-        return self._block[first:last]
+        place = self._start + start - len(self._prefix)
+        if not 0 <= place - self._block_start < len(self._block):
+            self._load(place)
+        first = place - self._block_start
+        return self._block[first : first + stop - start]
 
-    def _load(self, position: int) -> None:
+    def _load(self, place: int) -> None:
         """Read the block that has a byte of the array, as far as it is asked for."""
-        begin = position // BLOCK_SIZE * BLOCK_SIZE
+        begin = place // BLOCK_SIZE * BLOCK_SIZE
         start, stop = max(begin, self._start), min(begin + BLOCK_SIZE, self._stop)
         self._block = memoryview(b"")
         target = numpy.empty(stop - start, numpy.uint8)
@@ -90,12 +94,14 @@ class ArrayReader(BlockReader):
         super().close()
 
 
-class Gathered:
-    """The bytes from `start` up to `stop` of any slice of the array with an object id, a piece for each box."""
+class _Boxes:
+    """The bytes from `start` up to `stop` of any slice of an array, a piece for each box."""
 
-    def __init__(self, snapshot: Snapshot, oid: bytes, chosen: ArraySlice, start: int, stop: int) -> None:
+    def __init__(
+        self, snapshot: Snapshot, array: Array | ArrayReader, chosen: ArraySlice, start: int, stop: int
+    ) -> None:
         self._snapshot = snapshot
-        self._oid = oid
+        self._array = array
         self._chosen = chosen
         self._start = start
         self._stop = stop
@@ -106,29 +112,29 @@ class Gathered:
 
     def _piece(self, box: Box) -> bytes:
         with self._snapshot.opened() as connection:
-            data = connection.get(self._oid)[box.slices].tobytes()
+            data: bytes = self._array.on(connection)[box.slices].tobytes()
         first, last = max(self._start - box.start, 0), min(self._stop, box.stop) - box.start
         return data if last - first == len(data) else data[first:last]
 
 
-class ArrayPieces(Pieces):
-    """A prefix and what is gathered, as long as its turn is held."""
+class BoxesBody(Pieces):
+    """A prefix and the pieces of boxes, as long as its turn is held."""
 
-    def __init__(self, gathered: Gathered, prefix: bytes) -> None:
+    def __init__(self, prefix: bytes, boxes: _Boxes) -> None:
         self._is_held = GATHERING.acquire(blocking=False)
         if not self._is_held:
             raise NotReady(
                 "Too many slices with gaps are being put together now. Ask again in a second, or for whole rows, which "
                 "are sent as they are stored."
             )
-        self._gathered = gathered
-        self._prefix = prefix
+        self._boxes = iter(boxes)
+        self._first = prefix + next(self._boxes, b"")
         super().__init__(self._give_back)
 
     def _together(self) -> Generator[bytes, None, None]:
-        if self._prefix:
-            yield self._prefix
-        yield from self._gathered
+        first, self._first = self._first, b""
+        yield first
+        yield from self._boxes
 
     def _give_back(self) -> None:
         held, self._is_held = self._is_held, False

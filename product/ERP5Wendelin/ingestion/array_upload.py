@@ -20,7 +20,7 @@ from ZODB import DB
 from Products.ERP5Wendelin.blockwise.boxes import BOX_SIZE, Box, fortran_boxes, in_c_order, shape_of
 from Products.ERP5Wendelin.content.base import now
 from Products.ERP5Wendelin.content.npy import Header, checked_dtype, descr_of, read_header
-from Products.ERP5Wendelin.errors import BadInput, Conflict, TooLarge, WrongOffset
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotReady, TooLarge, WrongOffset
 from Products.ERP5Wendelin.protocol import MIB, SLICE_SIZE
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_arrival import ArrayArrival
@@ -102,11 +102,11 @@ class Upload:
     def place(self, module: Any, document: Any) -> None:
         """In the current transaction let a document have the array of what was stored.
 
-        Conflict: it is not there, for it was dropped or given to a document meanwhile.
+        NotReady: it is not there, for it was given to the document by another request, or dropped.
         """
         arrival = module.getArrival(self.key)
         if arrival is None:
-            raise Conflict("What was sent was dropped meanwhile, or is the array's already. Look, and send it again.")
+            raise NotReady("The same was sent twice at the same time. Send it once more, to be told what became of it.")
         header = _header_of(arrival)
         document.array = arrival.finish(header.shape, header.dtype)
         document.provenance = None

@@ -12,7 +12,7 @@ from Products.ERP5Wendelin.content.npy import header_of
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.array_body import body_of
 from Products.ERP5Wendelin.errors import BadInput, Gone, NotFound
-from Products.ERP5Wendelin.storage.array_index import parse
+from Products.ERP5Wendelin.storage.array_index import Index, parse
 from Products.ERP5Wendelin.storage.array_slice import ArraySlice
 from Products.ERP5Wendelin.views.access import may_view
 from Products.ERP5Wendelin.views.answer import Answer
@@ -33,12 +33,16 @@ def read(call: Call) -> Answer:
     index = parse(call.query.text("slice"))
     snapshot = snapshot_of(call)
     try:
-        with snapshot.opened() as connection:
-            array = array_in(connection, call, snapshot)
-            oid, dtype = array._p_oid, array.dtype
-            chosen = ArraySlice.of(array.shape, dtype.itemsize, index)
+        return _of_snapshot(call, form, index, snapshot)
     except Gone:  # whose text names the database, which is its administrator's business
         raise Gone(f"The lake does not have the snapshot {snapshot}, or no longer. Begin anew, without one.") from None
+
+
+def _of_snapshot(call: Call, form: str, index: Index, snapshot: Snapshot) -> Answer:
+    with snapshot.opened() as connection:
+        array = array_in(connection, call, snapshot)
+        dtype = array.dtype
+        chosen = ArraySlice.of(array.shape, dtype.itemsize, index)
     prefix = header_of(chosen.shape, dtype) if form == NPY else b""
     etag = f'"{snapshot.text}-{form}-{chosen.text}"'
     selection = select(call, etag, len(prefix) + chosen.nbytes)
@@ -60,7 +64,7 @@ def read(call: Call) -> Answer:
         headers["Content-Range"] = selection.content_range
     if call.method == "HEAD" or not selection.length:
         return Answer(None, selection.status, headers)
-    body = body_of(snapshot, oid, chosen, prefix, selection.start, selection.stop)
+    body = body_of(snapshot, array, chosen, prefix, selection.start, selection.stop)
     return Answer(body, selection.status, headers)
 
 
@@ -72,7 +76,10 @@ def snapshot_of(call: Call) -> Snapshot:
 
 
 def array_in(connection: Any, call: Call, snapshot: Snapshot) -> Any:
-    """The array as it was. NotFound: there was none yet, or the caller, who may view it now, might not view it then."""
+    """The array as it was. NotFound: there was none yet, or the caller, who may view it now, might not view it then.
+
+    What a view is a view of is looked up now, and read as it was.
+    """
     present = call.data_array
     if TimeStamp(snapshot.tid).timeTime() < present.created.timestamp():
         raise NotFound(f"The array {present.getReference()!r} is newer than the snapshot {snapshot}.")
@@ -82,5 +89,4 @@ def array_in(connection: Any, call: Call, snapshot: Snapshot) -> Any:
         raise NotFound(
             f"You may not see the array {present.getReference()!r} as it was in snapshot {snapshot}: name a later one."
         )
-    document.getArrayShape()  # Conflict: it had no array yet
-    return document.array
+    return document.getReader().on(connection)

@@ -25,7 +25,7 @@ from Products.ERP5Wendelin.storage.transaction import SLICES
 from Products.ERP5Wendelin.views import locate
 from Products.ERP5Wendelin.views.access import may
 from Products.ERP5Wendelin.views.answer import NO_STORE, Answer, as_json, created
-from Products.ERP5Wendelin.views.api.arrays import describe
+from Products.ERP5Wendelin.views.api.arrays import check_stored, describe
 from Products.ERP5Wendelin.views.call import Call
 from Products.ERP5Wendelin.views.idempotency import KEY, parse_key
 
@@ -56,11 +56,12 @@ def append(call: Call) -> dict[str, Any]:
         values = read_values(call.body)
         id = None if key is None else key + sha256(values.reshape(-1).view(numpy.uint8).data).digest()
         with locks.serialised(_key_of(call.data_array)):
+            check_stored(call.data_array)
             shape = call.data_array.getArrayShape()
             if id is not None and call.data_array.hasChunk(id):
                 return {"shape": list(shape), "start": None, "stop": None}
-            check_appendable(call.data_array.array, values)
-            call.data_array.array.append(values)
+            check_appendable(call.data_array.getReader(), values)
+            call.data_array.appendArray(values)
             if id is not None:
                 call.data_array.noteChunk(id)
             call.data_array.notifyModified()
@@ -106,9 +107,8 @@ def _write_slice(call: Call) -> dict[str, Any]:
         values = read_values(call.body)
         with locks.serialised(_key_of(document)):
             check_may_write(document)
-            document.getArrayShape()  # Conflict: it has no array yet
-            check_writable(document.array, index, values)
-            document.array[index] = values
+            check_writable(document.getReader(), index, values)
+            document.setArrayIndex(index, values)
             document.notifyModified()
     return describe(call, document)
 
@@ -127,7 +127,8 @@ def _writable(call: Call) -> Any:
 
 
 def check_may_write(document: Any) -> None:
-    """NotAuthorised unless the caller may write to an array."""
+    """NotAuthorised unless the caller may write to an array. Conflict: nobody may, for it is a view."""
+    check_stored(document)
     if not may(PushData, document):
         raise NotAuthorised(f"You may not write to the array {document.getReference()!r}.")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from Acquisition import aq_base
+
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
+from Products.ERP5Wendelin.content.data_array import DataArray
 from Products.ERP5Wendelin.content.npy import descr_of
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.ingestion import locks
@@ -53,6 +56,7 @@ def update(call: Call) -> dict[str, Any]:
     if properties or names is not None:
         with locks.serialised(locks.CATALOGUE):
             if names is not None:
+                check_stored(call.data_array)
                 call.data_array.setArrayDtypeNames(names)
             if properties:
                 call.data_array.edit(**properties)
@@ -76,24 +80,30 @@ def invalidate(call: Call) -> None:
 
 def outline(data_array: Any) -> dict[str, Any]:
     """An array as plain data, as a list has it; without shape and dtype until it was given them."""
-    array = data_array.array
+    try:
+        reader = data_array.getReader()
+        shape, dtype = reader.shape, descr_of(reader.dtype)
+        size = reader.nbytes
+    except (BadInput, Conflict, IndexError):  # it has none yet, or is a view that does not fit what it shows
+        shape, dtype, size = None, None, 0
     return {
         "reference": data_array.getReference(),
         "title": data_array.getTitle(),
         "state": data_array.getValidationState(),
-        "shape": None if array is None else list(array.shape),
-        "dtype": None if array is None else descr_of(array.dtype),
-        "size": data_array.getSize(),
+        "shape": shape,
+        "dtype": dtype,
+        "size": size,
         "modified": format_date(data_array.modified),
     }
 
 
 def describe(call: Call, data_array: Any) -> dict[str, Any]:
     """All of an array but its elements; and the snapshot of the database that it is so in."""
+    outlined = outline(data_array)
     return {
-        **outline(data_array),
+        **outlined,
         "description": data_array.getDescription(),
-        "names": [] if data_array.array is None else list(data_array.getArrayDtypeNames()),
+        "names": data_array.getArrayDtypeNames() if outlined["dtype"] else [],
         "created": format_date(data_array.created),
         "snapshot": Snapshot.of(call.site._p_jar).text,
     }
@@ -108,8 +118,17 @@ def shape_of(members: Members) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def check_stored(document: Any) -> None:
+    """Conflict for what has no elements of its own, and can only be read."""
+    if not isinstance(aq_base(document), DataArray):
+        raise Conflict(
+            f"{document.getReference()!r} is a {document.getPortalType()}: it shows other arrays. Change these instead."
+        )
+
+
 def check_same(data_array: Any, shape: tuple[int, ...], dtype: Any) -> None:
     """Conflict unless an array has this shape and dtype."""
+    check_stored(data_array)
     array = data_array.array
     if array is None or (array.shape, array.dtype) != (shape, dtype):
         what = "no elements yet" if array is None else f"the shape {list(array.shape)} and the dtype {array.dtype}"
