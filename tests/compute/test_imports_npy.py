@@ -19,6 +19,9 @@ RECORDS = numpy.array(
     [("2026-05-01", 1.5, "a"), ("NaT", numpy.nan, "é")], [("time", "M8[s]"), ("v", "f4"), ("t", "U3")]
 )
 
+PADDED = numpy.full(6 * 16, 7, "u1").view({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8]})
+"""Records with seven bytes between their columns."""
+
 FILE = "'table.npy' of 'brain_mri', version 1,"
 ZIP = "'table.npz' of 'brain_mri', version 1,"
 
@@ -44,6 +47,13 @@ def site(lake):
 )
 def test_an_npy_file_is_the_array_that_numpy_saved(site, values):
     assert same(imported(site, "table.npy", npy(values)), numpy.ascontiguousarray(values))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_between_the_columns_of_records_is_the_files_and_not_the_servers(site, order):
+    values = numpy.ndarray((3, 2), PADDED.dtype, PADDED, order=order)
+    document = imported(site, "table.npy", npy(values))
+    assert document.getArrayIndex(...).tobytes() == PADDED.tobytes()
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])

@@ -21,6 +21,7 @@ import numpy
 
 from .. import errors
 from ..protocol import MIB
+from ..storage.array_shape import unnamed
 from ..storage.transaction import is_full
 
 Shape = tuple[int, ...]
@@ -107,7 +108,7 @@ def _write_parts(file: int, parts: Iterable[Box], read: Callable[[Box], numpy.nd
     """Write the elements of each part to a file; return where each begins, in bytes."""
     places, offset = [], 0
     for part in parts:
-        data = numpy.ascontiguousarray(read(part)).reshape(-1).view(numpy.uint8).data
+        data = numpy.ascontiguousarray(unnamed(read(part))).reshape(-1).view(numpy.uint8).data
         places.append((part, offset))
         while data:
             try:
@@ -126,14 +127,14 @@ def _write_parts(file: int, parts: Iterable[Box], read: Callable[[Box], numpy.nd
 
 def _gathered(file: int, places: list[tuple[Box, int]], box: Box, dtype: numpy.dtype) -> numpy.ndarray:
     """The elements of a box, flat, out of those of the parts that it meets."""
-    result = numpy.empty(shape_of(box), dtype)
+    result = unnamed(numpy.empty(shape_of(box), dtype))
     for part, offset in places:
         common = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(box, part, strict=True))
         if all(each.start < each.stop for each in common):
-            piece = numpy.empty(shape_of(common), dtype)
+            piece = unnamed(numpy.empty(shape_of(common), dtype))
             _read(file, piece.reshape(-1).view(numpy.uint8).data, offset + _index(part, common) * dtype.itemsize)
             result[tuple(slice(c.start - b.start, c.stop - b.start) for c, b in zip(common, box, strict=True))] = piece
-    return result.reshape(-1)
+    return result.reshape(-1).view(dtype)
 
 
 def _index(part: Box, common: Box) -> int:

@@ -69,7 +69,8 @@ class Dataset(Incoming):
         return in_c_order(shape, self.dtype, chunk_boxes(shape, chunks, self._most), read, start)
 
     def _read(self, box: Box) -> numpy.ndarray:
-        result = numpy.empty([each.stop - each.start for each in box], self.dtype)
+        # zeros, for of records nothing but the columns is filled in
+        result = numpy.zeros([each.stop - each.start for each in box], self.dtype)
         self._dataset.read_direct(result, box)
         return result
 
