@@ -85,9 +85,9 @@ def open_part(session: Session, part: ArrayPart, start: int, stop: int) -> Opene
     return Opened(reply, offset, total, reply.headers.get(SNAPSHOT))
 
 
-def put_npy(session: Session, reference: str, slice: str, length: int, blocks: Iterable[memoryview]) -> None:
-    """Write .npy bytes into a slice of an array, or in place of all of it where the slice is ""."""
-    query = f"?{urlencode({'slice': slice})}" if slice else ""
+def put_npy(session: Session, reference: str, slice: str | None, length: int, blocks: Iterable[memoryview]) -> None:
+    """Write .npy bytes into a slice of an array ("" is all of it); or, where that is None, in place of the array."""
+    query = "" if slice is None else f"?{urlencode({'slice': slice or '...'})}"
     target = session.api(f"{array_path(reference)}/data{query}")
     headers = {"Content-Type": NPY_TYPE, "Accept": "application/json"}
     expect = (200, 201, 204)

@@ -86,7 +86,7 @@ def replace(
     request: a small one, and one in Fortran's order, which the lake has to have whole before it can turn it around.
     """
     if source.size <= UPLOAD_CHUNK_SIZE or source.fortran_order:
-        write(session, reference, "", source, progress)
+        write(session, reference, None, source, progress)
         return
     noted(start)
     retry = session.retry()
@@ -117,8 +117,8 @@ def replace(
             noted(start)
 
 
-def write(session: Session, reference: str, slice: str, source: NpySource, progress: Progress) -> None:
-    """Write an array into a slice of that of a lake, by one request."""
+def write(session: Session, reference: str, slice: str | None, source: NpySource, progress: Progress) -> None:
+    """Write an array into a slice of that of a lake, or in place of it, by one request."""
     body = Counted(source, 0, source.size, progress)
     _try_on(session, body, partial(put_npy, session, reference, slice, body.length, body))
 
