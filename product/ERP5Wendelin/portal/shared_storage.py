@@ -14,8 +14,9 @@ The two users of the storage must learn of each other's commits. A storage tells
 so each gets the storage through a `Side`, which notes what the transaction under way stores, and when it is finished
 hands that to the database registered on the other side: before the commit is visible, as MVCC requires.
 
-What it costs: nothing measurable in serve (one list append an object stored). The other process reads and writes
-through the socket, about ten times slower than the file: enough for administration. What agents send costs about three
+What it costs: nothing measurable in serve (one list append an object stored). The other process writes through the
+socket, about ten times slower than to the file, and reads objects so: enough for administration. Blocks of arrays it
+reads from the file itself, so that several processes can compute on what is served. What agents send costs about three
 times the CPU time, in both processes together.
 
 While nobody serves, another process that stays (`wendelin fluentd`) may have the storage open and offer it in the same
@@ -48,10 +49,13 @@ from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected
 from ZEO.StorageServer import StorageServer, ZEOStorage, registered_methods
 from ZODB.FileStorage import FileStorage
+from ZODB.utils import p64, u64
 from zope.interface import directlyProvides, providedBy
 
 from Products.ERP5Wendelin.errors import Conflict
-from Products.ERP5Wendelin.storage.database import note_uri
+from Products.ERP5Wendelin.storage.database import note_uri, path_of, uri_of
+from Products.ERP5Wendelin.storage.file_beside import FileBeside
+from Products.ERP5Wendelin.storage.record_file import RecordFile
 
 STORAGE_NAME = "1"
 """The name ZEO clients ask for unless told otherwise."""
@@ -362,13 +366,22 @@ def opening(role: Role, wait: float = WAIT) -> Iterator[None]:
 
 
 class Guest(ClientStorage):
-    """A storage that another process has open, and offers."""
+    """A storage that another process has open, and offers. Blocks are read from its file, which no commit changes."""
 
     release_address: Callable[[], None]
     """Gives back what its address takes: see `bindable`."""
 
     lost = 0.0
     """When its host was lost the last time, by the monotonic clock."""
+
+    _beside: FileBeside | None = None
+    _records: RecordFile | None = None
+    _is_out_of_reach = False
+    """Whether the host's file can't be read here."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._reading = threading.Lock()
+        super().__init__(*arguments, **options)
 
     def notify_disconnected(self) -> None:
         """What ZEO calls, in its own thread, when the connection has broken."""
@@ -384,10 +397,42 @@ class Guest(ClientStorage):
         except ClientDisconnected:
             return True
 
+    def record_file(self, before: bytes) -> RecordFile | None:
+        """What reads blocks from the host's file, as they were before a transaction; None: they come from the host.
+
+        A block of 2 MiB is read some thirty times faster there, and takes nothing of the host's time, which two guests
+        would share.
+        """
+        with self._reading:
+            if self._beside is not None and self._beside.is_replaced():
+                self._close_beside()
+            if self._beside is None and not self._is_out_of_reach:
+                self._open_beside()
+            if self._beside is None or not self._beside.catch_up(p64(u64(before) - 1)):
+                return None
+            return self._records
+
     def close(self) -> None:
         """Leave the host."""
         super().close()
+        with self._reading:
+            self._close_beside()
+            self._is_out_of_reach = True
         self.release_address()
+
+    def _open_beside(self) -> None:
+        path = path_of(uri_of(self) or "")
+        try:
+            self._beside = None if path is None else FileBeside(path)
+        except OSError as error:
+            logger.info("blocks are read through the host, since %s cannot be read here: %s", path, error)
+        self._is_out_of_reach = self._beside is None
+        self._records = None if self._beside is None else RecordFile(self._beside)
+
+    def _close_beside(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
+            self._beside = self._records = None
 
 
 def connect(address: Path) -> Guest | None:

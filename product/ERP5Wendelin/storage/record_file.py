@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import struct
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from weakref import finalize
 
 import numpy
@@ -145,10 +145,15 @@ def _place(position: int, front: bytes) -> _Place | None:
 
 
 def record_file_of(connection: Connection) -> RecordFile | None:
-    """The file that a connection's storage reads from; None: it reads from no file of this machine."""
+    """The file that a connection's storage reads from; None: it reads from no file of this machine.
+
+    A storage that is a guest of another process has a `record_file`, which reads the file beside its host.
+    """
     if connection._savepoint_storage is not None:
         return None  # what was changed before the savepoint is kept aside
     storage = connection.db().storage
+    if hasattr(storage, "record_file"):
+        return cast("RecordFile | None", storage.record_file(before_of(connection)))
     attributes = vars(storage)
     if _ATTRIBUTE not in attributes:
         attributes[_ATTRIBUTE] = RecordFile(storage) if all(hasattr(storage, name) for name in _NEEDED) else None
