@@ -1,4 +1,4 @@
-"""Documents of some portal types by their references, where several may have the same one, a new one in place of an old.
+"""Documents by their references, of some portal types; several may have the same one, a new one in place of an old one.
 
 A reference stands for the document that is in use and that the current user may view; where there is none, for one that
 is not in use, since its data can still be read; of several for the newest.

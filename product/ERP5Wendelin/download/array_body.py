@@ -44,8 +44,7 @@ def body_of(
     """
     first, last = max(start - len(prefix), 0), max(stop - len(prefix), 0)
     prefix = prefix[start:stop]
-    run = chosen.run() if isinstance(array, Array) else None
-    if run is not None:
+    if isinstance(array, Array) and (run := chosen.run()) is not None:
         return RunBody(snapshot, array._p_oid, prefix, run[0] + first, run[0] + last)
     boxes = _Boxes(snapshot, array, chosen, first, last)
     if last - first <= AT_ONCE and len(list(islice(chosen.boxes(first, last), FEW_BOXES + 1))) <= FEW_BOXES:
