@@ -21,6 +21,7 @@ import json
 import math
 import os
 import shutil
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -32,7 +33,7 @@ from typing import Any
 from bench import peer_packages
 from bench.array_work import MIB, READS
 from bench.lake import COMMANDS, USER, make_instance
-from bench.measure import run
+from bench.measure import Figure, run
 
 MEMORY_LIMIT_MIB = 512
 
@@ -66,6 +67,9 @@ TARGETS = {
     ("append", "zarr"): 1.0,
 }
 """How many times as fast as a peer the lake is to be."""
+
+WORKERS_SIZE = 1 << 30
+"""Bytes of the array that analyses read: for less of it the start of two processes would be what is measured."""
 
 WORKERS_TARGET = 0.6
 """The time of two workers by that of one, at the most."""
@@ -194,15 +198,15 @@ class Bench:
     def workers(self) -> None:
         """Two analyses, by one worker and by two: seconds of the whole command."""
         instance = make_instance(self.home / "workers")
-        self._lake(instance, "make", self.size)
+        self._lake(instance, "make", WORKERS_SIZE)
         seconds: dict[int, list[float]] = defaultdict(list)
         for _ in range(self.turns):
             for jobs in (1, 2):
-                if self._lake(instance, "plan", self.size).result != 2:
+                if self._lake(instance, "plan", WORKERS_SIZE).result != 2:
                     raise AssertionError("there are not two analyses to do")
                 command = [COMMANDS / "wendelin", "worker", instance, "--jobs", str(jobs), "--once"]
-                seconds[jobs].append(run(command).wall)
-        found = _numbers(self._lake(instance, "medians", self.size).result)
+                seconds[jobs].append(checked(command).wall)
+        found = _numbers(self._lake(instance, "medians", WORKERS_SIZE).result)
         if len(found) != 4 * self.turns or len(set(found)) != 1:
             raise AssertionError(f"the analyses came to {found}")
         shutil.rmtree(self.home / "workers")
@@ -242,9 +246,17 @@ class Bench:
 
 def work(command: Sequence[str | Path]) -> Work:
     """Run a command that does something and says so by `array_work.timed`."""
-    figure = run(command, cwd=peer_packages.REPOSITORY)
+    figure = checked(command)
     line = json.loads(next(line for line in reversed(figure.output.splitlines()) if line.startswith('{"seconds"')))
     return Work(line["seconds"], figure.client_resident, line["result"])
+
+
+def checked(command: Sequence[str | Path]) -> Figure:
+    """Run a command; SystemExit with what it has said when it fails."""
+    try:
+        return run(command, cwd=peer_packages.REPOSITORY)
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"{' '.join(map(str, command))} has failed:\n{error.output}") from error
 
 
 def cool(path: Path) -> None:
@@ -289,8 +301,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = int(options.size * 1024) * MIB
     with tempfile.TemporaryDirectory(dir=options.home, prefix="bench-") as name:
         home = Path(name)
-        if (free := shutil.disk_usage(home).free) < 2.2 * size:
-            parser.error(f"{home} has {free:,} bytes free, and takes {2.2 * size:,.0f}: name a larger disk by --home")
+        needed = 2.2 * max(size, WORKERS_SIZE)
+        if (free := shutil.disk_usage(home).free) < needed:
+            parser.error(f"{home} has {free:,} bytes free, and takes {needed:,.0f}: name a larger disk by --home")
         bench = Bench(home, size, options.turns, peer_packages.python())
         print(f"{size / 2**30:g} GiB of float64, medians of {options.turns} turns", HEADING, sep="\n", flush=True)
         if {"mean", "read"} & set(tasks):
