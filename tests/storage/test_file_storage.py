@@ -10,6 +10,7 @@ from ZODB import DB
 from ZODB.FileStorage.FileStorage import FileIterator
 
 from Products.ERP5Wendelin import errors
+from Products.ERP5Wendelin.storage import file_storage
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import open_database
 from Products.ERP5Wendelin.storage.file_storage import SafeFileStorage
@@ -82,7 +83,10 @@ def test_a_vote_without_room_leaves_nothing_behind_the_last_transaction(
         assert database.storage._pos == end
 
 
-def test_the_temporary_file_is_opened_anew_when_it_can_t_be_written(disk: Path) -> None:
+def test_the_temporary_file_of_a_large_transaction_is_opened_anew_when_it_can_t_be_written(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_storage, "MOST_IN_MEMORY", 3000)
     with opened(f"file://{disk}/Data.fs") as database:
         put(database, "before", b"x")
         filler = fill(disk, left=0)
@@ -91,7 +95,43 @@ def test_the_temporary_file_is_opened_anew_when_it_can_t_be_written(disk: Path) 
         assert database.storage.tpc_transaction() is None
         filler.unlink()
         put(database, "after", b"z" * 5000)
-        assert records(database) == {"before": b"x", "after": b"z" * 5000}
+        put(database, "small", b"z" * 500)
+        assert records(database) == {"before": b"x", "after": b"z" * 5000, "small": b"z" * 500}
+
+
+def test_records_of_large_and_small_transactions_in_turns_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_storage, "MOST_IN_MEMORY", 20_000)
+    monkeypatch.setattr(file_storage, "MOST_KEPT", 10_000)
+    expected = {str(number): os.urandom(size) for number, size in enumerate((30_000, 10, 15_000, 9000, 60_000, 10))}
+    with opened(f"file://{tmp_path}/Data.fs") as database:
+        for key, data in expected.items():
+            put(database, key, data)
+            with separate_connection(database) as connection:
+                connection.root()["lost"] = PersistentMapping(data=data)
+                connection.transaction_manager.get().join(Refusing())
+                with pytest.raises(RuntimeError, match="refused"):
+                    connection.transaction_manager.commit()
+        assert records(database) == expected
+    with opened(f"file://{tmp_path}/Data.fs") as database:
+        assert records(database) == expected
+    assert {path.name for path in tmp_path.iterdir()} <= {"Data.fs", "Data.fs.index", "Data.fs.lock", "Data.fs.tmp"}
+
+
+class Refusing:
+    """A resource of a transaction that refuses, when the database has all records."""
+
+    def sortKey(self) -> str:
+        return "~"
+
+    def tpc_begin(self, transaction: object) -> None:
+        """Nothing to begin."""
+
+    commit = tpc_finish = tpc_abort = abort = tpc_begin
+
+    def tpc_vote(self, transaction: object) -> None:
+        raise RuntimeError("refused")
 
 
 def test_a_quota_that_is_used_up_is_storage_full(tmp_path: Path) -> None:
