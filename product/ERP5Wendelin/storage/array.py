@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy
@@ -21,6 +22,7 @@ from zope.interface import implementer
 
 from .. import errors
 from ..interfaces import IArray
+from ..protocol import MIB
 from . import block, mapping
 from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable, unnamed
 from .block import BLOCK_SIZE
@@ -204,8 +206,20 @@ class _Transfer:
 
 def _write(zfile: ZBigFile, start: int, data: numpy.ndarray) -> None:
     """Put the bytes of a contiguous array that isn't empty at `start` of a file."""
+    if data.nbytes >= BLOCK_SIZE:
+        _keep_freed_memory()
     block.write(zfile, start, _bytes_of(data).data)
     mapping.show(zfile, start, start + data.nbytes)
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let what is freed be used again by this process, up to twice this size, before the system gets it back.
+
+    glibc does so once it has freed a piece of that size (it is never touched). A commit takes and frees three pieces of
+    memory for each block; without this, most of its time would go into getting pages from the system: 1.3 times.
+    """
+    bytes(31 * MIB)
 
 
 def _bytes_of(data: numpy.ndarray) -> numpy.ndarray:
