@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy
 import transaction
 
+from Products.ERP5Wendelin.content.base import now
+from support.arrays import npy
 from support.http_server import Response, Server
 from support.push import TUS, metadata, tar
 from support.streams import SECOND, event
@@ -40,6 +43,7 @@ READ = len(READINGS[0])
 SHOWN_HEADERS = (
     "Accept-Ranges",
     "Allow",
+    "Array-Snapshot",
     "Cache-Control",
     "Content-Disposition",
     "Content-Length",
@@ -117,6 +121,19 @@ STREAM = "/streams/sensor.product"
 INGEST = "{policies}/default/ingest?reference="
 LINES = b'{"time":"2026-11-22T10:06:00.5Z","celsius":12.5}\n'
 SENT = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "62f1ac6a4b4fd85b"}
+ARRAY = "/arrays/lab/temperatures"
+ROWS = numpy.arange(12, dtype="<f4").reshape(4, 3) / 2 + 16
+
+
+def npy_piece(start: int, stop: int) -> dict[str, str]:
+    """Headers of a piece of a .npy file of ROWS."""
+    return {"Content-Range": f"bytes {start}-{stop - 1}/{len(npy(ROWS))}", "Idempotency-Key": '"b1946ac92492d234"'}
+
+
+ANALYSIS = "/analyses/mean-of-sensor"
+FAILURE = "Traceback (most recent call last):\n  …\nDataAnalysisLine_mean failed in line 3: KeyError: 'celsius'"
+
+
 SHA1 = b64encode(hashlib.sha1(b"other", usedforsecurity=False).digest()).decode()
 
 STEPS = (
@@ -265,12 +282,43 @@ STEPS = (
     Step("ingest-bad-key", "POST", f"{INGEST}roof.celsius", LINES, {**SENT, "Idempotency-Key": "${chunk_id}"}),
     Step("ingest-coding", "POST", f"{INGEST}roof.celsius", LINES, {**SENT, "Content-Encoding": "snappy"}),
     Step("ingest-forbidden", "POST", f"{INGEST}roof.celsius", LINES, SENT, user="dan"),
+    Step("array-create", "PUT", ARRAY, {"shape": [0, 3], "dtype": "<f4", "title": "Temperatures"}),
+    Step("array-create-again", "PUT", ARRAY, {"shape": [0, 2], "dtype": "<f4"}),
+    Step("array-create-bad", "PUT", "/arrays/names", {"shape": [10], "dtype": "O"}),
+    Step("array-update", "PATCH", ARRAY, {"description": "Of three rooms, each hour."}),
+    Step("array-append", "POST", f"{ARRAY}/data", npy(ROWS), {"Idempotency-Key": '"2026-11-22/1"'}),
+    Step("array-append-again", "POST", f"{ARRAY}/data", npy(ROWS), {"Idempotency-Key": '"2026-11-22/1"'}),
+    Step("array-append-wrong", "POST", f"{ARRAY}/data", npy(ROWS[:, :2])),
+    Step("array-append-dtype", "POST", f"{ARRAY}/data", npy(ROWS.astype("<f8"))),
+    Step("array-write", "PUT", f"{ARRAY}/data?slice=-1,:2", npy(numpy.float32(19.5))),
+    Step("array", "GET", ARRAY),
+    Step("array-data", "GET", f"{ARRAY}/data?slice=::-1,0:2"),
+    Step("array-head", "HEAD", f"{ARRAY}/data"),
+    Step("array-raw", "GET", f"{ARRAY}/data?slice=1:3&format=raw", headers={"Range": "bytes=12-"}),
+    Step("array-slice-bad", "GET", f"{ARRAY}/data?slice=4"),
+    Step("array-snapshot-gone", "GET", f"{ARRAY}/data?snapshot=ffffffffffffffff"),
+    Step("array-unknown", "GET", "/arrays/lab/temperature"),
+    Step("array-upload", "PUT", "/arrays/lab/pressures/data", npy(ROWS)),
+    Step("array-upload-cut", "PUT", "/arrays/lab/pressures/data", npy(ROWS)[:-1]),
+    Step("array-piece", "PUT", "/arrays/lab/humidity/data", npy(ROWS)[:160], npy_piece(0, 160)),
+    Step("array-piece-wrong", "PUT", "/arrays/lab/humidity/data", npy(ROWS)[:160], npy_piece(0, 160)),
+    Step("array-piece-last", "PUT", "/arrays/lab/humidity/data", npy(ROWS)[160:], npy_piece(160, len(npy(ROWS)))),
+    Step("array-state", "POST", f"{ARRAY}/state", {"transition": "publish"}),
+    Step("arrays", "GET", "/arrays?search=temperatures&state=published&limit=10", user=None),
+    Step("array-invalidate", "DELETE", ARRAY),
+    Step("analyses", "GET", "/analyses?search=sensor&state=started&limit=10"),
+    Step("analysis", "GET", ANALYSIS),
+    Step("analysis-wrong-state", "POST", f"{ANALYSIS}/state", {"transition": "plan"}),
+    Step("analysis-bad-transition", "POST", f"{ANALYSIS}/state", {"transition": "stop"}),
+    Step("analysis-cancel", "POST", f"{ANALYSIS}/state", {"transition": "cancel"}),
+    Step("analysis-unknown", "GET", "/analyses/mean-of-roof"),
 )
 
 
 def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
     """Send all requests; give out each step, its URL's path, and the response."""
     append_streams(server)
+    add_analysis(server)
     known = {"policies": f"{server.portal}/portal_ingestion_policies"}
     for step in STEPS:
         path = step.path.format(**known)
@@ -289,6 +337,35 @@ def append_streams(server: Server) -> None:
         old = module.newContent(reference="sensor.old")
         old.appendData(bytes(BLOCK + 1000))
         old.dropData(BLOCK)
+        transaction.commit()
+
+
+def add_analysis(server: Server) -> None:
+    """Have an analysis of the stream of three records, whose script has failed when the third one came."""
+    with server.lake.open() as site:
+        stream = site.data_stream_module.getDataStream("sensor.product")
+        analysis = site.data_analysis_module.newContent(
+            id="mean-of-sensor", reference="sensor.product", title="Mean", start_date=now()
+        )
+        analysis.newContent(
+            reference="in_stream",
+            quantity=-1,
+            int_index=1,
+            resource="data_product_module/readings",
+            aggregate_value=stream,
+        )
+        analysis.newContent(resource="data_operation_module/mean", quantity=1, int_index=2)
+        array = site.data_array_module.newContent(reference="Mean-out_array-sensor.product")
+        analysis.newContent(
+            reference="out_array",
+            quantity=1,
+            int_index=3,
+            resource="data_product_module/means",
+            aggregate_value=array,
+        )
+        analysis.start()
+        analysis.sizes = {stream.getRelativeUrl(): 2 * READ}
+        analysis.note_failure(FAILURE, now())
         transaction.commit()
 
 
