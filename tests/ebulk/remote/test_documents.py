@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ebulk.errors import EbulkError
-from ebulk.model import FileEntry, Ingestion, Record, StopResult, StreamInfo, Upload
+from ebulk.model import ArrayInfo, FileEntry, Ingestion, Record, StopResult, StreamInfo, Upload
 from ebulk.remote import documents
 
 DIGEST = "sha-256:" + "0f" * 32
@@ -109,3 +109,41 @@ def test_line_that_is_no_record_is_refused_with_it(line, message):
 def test_gap_becomes_a_sentence():
     text = '{"start": 1280, "end": 2048, "reason": "they are no records"}'
     assert documents.gap(text) == "Bytes 1,280 to 2,048 of the stream are left out: they are no records."
+
+
+ARRAY = {"reference": "x", "title": "X", "state": "draft", "shape": [3, 0], "dtype": "<f8", "size": 0}
+
+
+def test_an_array_has_what_its_list_says_and_more_of_its_description():
+    assert documents.array(parsed(ARRAY)) == ArrayInfo("x", "X", "draft", (3, 0), "<f8", 0)
+    described = {**ARRAY, "dtype": [["n", "<i4"]], "description": "D", "names": ["n"], "snapshot": "0f"}
+    assert documents.array(parsed(described)) == ArrayInfo(
+        "x", "X", "draft", (3, 0), [["n", "<i4"]], 0, "D", ("n",), "0f"
+    )
+
+
+def test_an_array_may_have_no_shape_yet():
+    info = documents.array(parsed({**ARRAY, "shape": None, "dtype": None}))
+    assert (info.shape, info.dtype) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "message"),
+    [
+        ("reference", None, "'reference' is None"),
+        ("shape", [], "'shape' is []"),
+        ("shape", [-1], "'shape' is [-1]"),
+        ("shape", [True], "'shape' is [True]"),
+        ("shape", ["3"], "'shape' is ['3']"),
+        ("shape", 3, "'shape' is 3"),
+        ("dtype", 8, "'dtype' is 8"),
+        ("dtype", None, "'dtype' is None"),
+        ("size", -8, "'size' is -8"),
+        ("names", "n", "'names' is 'n'"),
+        ("snapshot", 1, "'snapshot' is 1"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_refused_with_the_reason(member, value, message):
+    with pytest.raises(EbulkError) as raised:
+        documents.array(parsed({**ARRAY, member: value}))
+    assert str(raised.value) == f"The lake's answer cannot be understood: {message}."

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ebulk.transfer.crew import work
+from ebulk.transfer.crew import in_order, work
 
 
 def never() -> None:
@@ -102,4 +102,63 @@ def test_interrupt_stops_the_tasks():
 
     with pytest.raises(KeyboardInterrupt):
         work([interrupt], 2, stopped.set)
+    assert stopped.is_set()
+
+
+def test_results_come_in_the_order_of_their_tasks():
+    later = threading.Event()
+
+    def first() -> int:
+        assert later.wait(5)
+        return 0
+
+    def last() -> int:
+        later.set()
+        return 2
+
+    assert list(in_order([first, lambda: 1, last], 3, never)) == [0, 1, 2]
+
+
+def test_no_more_results_wait_than_there_are_jobs():
+    begun: list[int] = []
+
+    def tasks() -> Iterator[Callable[[], int]]:
+        for number in range(100):
+            begun.append(number)
+            yield lambda number=number: number
+
+    results = in_order(tasks(), 3, never)
+    for number in range(100):
+        assert next(results) == number
+        assert len(begun) <= number + 3
+    assert list(results) == []
+
+
+def test_the_first_error_in_order_stops_the_others_and_is_raised():
+    stopped = threading.Event()
+
+    def fail() -> int:
+        raise OSError("broken")
+
+    def wait() -> int:
+        assert stopped.wait(5)
+        return 2
+
+    results = in_order([lambda: 0, fail, wait], 3, stopped.set)
+    assert next(results) == 0
+    with pytest.raises(OSError, match="broken"):
+        next(results)
+    assert stopped.is_set()
+
+
+def test_who_closes_the_results_stops_the_tasks():
+    stopped = threading.Event()
+
+    def wait() -> int:
+        assert stopped.wait(5)
+        return 1
+
+    results = in_order([lambda: 0, wait, wait], 2, stopped.set)
+    assert next(results) == 0
+    results.close()
     assert stopped.is_set()

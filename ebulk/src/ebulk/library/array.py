@@ -143,7 +143,7 @@ class Array:
         if count < 1:
             raise ValueError(f"A block has one row or more, not {rows}.")
         part = ArrayPart(self.reference, "", RAW, self.info.snapshot)
-        source = ArrayBytes(self._lake, part, first * row, end * row, total=self.nbytes)
+        source = ArrayBytes(self._lake, part, first * row, end * row, total=len(self) * row)
         with closing(source.pieces()) as pieces:
             rest = memoryview(b"")
             for begin in range(first, end, count):

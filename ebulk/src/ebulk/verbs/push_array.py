@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebulk.errors import EbulkError
+from ebulk.errors import EbulkError, NetworkError
 from ebulk.local.sending import Sending, SendingNote
 from ebulk.remote.lake import Lake
 from ebulk.remote.session import Session
@@ -51,15 +51,19 @@ def push_file(
         purpose = {"url": lake.url, "array": reference, "append": append, "size": size, "modified": modified}
         try:
             sending = note.load(purpose)
-            report = push(
-                lake,
-                reference,
-                source,
-                sending,
-                append=append,
-                observer=observer,
-                noted=lambda position: note.save(sending, position),
-            )
+            reached = sending.position
+
+            def noted(position: int) -> None:
+                nonlocal reached
+                reached = position
+                note.save(sending, position)
+
+            try:
+                report = push(lake, reference, source, sending, append=append, observer=observer, noted=noted)
+            except EbulkError as error:
+                if not reached and not isinstance(error, NetworkError):
+                    note.clear()  # the lake has refused all of it
+                raise
             note.clear()
         except OSError as error:
             raise unwritable(error, Path(error.filename or path)) from error
