@@ -53,7 +53,7 @@ def outline(analysis: Any) -> dict[str, Any]:
         "active": analysis.isActive(),
         "progress": None if progress is None else progress._asdict(),
         "failures": analysis.getFailureCount(),
-        "retry": _date(analysis.retry_date),
+        "retry": _date(analysis.retry_date if analysis.getSimulationState() == "started" else None),
         "start": _date(analysis.start_date),
         "stop": _date(analysis.stop_date),
     }
