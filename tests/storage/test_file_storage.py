@@ -1,5 +1,7 @@
 """SafeFileStorage: a disk that fills up loses nothing that was committed, and the file can be opened afterwards."""
 
+import io
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from Products.ERP5Wendelin import errors
 from Products.ERP5Wendelin.storage import file_storage
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import open_database
-from Products.ERP5Wendelin.storage.file_storage import SafeFileStorage
+from Products.ERP5Wendelin.storage.file_storage import Records, SafeFileStorage
 from Products.ERP5Wendelin.storage.transaction import append_slices, in_transaction, separate_connection
 from support.disks import fill, small_disk
 from support.pattern import Pattern, pattern
@@ -103,7 +105,6 @@ def test_records_of_large_and_small_transactions_in_turns_are_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_storage, "MOST_IN_MEMORY", 20_000)
-    monkeypatch.setattr(file_storage, "MOST_KEPT", 10_000)
     expected = {str(number): os.urandom(size) for number, size in enumerate((30_000, 10, 15_000, 9000, 60_000, 10))}
     with opened(f"file://{tmp_path}/Data.fs") as database:
         for key, data in expected.items():
@@ -117,6 +118,20 @@ def test_records_of_large_and_small_transactions_in_turns_are_stored(
     with opened(f"file://{tmp_path}/Data.fs") as database:
         assert records(database) == expected
     assert {path.name for path in tmp_path.iterdir()} <= {"Data.fs", "Data.fs.index", "Data.fs.lock", "Data.fs.tmp"}
+
+
+def test_records_are_read_as_a_file_is_and_written_at_their_end() -> None:
+    collected, file = Records(), io.BytesIO()
+    for piece in (b"abc", b"", b"defgh", b"i"):
+        collected.write(piece)
+        file.write(piece)
+    for position, size in itertools.product(range(10), range(11)):
+        collected.seek(position)
+        file.seek(position)
+        assert (collected.read(size), collected.tell()) == (file.read(size), file.tell())
+    collected.seek(4)
+    with pytest.raises(ValueError, match=r"^Records are written at their end, 9, not at 4\.$"):
+        collected.write(b"x")
 
 
 class Refusing:

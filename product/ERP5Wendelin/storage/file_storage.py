@@ -6,15 +6,16 @@ the end. The file then can't be opened any more, or its tail is read as a transa
 of eight runs that filled a small disk at random and freed it again.) The same for the temporary file in which a
 transaction's records are collected. So here both files are opened anew when writing to them has failed.
 
-That temporary file is memory here, as long as a transaction is no larger than the lake's own are: appending 16 MiB at a
-time is 1.3 times as fast so, and the disk is not asked to write them twice.
+As long as a transaction is no larger than the lake's own are there is no such file: the records wait in memory, where
+they are. Appending 16 MiB at a time is 1.3 times as fast so, and the disk is not asked to write them twice. It takes no
+more memory, for what an object has of a record is freed when it is stored.
 """
 
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from contextlib import suppress
-from io import BytesIO
 from typing import Any
 
 from ZODB.FileStorage import FileStorage
@@ -24,9 +25,6 @@ from ..protocol import MIB, SLICE_SIZE
 
 MOST_IN_MEMORY = SLICE_SIZE + 16 * MIB
 """Bytes of the records of a transaction that are collected in memory; of a larger one all are in a file."""
-
-MOST_KEPT = 32 * MIB
-"""Bytes of that memory that the next transaction finds."""
 
 
 class SafeFileStorage(FileStorage):
@@ -40,7 +38,7 @@ class SafeFileStorage(FileStorage):
         if self._tfile is not None:
             self._tfile.close()
             os.unlink(self._tfile.name)
-            self._collect_in(BytesIO())
+            self._collect_in(Records())
 
     def store(self, oid: bytes, serial: bytes, data: bytes, *arguments: Any) -> None:
         """Collect a record of the transaction."""
@@ -70,20 +68,58 @@ class SafeFileStorage(FileStorage):
         self._files.flush()
 
     def _make_room(self, data: bytes) -> None:
-        if isinstance(self._tfile, BytesIO) and self._tfile.tell() + len(data) > MOST_IN_MEMORY:
-            with self._tfile.getbuffer() as buffer:
-                collected = buffer[: self._tfile.tell()]
-                self._collect_in(open(f"{self._file_name}.tmp", "w+b"))  # noqa: SIM115
-                self._tfile.write(collected)
-                collected.release()
+        collected = self._tfile
+        if isinstance(collected, Records) and collected.tell() + len(data) > MOST_IN_MEMORY:
+            self._collect_in(open(f"{self._file_name}.tmp", "w+b"))  # noqa: SIM115
+            self._tfile.writelines(collected.pieces)
 
     def _clear_temp(self) -> None:
-        if self._tfile is not None and (not isinstance(self._tfile, BytesIO) or self._tfile.tell() > MOST_KEPT):
+        if self._tfile is not None:
             with suppress(OSError):  # what there was no room for
                 self._tfile.close()
-            self._collect_in(BytesIO())
+            self._collect_in(Records())
         super()._clear_temp()
 
     def _collect_in(self, file: Any) -> None:
         self._tfile = file
         self._tfmt = TempFormatter(file)
+
+
+class Records:
+    """The records of a transaction, as a file that is written at its end alone: as the bytes that were given."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self._starts: list[int] = []
+        self._size = self._position = 0
+
+    def tell(self) -> int:
+        """Where the next byte is read, or written."""
+        return self._position
+
+    def seek(self, position: int) -> None:
+        """Read from a position; or go back to the end, to write."""
+        self._position = position
+
+    def write(self, data: bytes) -> None:
+        """Put bytes at the end."""
+        if self._position != self._size:
+            raise ValueError(f"Records are written at their end, {self._size}, not at {self._position}.")
+        self.pieces.append(data)
+        self._starts.append(self._size)
+        self._size = self._position = self._size + len(data)
+
+    def read(self, size: int) -> bytes:
+        """As many bytes, or those that there are."""
+        found = []
+        while size and self._position < self._size:
+            number = bisect_right(self._starts, self._position) - 1
+            start = self._position - self._starts[number]
+            part = self.pieces[number][start : start + size]
+            found.append(part)
+            self._position += len(part)
+            size -= len(part)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def close(self) -> None:
+        """Nothing is open."""
