@@ -50,6 +50,9 @@ def populate(site: Any) -> None:
     buckets.insertBucket("a", b"first")
     array = site.data_array_module.newContent(reference="table")
     array.initArray((4, 2), numpy.float64)[1:3] = [[1, 2], [3, 4]]
+    line = array.newContent("Data Array Line", reference="second", index_expression=":, 1", name_list=["second"])
+    view = site.data_array_module.newContent("Data Array View", reference="columns")
+    view.newContent("Data Array View Line", predecessor_value=line, dtype_expression="<f8", int_index=1)
     ingestion = site.data_ingestion_module.newContent(data_set="brain_mri", base_version=2, message="3rd", author="ada")
     ingestion.stage("scans/c.nii", small)
     ingestion.expect("scans/d.nii", 6, None, 3, "100644")
@@ -76,6 +79,7 @@ def populate_configuration(site: Any) -> None:
         transformation.newContent(id="1", quantity=-1.0, resource="data_product_module/readings")
         analysis = site.data_analysis_module.newContent(id="mean", specialise_value=transformation)
         analysis.newContent(id="1", reference="in_stream", quantity=-1.0)
+        analysis.claim("a process", DATE)
 
 
 def populate_arrival(data_set: Any) -> None:
