@@ -349,7 +349,7 @@ def test_a_process_that_is_killed_after_the_script_leaves_nothing_to_be_done_twi
     transaction.commit()
     assert execute_module._do(analysis, "killed") is False
     analysis.release("killed")
-    output(analysis).getArray()[0] = 99
+    output(analysis).setArrayIndex(0, 99)
     transaction.commit()
     work(site)
     assert analysis.getSimulationState() == "stopped"
@@ -397,3 +397,31 @@ def test_a_script_keeps_in_a_progress_indicator_how_far_it_has_read(site):
     work(site)
     assert indicator.getIntOffsetIndex() == 8
     assert analysis.getDescription() == "12345678"
+
+
+def test_an_array_that_grows_is_analysed_again_also_if_it_is_another_analysis_s_output(site):
+    ingest(site)
+    transform(site)
+    work(site)
+    array = output(only_analysis(site))
+    body = "context.getParentValue().setDescription(repr(in_array['Data Array'].getArraySlice(0, 9).tolist()))"
+    add_script(site, "DataAnalysisLine_show", body, "in_array")
+    table = site.data_array_module.newContent(reference="table")
+    with as_user(site, "boss"):
+        site.data_operation_module.newContent(id="show", script_id="DataAnalysisLine_show").validate()
+    analysis = site.data_analysis_module.newContent(
+        specialise_value=only_analysis(site).getSpecialiseValue(), reference="show", causality_value=None
+    )
+    analysis.newContent(reference="in_array", quantity=-1, aggregate_value=array)
+    analysis.newContent(reference="", quantity=-1, aggregate_value=table)
+    analysis.newContent(resource="data_operation_module/show", quantity=1)
+    analysis.setCausalityValue(site.data_ingestion_module.objectValues()[0])
+    transaction.commit()
+    assert work(site)[1].done == [analysis.getRelativeUrl()]
+    assert analysis.getDescription() == "[5]"
+    assert work(site)[1].done == []
+    array.appendArray([7])
+    table.initArray((1,), "u1")
+    transaction.commit()
+    assert work(site)[1].done == [analysis.getRelativeUrl()]
+    assert analysis.getDescription() == "[5, 7]"

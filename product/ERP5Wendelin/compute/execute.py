@@ -25,10 +25,10 @@ from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 import transaction
-from Acquisition import aq_base
 from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.compute.create import BATCH
+from Products.ERP5Wendelin.compute.inputs import documents, size_of
 from Products.ERP5Wendelin.compute.rights import as_owner
 from Products.ERP5Wendelin.content import scripts
 from Products.ERP5Wendelin.content.base import now
@@ -248,11 +248,10 @@ def _is_last(analysis: Any) -> bool:
 
 
 def _sizes(analysis: Any) -> dict[str, int]:
-    """How many bytes, or buckets, each input has that is a stream."""
-    site = analysis.getPortalObject()
-    urls = [url for line in lines(analysis) if line.getQuantity() < 0 for url in paths(line, "aggregate")]
-    documents = ((url, find(site, url)) for url in urls)
-    return {url: document.getSize() for url, document in documents if hasattr(aq_base(document), "getSize")}
+    """How many bytes, or buckets, each input has that may grow."""
+    found = {url: each for line in lines(analysis) if line.getQuantity() < 0 for url, each in documents(line).items()}
+    sizes = {url: size_of(document) for url, document in found.items()}
+    return {url: size for url, size in sizes.items() if size is not None}
 
 
 def _check_transformation(analysis: Any) -> None:
