@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 
+import numpy
 import pytest
 
 from ebulk.cli.arguments import COMMANDS
@@ -196,3 +197,15 @@ def test_an_installed_client_pushes_to_an_installed_server_and_pulls_from_it(
     run(commands / "ebulk", "pull", version)
     assert read_files(tmp_path / version) == {**files, "new": "x"}
     assert (tmp_path / "venv" / "share" / "man" / "man1" / "ebulk-push.1").is_file()
+    # arrays as files need no NumPy, which is not installed there, and as elements say so
+    numpy.save(tmp_path / "a.npy", numpy.arange(6))
+    ebulk("push", "--array", f"array {version}", "a.npy")
+    ebulk("pull", "--array", f"array {version}", "--slice", "::2", "--output", "b.npy")
+    assert numpy.load(tmp_path / "b.npy").tolist() == [0, 2, 4]
+    program = (
+        f"import ebulk; array = ebulk.Lake().array('array {version}'); assert array.shape == (6,)\n"
+        "try: array[0]\n"
+        "except ebulk.EbulkError as error: assert 'ebulk[numpy]' in error.hint\n"
+        "else: raise AssertionError"
+    )
+    run(commands / "python", "-W", "error", "-c", program)
