@@ -130,6 +130,21 @@ def test_a_finished_one_begins_anew(site: Any) -> None:
         batch.finish()
 
 
+def test_one_that_was_killed_between_its_last_commit_and_its_end_is_not_done_again(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(site, NAME)
+    add_up(batch, readings(site))
+    monkeypatch.setattr(batch._claim, "release", lambda: None)
+    batch.finish()
+    batch = Batch(site, NAME)
+    assert batch.resumed
+    add_up(batch, readings(site))
+    assert batch.state == {"total": 499500, "blocks": [(0, 1000)]}
+    batch.finish()
+    assert not Batch(site, NAME).resumed
+
+
 def test_one_that_failed_goes_on_behind_its_checkpoint_with_its_state(site: Any) -> None:
     fail(site, 750, rows=100, every=3)
     found = indicator(site)

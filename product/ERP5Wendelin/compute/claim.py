@@ -51,10 +51,14 @@ class Claim:
         return None if indicator is None else indicator.progress
 
     def can_go_on(self) -> bool:
-        """Whether a run of it has begun, and not ended well. Conflict: that was a run of another script."""
-        progress = self.progress
-        if progress is None or progress.state in ("", DONE):
+        """Whether a run of it has begun, and not ended well. Conflict: that was a run of another script.
+
+        One that was killed between its last commit and its end, whose lease nobody gave back, has not: nobody was told.
+        """
+        indicator = self._find()
+        if indicator is None or (indicator.progress.state in ("", DONE) and not indicator.lease.holder):
             return False
+        progress = indicator.progress
         if progress.origin != self._origin:
             raise Conflict(
                 f"The batch {self.name!r} was begun by {progress.origin or 'another script'}, and did not end well. "
