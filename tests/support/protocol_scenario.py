@@ -21,6 +21,7 @@ import numpy
 import transaction
 
 from Products.ERP5Wendelin.content.base import now
+from Products.ERP5Wendelin.content.progress_indicator import FAILED
 from support.arrays import npy
 from support.http_server import Response, Server
 from support.push import TUS, metadata, tar
@@ -312,6 +313,9 @@ STEPS = (
     Step("analysis-bad-transition", "POST", f"{ANALYSIS}/state", {"transition": "stop"}),
     Step("analysis-cancel", "POST", f"{ANALYSIS}/state", {"transition": "cancel"}),
     Step("analysis-unknown", "GET", "/analyses/mean-of-roof"),
+    Step("progress-indicators", "GET", "/progress-indicators?search=mean&state=failed&limit=10"),
+    Step("progress-indicator", "GET", "/progress-indicators/mean.py%20readings"),
+    Step("progress-indicator-unknown", "GET", "/progress-indicators/other.py"),
 )
 
 
@@ -319,6 +323,7 @@ def play(server: Server) -> Iterator[tuple[Step, str, Response]]:
     """Send all requests; give out each step, its URL's path, and the response."""
     append_streams(server)
     add_analysis(server)
+    add_progress(server)
     known = {"policies": f"{server.portal}/portal_ingestion_policies"}
     for step in STEPS:
         path = step.path.format(**known)
@@ -366,6 +371,17 @@ def add_analysis(server: Server) -> None:
         analysis.start()
         analysis.sizes = {stream.getRelativeUrl(): 2 * READ}
         analysis.note_failure(FAILURE, now())
+        transaction.commit()
+
+
+def add_progress(server: Server) -> None:
+    """Have a script that has failed in the middle of an array."""
+    with server.lake.open() as site:
+        indicator = site.progress_indicator_module.newContent(reference="mean.py readings")
+        progress = indicator.progress
+        progress.begin("lake1/boot/1/2/3", "/home/ada/mean.py", anew=True)
+        progress.note(6_097_152, 100_000_000, "rows", 51_000_000.0)
+        progress.end(FAILED, "KeyError: 'celsius'")
         transaction.commit()
 
 

@@ -24,8 +24,8 @@ from Products.ERP5Wendelin.storage.process import resident_size
 SLICE_SECONDS = 2.0
 """How long a slice may take before it is committed: what a kill costs at the most, besides one block."""
 
-SLICE_SIZE = 64 * MIB
-"""By how many bytes the process may grow in a slice: what is not committed yet is in memory."""
+SLICE_SIZE = 32 * MIB
+"""By how many bytes the process may grow in a slice: what is not committed is in memory, and while it is, a second time."""
 
 Clock = Callable[[], float]
 
