@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy
 import pytest
+import transaction
+from wendelin.bigarray.array_zodb import ZBigArray
 
 from Products.ERP5Wendelin.content.scripts import run, script_of
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, ScriptError
+from Products.ERP5Wendelin.storage.array_reader import Window
 from support.alarms import add_script
 from support.site import as_user
 
@@ -96,3 +99,105 @@ def test_who_may_only_read_an_array_gets_one_that_can_only_be_read(lake):
         add_script(site, "DataArray_test", "return context.getArray()[0, 1]")
         with as_user(site, "dan"):
             assert run(script_of(document, "DataArray_test")) == 2
+
+
+def test_who_may_push_maps_the_array_itself_and_a_script_gets_one_that_is_not_mapped(lake):
+    with lake.open("boss") as site:
+        document = site.data_array_module.newContent(reference="table")
+        assert isinstance(document.initArray((4,), "int64"), ZBigArray)
+        document.getArray()[1:3] = 5
+        assert document.getArraySlice(0, 4).tolist() == [0, 5, 5, 0]
+        assert document.getArray() is document.array.zarray
+        add_script(site, "DataArray_test", "array = context.getArray()\narray[0] = 7\nreturn array")
+        assert run(script_of(document, "DataArray_test")) is document.array
+        assert document.getArray()[:].tolist() == [7, 5, 5, 0]
+        document.validate()
+        with as_user(site, "dan"):
+            assert type(document.getArray()) is Window
+
+
+def test_array_is_written_directly_by_methods_of_its_document(data_array):
+    data_array.initArray((2, 2), "int64")
+    data_array.setArrayIndex((0, 1), 5)
+    data_array.setArrayIndex(..., [[1, 5], [3, 4]])
+    data_array.appendArray([[6, 7]])
+    assert data_array.getArray()[:].tolist() == [[1, 5], [3, 4], [6, 7]]
+    data_array.resizeArray((1, 2))
+    assert data_array.getArrayIndex(...).tolist() == [[1, 5]]
+
+
+def test_columns_get_other_names(data_array):
+    data_array.initArray((1,), [("x", "i4"), ("y", "f8")])
+    data_array.setArrayIndex(0, (1, 2))
+    data_array.setArrayDtypeNames(["a", "b"])
+    assert data_array.getArrayDtypeNames() == ["a", "b"]
+    assert data_array.getArraySlice(0, 1)["b"].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "initArray((1,), 'i4')",
+        "setArrayIndex(0, 1)",
+        "appendArray([1])",
+        "resizeArray((9,))",
+        "setArrayDtypeNames(['x'])",
+    ],
+)
+def test_who_may_only_read_an_array_does_not_write_to_it(lake, call):
+    with lake.open("boss") as site:
+        document = site.data_array_module.newContent(reference="table")
+        document.initArray((2,), [("a", "i4")])
+        document.validate()
+        add_script(site, "DataArray_test", f"context.{call}")
+        with as_user(site, "dan"), pytest.raises(NotAuthorised, match=call.partition("(")[0]):
+            run(script_of(document, "DataArray_test"))
+        assert (document.getArrayShape(), document.getArrayDtypeNames()) == ((2,), ["a"])
+
+
+def test_an_array_made_in_the_transaction_that_makes_its_document_is_mapped_and_committed(lake):
+    with lake.open("boss") as site:
+        array = site.data_array_module.newContent(id="table").initArray((3,), "int64")
+        array[1:] = 5
+        transaction.commit()
+    with lake.open("boss") as site:
+        assert site.data_array_module["table"].getArray()[:].tolist() == [0, 5, 5]
+
+
+def test_a_temporary_array_is_in_memory_and_nobody_finds_it(lake):
+    with lake.open("ada") as site:
+        module = site.data_array_module
+        document = module.newContent("Data Array", temp_object=True, reference="scratch", title="Scratch")
+        assert document.isTempObject()
+        array = document.initArray((2,), "int64")
+        array[:] = 5
+        document.appendArray([6])
+        document.edit(title="Notes")
+        assert (document.getArray(), document.getTitle()) == (array, "Notes")
+        assert document.getArraySlice(0, 9).tolist() == [5, 5, 6]
+        assert document.getRelativeUrl() == f"data_array_module/{document.getId()}"
+        assert (len(module.objectIds()), len(site.portal_catalog(reference="scratch"))) == (0, 0)
+        assert not module.newContent("Data Array").isTempObject()
+        with pytest.raises(BadInput) as caught:
+            document.newContent("Data Array Line")
+        assert str(caught.value) == "A temporary document can't contain others, unless they are temporary as well."
+        transaction.commit()
+    with lake.open("ada") as site:
+        assert len(site.data_array_module.objectIds()) == 1
+
+
+def test_a_script_calculates_with_a_temporary_array(data_array):
+    body = (
+        "array = context.getPortalObject().data_array_module.newContent('Data Array', temp_object=True)\n"
+        "numbers = array.initArray((2,), 'float64')\n"
+        "numbers[1] = 3\n"
+        "numbers.append([5])\n"
+        "return numbers[:].sum(), array.getArraySlice(1, 3).tolist()"
+    )
+    assert run_script(data_array, body) == (8, [3, 5])
+
+
+def test_a_temporary_data_set_takes_no_reference(site):
+    module = site.data_set_module
+    assert module.newContent(reference="brain_mri", temp_object=True).isTempObject()
+    assert module.getDataSet("brain_mri") is None

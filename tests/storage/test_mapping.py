@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from persistent.mapping import PersistentMapping
 from ZODB import DB
 from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
@@ -223,24 +224,31 @@ def test_a_new_array_is_mapped_in_the_transaction_that_makes_it(connection: Conn
         assert other.root()["array"][4:8].tolist() == [0, 50, 60, 0]
 
 
-@pytest.mark.parametrize("is_conflict", [False, True], ids=["aborted", "in conflict"])
+@pytest.mark.parametrize("conflict", ["", "root", "later"])
 def test_a_new_array_that_was_not_committed_is_forgotten_with_its_mapping(
-    database: DB, caplog: pytest.LogCaptureFixture, is_conflict: bool
+    database: DB, caplog: pytest.LogCaptureFixture, conflict: str
 ) -> None:
     with separate_connection(database) as connection:
         root = connection.root()
-        root["array"] = array = Array((B,), "u1")
+        root["documents"], root["later"] = PersistentMapping(), PersistentMapping()
+        connection.transaction_manager.commit()
+        documents = root if conflict == "root" else root["documents"]
+        documents["array"] = array = Array((B,), "u1")
         array.enter(connection)
         view = array.zarray[:]
         view[0] = 50
-        if is_conflict:
+        assert array[0] == 50
+        if conflict:
             with separate_connection(database) as other:
-                other.root()["other"] = 1
+                changed = other.root() if conflict == "root" else other.root()[conflict]
+                changed["other"] = 1
                 other.transaction_manager.commit()
+            (root if conflict == "root" else root[conflict])["mine"] = 2
             with pytest.raises(ConflictError):
                 connection.transaction_manager.commit()
         connection.transaction_manager.abort()
-        assert "array" not in root
+        assert "array" not in documents
+        assert view[0] == (0 if conflict == "later" else 50)  # what was stored before the conflict is gone
         root["more"] = 2
         connection.transaction_manager.commit()
     with separate_connection(database) as again:

@@ -18,12 +18,15 @@ An error of the database while a page is loaded ends the process: there is nobod
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
+from weakref import WeakSet
 
+from persistent import GHOST
 from transaction import Transaction, TransactionManager
 from wendelin.bigarray.array_zodb import ZBigArray
 from wendelin.bigfile import WRITEOUT_STORE
-from wendelin.bigfile.file_zodb import ZBigFile, _ZBigFile
+from wendelin.bigfile.file_zodb import ZBigFile, _ZBigFile, _ZBigFileH
 from wendelin.lib.mem import memcpy
 from ZODB.Connection import Connection
 
@@ -38,12 +41,14 @@ class MappedFile(_ZBigFile):
     """
 
     zself: ZBigFile
+    _handles: WeakSet[_ZBigFileH]
     _loaded: set[int]
     _transaction: Transaction | None
 
     def __new__(cls, zself: ZBigFile, blksize: int) -> MappedFile:
         """That of a ZBigFile whose blocks are of a size."""
         file: MappedFile = super().__new__(cls, zself, blksize)
+        file._handles = zself._v_filehset
         file._loaded = set()
         file._transaction = None
         return file
@@ -52,15 +57,18 @@ class MappedFile(_ZBigFile):
         """Fill a page, which is zeros."""
         self._drop_at_end()
         self._loaded.add(number)
+        if self.zself._p_state == GHOST and self.zself._p_jar is None:
+            return  # the transaction that was to make the array has failed, and nothing is left of it
         zblk = self.zself.blktab.get(number)
         if zblk is not None:
             memcpy(buffer, block.load(zblk))
 
     def drop(self, first: int, stop: int) -> None:
         """Forget the pages from `first` up to `stop`, and what was written to them."""
-        for number in [number for number in self._loaded if first <= number < stop]:
-            self._loaded.remove(number)
-            self.zself.invalidateblk(number)
+        numbers = {number for number in self._loaded if first <= number < stop}
+        for handle, number in product(self._handles, numbers):
+            handle.invalidate_page(number)
+        self._loaded -= numbers
 
     def _drop_at_end(self) -> None:
         transaction = block.transaction_of(self.zself)
@@ -71,8 +79,8 @@ class MappedFile(_ZBigFile):
 
     def _end(self, *_: object) -> None:
         self._transaction = None
-        for number in self._loaded:
-            self.zself.invalidateblk(number)
+        for handle, number in product(self._handles, self._loaded):
+            handle.invalidate_page(number)
         self._loaded.clear()
 
 
@@ -92,10 +100,11 @@ def enter(connection: Connection, zarray: ZBigArray) -> None:
     """
     connection.add(zarray)
     connection.add(zarray.zfile)
+    handles = zarray.zfile._v_filehset
 
     def leave(is_committed: bool = False) -> None:
         if not is_committed:
-            for handle in zarray.zfile._v_filehset:
+            for handle in handles:
                 # to a manager of its own, for it wants to leave the one that it has when the connection is closed
                 handle.transaction_manager.unregisterSynch(handle)
                 handle.transaction_manager = TransactionManager()
