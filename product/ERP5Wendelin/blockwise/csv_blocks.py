@@ -338,12 +338,12 @@ def _convert(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
 
 def _floats(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
     with numpy.errstate(over="raise"):
-        return numpy.array(list(map(float, _plain(texts)))).astype(dtype)
+        return numpy.fromiter(map(float, _plain(texts)), float, len(texts)).astype(dtype, copy=False)
 
 
 def _complex_numbers(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
     with numpy.errstate(over="raise"):
-        return numpy.array(list(map(complex, _plain(texts)))).astype(dtype)
+        return numpy.fromiter(map(complex, _plain(texts)), complex, len(texts)).astype(dtype, copy=False)
 
 
 def _integers(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
@@ -356,7 +356,7 @@ def _integers(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
 
 def _plain(texts: Sequence[str]) -> Sequence[str]:
     """Texts of numbers, in which Python would take underscores."""
-    if any("_" in text for text in texts):
+    if "_" in "".join(texts):
         raise ValueError
     return texts
 

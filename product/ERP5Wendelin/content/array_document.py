@@ -6,7 +6,7 @@ is read by these methods is read from blocks, into new ndarrays, and shows what 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -16,8 +16,12 @@ from Acquisition import aq_base
 from ExtensionClass import Base as ExtensionClass
 from wendelin.bigarray.array_zodb import ZBigArray
 
-from Products.ERP5Wendelin.blockwise import dask_array
+from Products.ERP5Wendelin.blockwise import blocks, dask_array, quantile_sketch, statistics
+from Products.ERP5Wendelin.blockwise.blocks import Block
+from Products.ERP5Wendelin.blockwise.quantile_sketch import ACCURACY
 from Products.ERP5Wendelin.content.declaration import declared
+from Products.ERP5Wendelin.content.located import name_of
+from Products.ERP5Wendelin.errors import BadInput, NotAuthorised
 from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_reader import ArrayReader
@@ -70,6 +74,86 @@ class ArrayDocument(ExtensionClass):
         result: numpy.ndarray = self.getReader()[start:stop]
         return result
 
+    @security.protected(View)
+    def iter_blocks(
+        self,
+        rows: int | None = None,
+        nbytes: int | None = None,
+        start: int = 0,
+        stop: int | None = None,
+        prefetch: bool = True,
+    ) -> Iterator[Block]:
+        """Iterate over its rows from `start` up to `stop` as (start, stop, data), `rows` or 16 MiB of them at a time.
+
+        All are of the state at the beginning, whatever is committed meanwhile: see `blockwise.blocks`.
+        """
+        return blocks.iter_blocks(self.getReader(), rows, nbytes, start, stop, prefetch=prefetch)
+
+    @security.protected(View)
+    def map_blocks(
+        self,
+        function: Callable[[numpy.ndarray], Any],
+        out: Any,
+        rows: int | None = None,
+        nbytes: int | None = None,
+        commit: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Write `function(data)` of each block to the same rows of another Data Array, or an ndarray; return that.
+
+        In the current transaction, which may write a gigabyte; with `commit`, in several: that is called behind each
+        64 MiB. NotAuthorised: the user may not push to `out`. BadInput: it has another length, or is a window.
+        """
+        blocks.map_blocks(self.getReader(), function, _writable(out), rows, nbytes, commit)
+        return out
+
+    @security.protected(View)
+    def reduce(
+        self,
+        function: Callable[[numpy.ndarray], Any],
+        combine: Callable[[Any, Any], Any],
+        rows: int | None = None,
+        nbytes: int | None = None,
+        **initial: Any,
+    ) -> Any:
+        """Combine `function(data)` of all blocks, from the first to the last; `initial`, if given, comes before it."""
+        return blocks.reduce(self.getReader(), function, combine, rows, nbytes, **initial)
+
+    @security.protected(View)
+    def statistics(
+        self,
+        names: Collection[str] = ("count", "min", "max", "mean", "std"),
+        axis: int | None = None,
+        column: str | None = None,
+        skip_nan: bool = False,
+    ) -> dict[str, Any]:
+        """Some of count, nan_count, min, max, mean and std, by name: of all elements, or of each column (`axis=0`).
+
+        `column`: of records. NaN among the elements makes all NaN, unless `skip_nan`: see `blockwise.statistics`.
+        """
+        return statistics.statistics(self.getReader(), names, axis=axis, column=column, skip_nan=skip_nan)
+
+    @security.protected(View)
+    def histogram(
+        self,
+        bins: Any = 10,
+        range: tuple[float, float] | None = None,
+        column: str | None = None,
+        skip_nan: bool = False,
+    ) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """How many elements each bin has, and the edges of the bins, as `numpy.histogram` has them."""
+        return statistics.histogram(self.getReader(), bins, range, column=column, skip_nan=skip_nan)
+
+    @security.protected(View)
+    def quantiles(
+        self,
+        q: float | Sequence[float],
+        accuracy: float = ACCURACY,
+        column: str | None = None,
+        skip_nan: bool = False,
+    ) -> Any:
+        """The elements that shares of all others are not above, to within 1 % of their value, or another `accuracy`."""
+        return quantile_sketch.quantiles(self.getReader(), q, accuracy=accuracy, column=column, skip_nan=skip_nan)
+
     @security.private
     def to_dask(self, chunks: Any = None) -> dask.array.Array:
         """A dask array, whose tasks read the database by themselves: `blockwise.dask_array.to_dask`.
@@ -99,6 +183,18 @@ class ArrayDocument(ExtensionClass):
             **(getattr(aq_base(self), "provenance", None) or {}),
         }
         return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def _writable(out: Any) -> Any:
+    """What is written to, of a Data Array or an array in memory. NotAuthorised, BadInput: it may not be."""
+    if not isinstance(out, ArrayDocument):
+        return out
+    reader = out.getReader()
+    if isinstance(reader, ArrayReader):
+        raise BadInput(f"{name_of(out)} is a window on other arrays, and only read: give a Data Array.")
+    if not may_write(out):
+        raise NotAuthorised(f"You may not write to {name_of(out)}: ask its owner for the permission to push to it.")
+    return reader
 
 
 def may_write(document: Any) -> bool:

@@ -43,6 +43,7 @@ from RestrictedPython.PrintCollector import PrintCollector
 from ZPublisher.BaseRequest import BaseRequest
 from ZPublisher.HTTPRequest import TaintRequestWrapper
 
+from Products.ERP5Wendelin.blockwise.blocks import Block
 from Products.ERP5Wendelin.errors import TooLarge
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_reader import Column, Columns, Merged, Typed, Window
@@ -165,6 +166,7 @@ TYPES: dict[type, str] = {
     datetime: f"{DATE} {TIME} astimezone date time timestamp timetz",
     timedelta: "days microseconds seconds total_seconds",
     timezone: "utcoffset",
+    Block: "data start stop",
     **dict.fromkeys((Array, MemoryArray), "append dtype nbytes ndim resize shape size"),
     **dict.fromkeys((Column, Columns, Merged, Typed, Window), "dtype nbytes ndim shape size"),
     **{type(numpy.dtype(code)): DTYPE for code in numpy.typecodes["All"]},
