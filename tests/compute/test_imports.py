@@ -215,8 +215,8 @@ def test_of_two_imports_into_one_array_one_is_told_of_the_other(site, small_slic
 
     with pytest.raises(
         Conflict,
-        match=r"^'table\.npy' of 'brain_mri', version 1, is being imported by another process as well: let one of them "
-        r"finish\.$",
+        match=r"^'table\.npy' \(version 1 of 'brain_mri'\) is being imported by another process as well: let one of "
+        r"them finish\.$",
     ):
         import_array(choose(data_set, "table.npy"), on_progress=on_progress)
     assert len(site.data_array_module.objectIds()) == 1

@@ -15,7 +15,7 @@ from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from support.array_files import elements, imported, incoming, same
 
 VALUES = numpy.arange(30_000, dtype="<i4").reshape(20, 30, 50)
-FILE = "'scan.h5' of 'brain_mri', version 1,"
+FILE = r"'scan.h5' \(version 1 of 'brain_mri'\)"
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_stored_values_are_chosen_by_a_key(site):
     assert same(imported(site, "ada.nii", content, "raw"), expected)
     with pytest.raises(
         BadInput,
-        match=r"^'ada\.nii' of 'brain_mri', version 1, holds one image: leave the key out, or give 'raw' for values "
+        match=r"^'ada\.nii' \(version 1 of 'brain_mri'\) holds one image: leave the key out, or give 'raw' for values "
         r"without scaling\.$",
     ):
         imported(site, "ada.nii", content, "x")
@@ -96,7 +96,7 @@ def test_an_image_that_was_cut_off_is_refused(site):
     content = image()
     with pytest.raises(
         BadInput,
-        match=r"^'ada\.nii' of 'brain_mri', version 1, is cut off: voxels of shape \(20, 30, 10, 4\) and dtype int16 "
+        match=r"^'ada\.nii' \(version 1 of 'brain_mri'\) is cut off: voxels of shape \(20, 30, 10, 4\) and dtype int16 "
         r"end at byte 48352, and the file has 48350\. Push it again\.$",
     ):
         imported(site, "ada.nii", content[:-2])
@@ -132,7 +132,7 @@ def test_an_image_that_says_it_expands_beyond_all_bounds_is_refused(site):
     content = gzip.compress(bytes(header) + bytes(100_000))
     with pytest.raises(
         TooLarge,
-        match=rf"^'ada\.nii\.gz' of 'brain_mri', version 1, has {len(content)} bytes and is said to hold an array of "
+        match=rf"^'ada\.nii\.gz' \(version 1 of 'brain_mri'\) has {len(content)} bytes and is said to hold an array of "
         r"54000000000000: more than 1100 times as many",
     ):
         imported(site, "ada.nii.gz", content)
@@ -144,6 +144,7 @@ def test_a_package_that_is_missing_is_named(site, monkeypatch):
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(
         BadInput,
-        match=r"^NIfTI images are handled by nibabel, which cannot be loaded here: .*\. Install erp5-wendelin\[nifti\]\.$",
+        match=r"^NIfTI images are handled by nibabel, which cannot be loaded here: .*\. "
+        r"Install erp5-wendelin\[nifti\]\.$",
     ):
         imported(site, "ada.nii", b"changed")

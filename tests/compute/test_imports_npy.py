@@ -22,8 +22,8 @@ RECORDS = numpy.array(
 PADDED = numpy.full(6 * 16, 7, "u1").view({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8]})
 """Records with seven bytes between their columns."""
 
-FILE = "'table.npy' of 'brain_mri', version 1,"
-ZIP = "'table.npz' of 'brain_mri', version 1,"
+FILE = r"'table.npy' \(version 1 of 'brain_mri'\)"
+ZIP = r"'table.npz' \(version 1 of 'brain_mri'\)"
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_a_file_that_was_cut_off_is_refused(site):
         rf"^{FILE} is cut off: an array of shape \(20, 30, 100\) and dtype >i4 has 240000 bytes, and 239993 are "
         r"there\. Push it again\.$",
     )
-    refused(site, npy(VALUES)[:100], r"^'table\.npy' of 'brain_mri', version 2,: .*ends within its header")
-    refused(site, b"", r"^'table\.npy' of 'brain_mri', version 3,: .*ends within its header")
+    refused(site, npy(VALUES)[:100], r"^'table\.npy' \(version 2 of 'brain_mri'\): .*ends within its header")
+    refused(site, b"", r"^'table\.npy' \(version 3 of 'brain_mri'\): .*ends within its header")
 
 
 def test_a_file_with_more_than_an_array_is_refused(site):
@@ -173,7 +173,7 @@ def test_a_zip_archive_that_is_broken_is_refused(site):
     refused(
         site,
         b"PK\x03\x04",
-        r"^'table\.npz' of 'brain_mri', version 2, cannot be read as npz: File is not a zip file$",
+        r"^'table\.npz' \(version 2 of 'brain_mri'\) cannot be read as npz: File is not a zip file$",
         "table.npz",
     )
 

@@ -17,7 +17,7 @@ from Products.ERP5Wendelin.compute.imports import parquet
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from support.array_files import elements, imported, incoming
 
-FILE = "'table.parquet' of 'brain_mri', version 1,"
+FILE = r"'table.parquet' \(version 1 of 'brain_mri'\)"
 
 
 @pytest.fixture
@@ -133,17 +133,19 @@ def test_what_can_be_no_array_is_refused(site):
     twice = pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["x", "x"])
     with pytest.raises(BadInput, match=r"has several columns of one name\. Write them with names of their own\.$"):
         imported(site, "table.parquet", written(twice))
-    with pytest.raises(BadInput, match=r"version 3, has no columns\.$"):
+    with pytest.raises(BadInput, match=r"has no columns\.$"):
         imported(site, "table.parquet", written(pyarrow.table({})))
 
 
 def test_a_long_text_that_makes_all_rows_long_is_refused(site):
-    with pytest.raises(
-        TooLarge,
-        match=rf"^Each row of {FILE} would have 80008 bytes, and at most 65536 are taken: the longest text is in 't'\. "
-        r"Choose other columns by the key\.$",
-    ):
-        read(site, {"x": [1, 2], "t": ["", "x" * 20_000]})
+    table = {"x": [1, 2], "t": ["", "x" * 20_000]}
+    for key, size, where in (("", 80_008, " in the column 't'"), ("t", 80_000, "")):
+        with pytest.raises(
+            TooLarge,
+            match=rf"^Each row of 'table\.parquet' .* would have {size} bytes, and at most 65536 are taken: a text is "
+            rf"so long{where}\. Choose other columns by the key\.$",
+        ):
+            read(site, table, key)
 
 
 def test_row_groups_that_are_too_large_are_refused(site, monkeypatch):
@@ -171,6 +173,7 @@ def test_a_package_that_is_missing_is_named(site, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(
         BadInput,
-        match=r"^Parquet files are handled by pyarrow, which cannot be loaded here: .*\. Install erp5-wendelin\[parquet\]\.$",
+        match=r"^Parquet files are handled by pyarrow, which cannot be loaded here: .*\. "
+        r"Install erp5-wendelin\[parquet\]\.$",
     ):
         imported(site, "table.parquet", content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from Products.ERP5Wendelin.compute.imports.csv_table import open_csv
 from Products.ERP5Wendelin.compute.imports.hdf5 import open_hdf5
 from Products.ERP5Wendelin.compute.imports.incoming import Incoming
 from Products.ERP5Wendelin.compute.imports.nifti import open_nifti
@@ -27,6 +28,7 @@ FORMATS = {
     for format in (
         Format("npy", (".npy",), open_npy),
         Format("npz", (".npz",), open_npz),
+        Format("csv", (".csv", ".tsv"), open_csv),
         Format("hdf5", (".h5", ".hdf5", ".hdf", ".he5"), open_hdf5),
         Format("parquet", (".parquet", ".pq"), open_parquet),
         Format("nifti", (".nii", ".nii.gz"), open_nifti),

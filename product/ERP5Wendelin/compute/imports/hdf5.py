@@ -15,7 +15,7 @@ import numpy
 from Products.ERP5Wendelin.blockwise.boxes import BOX_SIZE, Box, boxes, chunk_boxes, in_c_order
 from Products.ERP5Wendelin.compute.extras import load
 from Products.ERP5Wendelin.compute.imports.incoming import Incoming, check_expansion
-from Products.ERP5Wendelin.compute.imports.npy import chosen
+from Products.ERP5Wendelin.compute.imports.keys import chosen
 from Products.ERP5Wendelin.compute.imports.stored_file import StoredFile
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from Products.ERP5Wendelin.protocol import MIB

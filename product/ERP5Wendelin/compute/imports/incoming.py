@@ -103,12 +103,6 @@ def check_expansion(file: StoredFile, size: int) -> None:
         )
 
 
-def refuse_key(file: StoredFile, key: str) -> None:
-    """BadInput where a key is given of a file that holds one array."""
-    if key:
-        raise BadInput(f"{file.name} holds one array, so there is no {key!r} to choose: leave the key out.")
-
-
 class Bytes:
     """What `pieces` gives, as bytes to be read, from an offset on."""
 

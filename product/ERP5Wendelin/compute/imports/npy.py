@@ -7,14 +7,13 @@ import zipfile
 from functools import partial
 from typing import Any, BinaryIO
 
-from Products.ERP5Wendelin.compute.imports.incoming import Binary, Incoming, check_expansion, refuse_key
+from Products.ERP5Wendelin.compute.imports.incoming import Binary, Incoming, check_expansion
+from Products.ERP5Wendelin.compute.imports.keys import chosen, refuse_key
 from Products.ERP5Wendelin.compute.imports.stored_file import StoredFile
 from Products.ERP5Wendelin.content.npy import read_header
 from Products.ERP5Wendelin.errors import BadInput
 
 SUFFIX = ".npy"
-SHOWN = 20
-"""How many names a message lists."""
 
 
 def open_npy(file: StoredFile, key: str) -> Incoming:
@@ -31,17 +30,6 @@ def open_npz(file: StoredFile, key: str) -> Incoming:
         member = archive.getinfo(chosen(file.name, "arrays", names, key) + SUFFIX)
         check_expansion(file, member.file_size)
         return _incoming(f"{member.filename} of {file.name}", partial(_opened, archive, member), member.file_size)
-
-
-def chosen(file: str, things: str, names: list[str], key: str) -> str:
-    """The name that is meant by a key, or the only one there is. BadInput lists them."""
-    if key in names:
-        return key
-    if not key and len(names) == 1:
-        return names[0]
-    listed = ", ".join(repr(name) for name in names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    problem = f"has no {key!r}" if key else f"holds {len(names)} {things}"
-    raise BadInput(f"{file} {problem}. Choose one by its key: {listed or 'there is none'}.")
 
 
 def _incoming(name: str, opened: Any, size: int) -> Incoming:

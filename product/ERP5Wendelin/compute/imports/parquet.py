@@ -26,7 +26,7 @@ import numpy
 
 from Products.ERP5Wendelin.compute.extras import load
 from Products.ERP5Wendelin.compute.imports.incoming import PIECE_SIZE, Incoming, check_expansion
-from Products.ERP5Wendelin.compute.imports.npy import chosen
+from Products.ERP5Wendelin.compute.imports.keys import check_row_size, chosen_columns
 from Products.ERP5Wendelin.compute.imports.stored_file import StoredFile
 from Products.ERP5Wendelin.errors import BadInput, TooLarge
 from Products.ERP5Wendelin.protocol import KIB, MIB
@@ -39,9 +39,6 @@ BUFFER_SIZE = MIB
 
 ROWS = 64 * KIB
 """The most rows of a batch."""
-
-ROW_SIZE_MAX = 64 * KIB
-"""Bytes of a row: a single long text makes all of them as long."""
 
 
 class Column(NamedTuple):
@@ -90,31 +87,13 @@ def open_parquet(file: StoredFile, key: str) -> Incoming:
     with file.understood_as("parquet"):
         parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_SIZE, page_checksum_verification=True)
         schema = parquet.schema_arrow
-        names, is_table = _chosen(schema.names, key, file.name)
+        names, is_table = chosen_columns(file.name, schema.names, key)
         _check_row_groups(parquet.metadata, file.name)
         columns = [_column(parquet, name, schema.field(name).type, file.name) for name in names]
         rows = Rows(parquet, columns, is_table)
-    if rows.dtype.itemsize > ROW_SIZE_MAX:
-        longest = max(columns, key=lambda column: column.dtype.itemsize)
-        raise TooLarge(
-            f"Each row of {file.name} would have {rows.dtype.itemsize} bytes, and at most {ROW_SIZE_MAX} are taken: "
-            f"the longest text is in {longest.name!r}. Choose other columns by the key."
-        )
+    check_row_size(file, rows.dtype)
     check_expansion(file, rows.nbytes)
     return rows
-
-
-def _chosen(names: list[str], key: str, name: str) -> tuple[list[str], bool]:
-    """The columns that a key names, all without one; and whether they make records, as they do but for a single key."""
-    if len(set(names)) < len(names):
-        raise BadInput(f"{name} has several columns of one name. Write them with names of their own.")
-    if not key:
-        if not names:
-            raise BadInput(f"{name} has no columns.")
-        return names, True
-    if key in names:
-        return [key], False
-    return [chosen(name, "columns", names, part.strip()) for part in key.split(",")], True
 
 
 def _check_row_groups(metadata: Any, name: str) -> None:

@@ -53,7 +53,7 @@ class Choice(NamedTuple):
     @property
     def name(self) -> str:
         """What messages call the file."""
-        return f"{self.path!r} of {self.data_set.getReference()!r}, version {self.version},"
+        return f"{self.path!r} (version {self.version} of {self.data_set.getReference()!r})"
 
     def source(self, incoming: Incoming) -> dict[str, Any]:
         """What an array tells of where it comes from."""
