@@ -201,3 +201,10 @@ def test_long_texts_make_arrays_of_fewer_rows() -> None:
     found = list(iter_csv([data]))
     assert max(each.nbytes for each in found) <= 16 * 2**20
     assert sum(map(len, found)) == 100
+
+
+def test_long_lines_are_in_memory_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_blocks, "TEXT_SIZE", 1000)
+    data = b"a\n" + (b"x" * 400 + b"\n") * 10
+    assert [len(each) for each in iter_csv([data])] == [3, 3, 3, 1]
+    assert csv_schema([data]) == (numpy.dtype([("a", "U400")]), 10)

@@ -26,6 +26,9 @@ from ..protocol import MIB
 FIELDS = 500_000
 """How many fields are in memory at once, as text, unless a number of rows is given: some 40 MB."""
 
+TEXT_SIZE = 16 * MIB
+"""Bytes of such text, where fields are long."""
+
 NBYTES = 16 * MIB
 """Bytes of an array at the most, unless a number of rows is given."""
 
@@ -160,13 +163,21 @@ class _Table:
         else:
             self.names = [f"f{number}" for number in range(len(first.fields))]
             rows = chain([first], rows)
-        while block := list(islice(rows, count or max(FIELDS // len(self.names), 1))):
+        while block := list(islice(rows, count) if count else self._some(rows)):
             for row in block:
                 if len(row.fields) != len(self.names):
                     raise self._lines.error(
                         f"has {len(row.fields)} fields, and there are {len(self.names)} columns", row.line, row.offset
                     )
             yield block
+
+    def _some(self, rows: Iterator[_Row]) -> Iterator[_Row]:
+        """As many of the next rows as memory is for."""
+        begin = self._lines.offset
+        for row in islice(rows, max(FIELDS // len(self.names), 1)):
+            yield row
+            if self._lines.offset - begin >= TEXT_SIZE:
+                return
 
     def arrays(self, count: int | None, dtype: Any) -> Iterator[numpy.ndarray]:
         """The rows as arrays of records."""
