@@ -133,6 +133,19 @@ def test_an_array_that_is_there_is_replaced_only_if_asked_to(site):
     assert not site.data_array_module._arrivals
 
 
+def test_a_reference_that_no_array_can_have_is_refused_before_anything_is_read(site):
+    choice = choose(pushed(site, {"table.npy": npy(VALUES[0, :3])}), "table.npy")
+    site.data_array_module.newContent("Data Array View", reference="columns")
+    transaction.commit()
+    with pytest.raises(
+        Conflict, match=r"^'columns' is a Data Array View, which shows other arrays\. Give another reference\.$"
+    ):
+        import_array(choice, "columns", replace=True)
+    with pytest.raises(BadInput, match=r"^The reference 'a\\n' has a control character\.$"):
+        import_array(choice, "b/a\n")
+    assert not site.data_array_module._arrivals
+
+
 def test_an_array_that_there_is_gets_a_files_content_in_place_of_its_own(site):
     data_set = pushed(site, {"table.npy": npy(VALUES[:, :3])})
     document = site.data_array_module.newContent(reference="out")

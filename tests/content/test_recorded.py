@@ -85,6 +85,7 @@ def test_only_classes_meant_for_it_are_in_the_database(data_fs):
     stored_below = {
         "Products.ERP5Wendelin.storage.stream.ByteStream",
         "Products.ERP5Wendelin.storage.array.Array",
+        "Products.ERP5Wendelin.storage.array_arrival.ArrayArrival",
         "Products.ERP5Wendelin.storage.bucket.NumberedBucket",
         "Products.ERP5Wendelin.storage.bucket.Value",
         "Products.ERP5Wendelin.storage.lease.Lease",

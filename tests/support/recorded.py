@@ -50,6 +50,10 @@ def populate(site: Any) -> None:
     buckets.insertBucket("a", b"first")
     array = site.data_array_module.newContent(reference="table")
     array.initArray((4, 2), numpy.float64)[1:3] = [[1, 2], [3, 4]]
+    array.provenance = {"data_set": "brain_mri", "path": "scans/table.npy"}
+    arriving = site.data_array_module.beginArrival("import/brain_mri/scans/b.npy", {"path": "scans/b.npy"}, DATE)
+    arriving.stream.append(b"01234567")
+    arriving.offset = 8
     line = array.newContent("Data Array Line", reference="second", index_expression=":, 1", name_list=["second"])
     view = site.data_array_module.newContent("Data Array View", reference="columns")
     view.newContent("Data Array View Line", predecessor_value=line, dtype_expression="<f8", int_index=1)

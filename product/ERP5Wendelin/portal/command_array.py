@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from Products.ERP5Wendelin.compute.exports.perform import export_array
 from Products.ERP5Wendelin.compute.imports.formats import FORMATS
 from Products.ERP5Wendelin.compute.imports.perform import choose, import_array
 from Products.ERP5Wendelin.compute.loop import Status
-from Products.ERP5Wendelin.content.by_reference import found_by_reference, search_by_reference
+from Products.ERP5Wendelin.content.data_array import DataArray
 from Products.ERP5Wendelin.content.site import enter_site
-from Products.ERP5Wendelin.errors import BadInput, NotFound
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
 from Products.ERP5Wendelin.portal.instance import find, opened, perform
 from Products.ERP5Wendelin.portal.progress_line import ProgressLine, quantity
 from Products.ERP5Wendelin.portal.session import Session
@@ -109,17 +110,18 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 
 def arrays(site: Any) -> Iterator[Any]:
-    """The Data Arrays of a site by their references."""
+    """The arrays and views of a site by their references."""
     after = ""
-    while found := search_by_reference("Data Array", "", "", after, PAGE):
+    while found := site.data_array_module.searchDataArrays(after=after, limit=PAGE):
         yield from found
         after = found[-1].getReference()
 
 
 def described(document: Any) -> str:
     """An array in a line."""
-    array = document.array
-    shape, dtype = ("-", "-") if array is None else (shown_shape(array.shape), shown_dtype(array.dtype))
+    shape = dtype = "-"
+    with suppress(Conflict):  # it has no elements yet
+        shape, dtype = shown_shape(document.getArrayShape()), shown_dtype(document.getArrayDtype())
     return "\t".join((document.getReference(), document.getValidationState(), shape, dtype, str(document.getSize())))
 
 
@@ -144,6 +146,7 @@ def run_show(arguments: argparse.Namespace) -> None:
 def facts(document: Any) -> list[str]:
     """What is known of an array, a line each."""
     reference, state, shape, dtype, size = described(document).split("\t")
+    provenance = document.getProvenance() if document.getPortalType() == DataArray.portal_type else None
     values = {
         "reference": reference,
         "title": document.getTitle(),
@@ -152,14 +155,14 @@ def facts(document: Any) -> list[str]:
         "dtype": dtype,
         "bytes": size,
         "modified": document.getModificationDate().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        **{f"from {name}": value for name, value in (document.getProvenance() or {}).items()},
+        **{f"from {name}": value for name, value in (provenance or {}).items()},
     }
     return [f"{name}: {value}" for name, value in values.items() if value not in ("", None)]
 
 
 def array_of(site: Any, reference: str) -> Any:
     """The Data Array of a reference, or NotFound."""
-    document = found_by_reference("Data Array", reference)
+    document = site.data_array_module.getDataArray(reference)
     if document is None:
         raise NotFound(f"There is no Data Array {reference!r}. `wendelin array list DIR` names them.")
     return document
@@ -177,7 +180,8 @@ def run_import(arguments: argparse.Namespace) -> None:
         watch = Watch(arguments.path)
         document = import_array(choice, arguments.reference, replace=arguments.replace, on_progress=watch.show)
         watch.line.clear()
-        print(f"Imported {document.getReference()}: {summary(document.array)}")
+        made = summary(document.getArrayShape(), document.getArrayDtype(), document.getSize())
+        print(f"Imported {document.getReference()}: {made}")
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -189,7 +193,7 @@ def run_export(arguments: argparse.Namespace) -> None:
             document, arguments.target, index, chunks=chunks, replace=arguments.replace, on_progress=watch.show
         )
         watch.line.clear()
-        print(f"Wrote {arguments.target}: {shown_shape(shape)} {shown_dtype(document.array.dtype)}, {size} bytes")
+        print(f"Wrote {arguments.target}: {summary(shape, document.getArrayDtype(), size)}")
 
 
 class Watch:
@@ -212,9 +216,9 @@ class Watch:
         self.line.show(Status(self._source, BYTES, done, done, done, total, rate))
 
 
-def summary(array: Any) -> str:
-    """Shape, dtype and size of an array."""
-    return f"{shown_shape(array.shape)} {shown_dtype(array.dtype)}, {array.nbytes} bytes"
+def summary(shape: tuple[int, ...], dtype: Any, size: int) -> str:
+    """Shape, dtype and size in bytes of an array."""
+    return f"{shown_shape(shape)} {shown_dtype(dtype)}, {size} bytes"
 
 
 def lengths(text: str) -> tuple[int, ...]:

@@ -53,13 +53,14 @@ def open_nifti(file: StoredFile, key: str) -> Incoming:
             header.get_data_offset(),
         )
         slope, intercept = header.get_slope_inter()
+        details = _details(header)
 
     def at_voxels() -> BinaryIO:
         opened = _opened(file)
         opened.seek(offset)
         return opened
 
-    stored = Binary(at_voxels, shape, dtype, fortran_order=True, **_details(header))
+    stored = Binary(at_voxels, shape, dtype, fortran_order=True, **details)
     check_expansion(file, stored.nbytes)
     if not _is_compressed(file) and offset + stored.nbytes > file.size:
         raise BadInput(

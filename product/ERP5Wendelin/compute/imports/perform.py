@@ -23,7 +23,7 @@ from Products.ERP5Wendelin.compute.imports.formats import Format, format_of
 from Products.ERP5Wendelin.compute.imports.incoming import Bytes, Incoming
 from Products.ERP5Wendelin.compute.imports.stored_file import StoredFile
 from Products.ERP5Wendelin.content.base import now
-from Products.ERP5Wendelin.content.by_reference import found_by_reference
+from Products.ERP5Wendelin.content.data_array import DataArray
 from Products.ERP5Wendelin.content.entry import FOLDER, SYMLINK, Entry
 from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised, NotFound, TooLarge, WrongOffset
@@ -98,7 +98,7 @@ def import_array(
     if not site._p_jar._needs_to_join:
         raise Conflict("What was changed must be committed, or aborted, before a file is imported.")
     reference = reference or "/".join(filter(None, (choice.data_set.getReference(), choice.path, choice.key)))
-    document = _writable(reference, replace)
+    document = _writable(site.data_array_module, reference, replace)
     if document is None and not getSecurityManager().checkPermission(AddDataSet, site.data_array_module):
         raise NotAuthorised("You may not add Data Arrays.")
     if document is not None:
@@ -126,10 +126,20 @@ def fill_array(document: Any, choice: Choice, *, on_progress: Progress = lambda 
         in_transaction(connection, give, note=f"import {choice.path}", user=_user())
 
 
-def _writable(reference: str, replace: bool) -> Any:
-    """The array that a reference stands for, None if there is none. Conflict: it is not to be replaced."""
-    document = found_by_reference("Data Array", reference)
-    if document is not None and not replace:
+def _writable(module: Any, reference: str, replace: bool) -> Any:
+    """The array that a reference stands for, None if one can be made.
+
+    Conflict: it is not to be replaced, or shows others, or cannot be seen; BadInput: a bad reference.
+    """
+    document = module.getDataArray(reference)
+    if document is None:
+        module.checkFree(reference)
+        return None
+    if document.getPortalType() != DataArray.portal_type:
+        raise Conflict(
+            f"{reference!r} is a {document.getPortalType()}, which shows other arrays. Give another reference."
+        )
+    if not replace:
         raise Conflict(
             f"There is a Data Array {reference!r} already. Give another reference, or say that it is to be replaced."
         )
@@ -161,7 +171,8 @@ def _begin(database: DB, module_oid: bytes, key: str, source: dict[str, Any]) ->
         def begin() -> Any:
             module = connection.get(module_oid)
             arrival = module.getArrival(key)
-            if arrival is None or arrival.source != source:
+            # by its text, since NaN is not equal to itself
+            if arrival is None or repr(arrival.source) != repr(source):
                 arrival = module.beginArrival(key, source, now())
             return arrival
 
@@ -222,9 +233,9 @@ def _make(site: Any, reference: str, choice: Choice, incoming: Incoming) -> Any:
     with turn(CATALOGUE):
         for attempt in transaction.manager.attempts(ATTEMPTS):
             with attempt:
-                _writable(reference, replace=False)
                 module = site.data_array_module
-                document = module.newContent(portal_type="Data Array", reference=reference)
+                _writable(module, reference, replace=False)
+                document = module.newDataArray(reference)
                 _give(module, f"import/{reference}", document, choice, incoming)
                 if choice.data_set.getValidationState() in IN_USE:
                     document.validate()
