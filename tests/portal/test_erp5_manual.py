@@ -45,6 +45,10 @@ def policy(portal: Any) -> Any:
     return portal.portal_ingestion_policies.default
 
 
+def array_view_line(portal: Any) -> Any:
+    return portal.data_array_module.newContent("Data Array View").newContent()
+
+
 SUBJECTS: dict[str, Callable[[Any], Any]] = {
     "portal": lambda portal: portal,
     "all documents": lambda portal: portal.data_product_module.default,
@@ -56,6 +60,7 @@ SUBJECTS: dict[str, Callable[[Any], Any]] = {
     "Data Stream": lambda portal: portal.data_stream_module.newContent("Data Stream"),
     "Data Bucket Stream": lambda portal: portal.data_stream_module.newContent("Data Bucket Stream"),
     "Data Array": lambda portal: portal.data_array_module.newContent("Data Array"),
+    "Data Array Line and Data Array View Line": array_view_line,
     "Data Set": lambda portal: portal.data_set_module.newDataSet("x"),
     "Data Ingestion Line and Data Supply Line": line,
     "scripts": lambda portal: portal,
