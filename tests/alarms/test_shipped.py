@@ -15,7 +15,7 @@ REPORTS = {
     "wendelin_apply_retention": "Streams with a retention: 0. Dropped: 0.0 MiB of 0 streams.",
     "wendelin_check_datastream_consistency": "Everything was checked: 1 files and streams, 0.0 MiB, in the pass begun",
     "wendelin_compute_md5": "Computed: 1 files. Data sets not done yet: 0.",
-    "wendelin_expire_ingestions": "Given up: 0 pushes, 0 files that came in part.",
+    "wendelin_expire_ingestions": "Given up: 0 pushes, 0 files and 0 arrays that came in part.",
     "wendelin_handle_analysis": "Data Analyses: 0 made, 0 run, 0 failed.",
 }
 
