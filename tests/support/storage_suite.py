@@ -1,4 +1,4 @@
-"""What every storage must do for byte streams and buckets, whatever database they are in.
+"""What every storage must do for byte streams, buckets and arrays, whatever database they are in.
 
 A storage's tests subclass `StorageSuite` and give it `uri`, a fixture with the URI of a database that the class's tests
 share; each test keeps to an object of its own in it.
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from persistent import Persistent
 from ZODB import DB
@@ -24,6 +25,7 @@ from zope.interface.verify import verifyObject
 
 from Products.ERP5Wendelin import errors
 from Products.ERP5Wendelin.interfaces import IByteStream
+from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.bucket import NumberedBucket
 from Products.ERP5Wendelin.storage.database import open_database
@@ -382,6 +384,57 @@ class StorageSuite:
             assert list(bucket.by_number(lambda number, key: key, None, None)) == keys
             assert len(bucket) == len(keys)
 
+    def test_what_is_written_to_an_array_in_both_ways_is_read_in_both_by_others(self, database: DB) -> None:
+        oid = new_array(database, (3 * B // 8, 2), "i4")
+        with separate_connection(database) as mine, separate_connection(database) as theirs:
+            expected = numpy.zeros((3 * B // 8, 2), "i4")
+            array, there = mine.get(oid), theirs.get(oid)
+            assert not there[:].any()
+            array[5:-5, 1] = expected[5:-5, 1] = 7
+            array.zarray[::9] = expected[::9] = 8
+            array[-3:] = expected[-3:] = 9
+            array.append(expected[:4])
+            for target in (array, array.zarray):
+                assert target[:].tobytes() == expected.tobytes() + expected[:4].tobytes()
+            assert not there[:].any()
+            mine.transaction_manager.commit()
+            theirs.transaction_manager.begin()
+            for target in (there, there.zarray):
+                assert target[:].tobytes() == expected.tobytes() + expected[:4].tobytes()
+                assert numpy.array_equal(target[100:5:-7, 1], expected[100:5:-7, 1])
+
+    def test_of_two_who_append_to_an_array_the_second_is_tried_again_behind_the_first(self, database: DB) -> None:
+        oid = new_array(database, (0,), "u1")
+        rows = [numpy.full(B // 2 + number, number + 1, "u1") for number in range(3)]
+        with separate_connection(database) as mine, separate_connection(database) as theirs:
+
+            def append_mine() -> None:
+                mine.get(oid).append(rows[1])
+                if not attempts:
+                    in_transaction(theirs, lambda: theirs.get(oid).append(rows[0]), note="theirs")
+                attempts.append("mine")
+
+            attempts: list[str] = []
+            in_transaction(mine, append_mine, note="mine")
+            in_transaction(theirs, lambda: theirs.get(oid).append(rows[2]), note="theirs")
+            assert attempts == ["mine", "mine"]
+            mine.transaction_manager.begin()
+            assert mine.get(oid)[:].tobytes() == numpy.concatenate(rows).tobytes()
+
+    def test_an_array_that_was_not_committed_leaves_what_was_there(self, database: DB) -> None:
+        oid = new_array(database, (B + 10,), "u1")
+        with separate_connection(database) as connection:
+            array = connection.get(oid)
+            in_transaction(connection, lambda: array.__setitem__(slice(None), 1), note="ones")
+            array[7:B] = 2
+            array.zarray[B:] = 3
+            array.append([4])
+            assert array[B:].tolist() == [3] * 10 + [4]
+            connection.transaction_manager.abort()
+            assert array.shape == (B + 10,)
+            assert (array[:] == 1).all()
+            assert (array.zarray[:] == 1).all()
+
     def test_a_stream_larger_than_the_memory_allowed_is_written_and_read(self, uri: str) -> None:
         oid = committed_owner(uri)
         child = run_child("measure", uri, oid, self.large, 2 * B)
@@ -413,6 +466,19 @@ def new_owner(database: DB) -> bytes:
             return owner._p_oid
 
         return in_transaction(connection, add, note="new owner")
+
+
+def new_array(database: DB, shape: tuple[int, ...], dtype: str) -> bytes:
+    """The object id of a new array of zeros."""
+    with separate_connection(database) as connection:
+
+        def add() -> bytes:
+            array = Array(shape, dtype)
+            connection.add(array)
+            connection.root()[array._p_oid.hex()] = array
+            return array._p_oid
+
+        return in_transaction(connection, add, note="new array")
 
 
 def committed_owner(uri: str) -> bytes:
