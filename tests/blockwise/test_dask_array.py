@@ -24,7 +24,7 @@ from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import note_uri, open_database
 from Products.ERP5Wendelin.storage.transaction import separate_connection
-from support.databases import zeo_server
+from support.databases import Unavailable, neo_cluster, zeo_server
 from support.shared_storage import Place
 
 DEADLINE = 120
@@ -43,6 +43,9 @@ def client() -> Iterator[distributed.Client]:
     """Two worker processes, which know nothing of any database before the first task."""
     settings = {"distributed.comm.timeouts.connect": DEADLINE, "distributed.nanny.pre-spawn-environ": {}}
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    if neo := os.environ.get("NEO_PATH"):
+        sys.path.insert(0, neo)  # which the workers get when they start
+        options["preload"] = ["neo.client"]
     with (
         dask.config.set(settings),
         distributed.LocalCluster(**options) as cluster,
@@ -172,6 +175,51 @@ class TestRelStorage(Suite):
         database = open_database(f"sqlite://{tmp_path}/relstorage")
         yield database
         database.close()
+
+
+# NEO's client ends its thread by SystemExit, which pytest reports.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+class TestNEO(Suite):
+    """A cluster of one master and one storage node."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+        try:
+            with neo_cluster(tmp_path_factory.mktemp("neo")) as uri:
+                yield uri
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+
+    @pytest.fixture
+    @staticmethod
+    def database(uri: str) -> Iterator[DB]:
+        database = open_database(uri)
+        yield database
+        database.close()
+
+    def test_a_thread_that_cannot_load_neo_is_told_who_can(self, database: DB) -> None:
+        code = (
+            "import sys, threading\n"
+            "from Products.ERP5Wendelin.storage.database import open_database\n"
+            "def run():\n"
+            "    try: open_database(sys.argv[1])\n"
+            "    except Exception as error: print(error)\n"
+            "threading.Thread(target=run).start()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, "neo://lake@127.0.0.1:9"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=DEADLINE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.stdout == (
+            "NEO cannot be loaded in this thread: signal only works in main thread of the main interpreter. Import "
+            "neo.client before, in the main thread; workers of dask do that when they are started by `dask worker "
+            "--preload neo.client`.\n"
+        )
 
 
 def test_a_snapshot_that_is_gone_fails_the_computation_and_says_what_to_do(tmp_path, client):

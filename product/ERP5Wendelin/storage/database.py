@@ -162,6 +162,11 @@ def _neo_resolver() -> Callable[[str], Resolved]:
             f"NEO cannot be loaded here: {error}. The release of neoppod on PyPI is for Python 2: install upstream's "
             "development branch, https://lab.nexedi.com/nexedi/neoppod, and erp5-wendelin[neo]."
         ) from error
+    except ValueError as error:
+        raise errors.BadInput(
+            f"NEO cannot be loaded in this thread: {error}. Import neo.client before, in the main thread; workers of "
+            "dask do that when they are started by `dask worker --preload neo.client`."
+        ) from error
 
 
 def _relational_resolver() -> Callable[[str], Resolved]:

@@ -52,6 +52,8 @@ def complete_in_bash(shell, line):
         ("ebulk login --password-file pass", ["password"]),
         ("ebulk pull --output pass", ["password"]),
         ("ebulk pull --format j", ["jsonl"]),
+        ("ebulk push --array x no", ["notes.txt"]),
+        ("ebulk arr", ["arrays"]),
     ],
 )
 def test_bash_completes_commands_options_values_and_files(shell, line, offered):
