@@ -18,11 +18,11 @@ from ebulk.errors import (
 )
 from ebulk.library.array import Array
 from ebulk.local.npy import make_header
-from ebulk.protocol import MIB, UPLOAD_CHUNK_SIZE
+from ebulk.protocol import KIB
 from ebulk.remote.credentials import Basic
 from ebulk.remote.lake import Lake
-from ebulk.transfer.array_bytes import PIECE_SIZE
-from ebulk.transfer.array_upload import APPEND_SIZE, LARGEST_ROW
+from ebulk.transfer import array_bytes, array_upload
+from ebulk.transfer.array_upload import LARGEST_ROW
 from ebulk.verbs.observer import Silent
 from ebulk.verbs.pull_array import BEGUN_ANEW, GOING_ON, default_file, pull_array
 from ebulk.verbs.push_array import ArrayPushReport, push_file
@@ -32,11 +32,24 @@ from support.lake import PASSWORD
 from support.site import data_fs  # noqa: F401
 from support.site import lake as site_lake  # noqa: F401
 
+PIECE_SIZE = APPEND_SIZE = 256 * KIB
+UPLOAD_SIZE = 2 * PIECE_SIZE
+"""So that little is much."""
+
 REFERENCE = "brain"
 VALUES = numpy.arange(5 * PIECE_SIZE // 16, dtype=numpy.float64).reshape(-1, 2)
 """Of two and a half pieces."""
 
 OTHERS = VALUES + 0.5
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(array_bytes, "PIECE_SIZE", PIECE_SIZE)
+    monkeypatch.setattr(array_upload, "APPEND_SIZE", APPEND_SIZE)
+    monkeypatch.setattr(array_upload, "UPLOAD_CHUNK_SIZE", UPLOAD_SIZE)
+    monkeypatch.setattr(array_upload, "LEAST_PIECE", 64 * KIB)
+    monkeypatch.setattr(array_upload, "STEP", 16 * KIB)
 
 
 @pytest.fixture
@@ -137,7 +150,7 @@ def test_a_slice_comes_as_numpy_has_it(lake, send, home, slice):
 def test_a_network_that_breaks_costs_a_little_time_and_no_byte(far, send, home):
     send(VALUES)
     lake, network = far
-    network.faults += [Fault("down", 3 * MIB, "reset"), Fault("down", 9 * MIB, "close"), Fault("down", MIB, "reset")]
+    network.faults += [Fault("down", size * KIB, how) for size, how in ((90, "reset"), (200, "close"), (30, "reset"))]
     report = pull_array(lake, REFERENCE, home / "a.npy")
     assert not network.faults
     numpy.testing.assert_array_equal(numpy.load(home / "a.npy"), VALUES)
@@ -253,13 +266,13 @@ def test_a_large_push_is_seen_at_once_and_goes_on_where_it_was_broken_off(lake, 
     send(OTHERS)
     numpy.save(home / "a.npy", VALUES)
     with pytest.raises(KeyboardInterrupt):
-        push_file(lake, REFERENCE, home / "a.npy", observer=Watching(UPLOAD_CHUNK_SIZE + MIB))
+        push_file(lake, REFERENCE, home / "a.npy", observer=Watching(UPLOAD_SIZE + 32 * KIB))
     assert names(home) == [".a.npy.push", "a.npy"]
     numpy.testing.assert_array_equal(stored(lake), OTHERS)
     watching = Watching()
     report = push_file(lake, REFERENCE, home / "a.npy", observer=watching)
     assert report.resumed
-    assert (watching.reused, watching.passed) == (UPLOAD_CHUNK_SIZE, VALUES.nbytes + 128 - UPLOAD_CHUNK_SIZE)
+    assert (watching.reused, watching.passed) == (UPLOAD_SIZE, VALUES.nbytes + 128 - UPLOAD_SIZE)
     numpy.testing.assert_array_equal(stored(lake), VALUES)
     assert names(home) == ["a.npy"]
 
@@ -267,7 +280,7 @@ def test_a_large_push_is_seen_at_once_and_goes_on_where_it_was_broken_off(lake, 
 def test_an_upload_that_the_lake_has_forgotten_is_begun_anew(lake, server, home):
     numpy.save(home / "a.npy", VALUES)
     with pytest.raises(KeyboardInterrupt):
-        push_file(lake, REFERENCE, home / "a.npy", observer=Watching(UPLOAD_CHUNK_SIZE + MIB))
+        push_file(lake, REFERENCE, home / "a.npy", observer=Watching(UPLOAD_SIZE + 32 * KIB))
     note = home / ".a.npy.push"
     note.write_text(note.read_text().replace('"key": "', '"key": "not'))
     push_file(lake, REFERENCE, home / "a.npy")
@@ -278,7 +291,7 @@ def test_an_upload_that_the_lake_has_forgotten_is_begun_anew(lake, server, home)
 def test_a_push_over_a_network_that_breaks_arrives(far, home, direction):
     lake, network = far
     numpy.save(home / "a.npy", VALUES)
-    after = (3 * MIB, 9 * MIB) if direction == "up" else (100, 900)
+    after = (90 * KIB, 300 * KIB) if direction == "up" else (100, 900)
     network.faults += [Fault(direction, count, "reset") for count in after]
     watching = Watching()
     push_file(lake, REFERENCE, home / "a.npy", observer=watching)
@@ -300,7 +313,7 @@ def test_requests_that_reach_the_lake_twice_store_everything_once(lake, far, hom
 def test_fortrans_order_is_turned_around_by_the_lake(lake, home):
     values = numpy.asfortranarray(VALUES)
     numpy.save(home / "a.npy", values)
-    assert values.nbytes > UPLOAD_CHUNK_SIZE
+    assert values.nbytes > UPLOAD_SIZE
     push_file(lake, REFERENCE, home / "a.npy")
     numpy.testing.assert_array_equal(stored(lake), VALUES)
     with pytest.raises(EbulkError) as caught:
@@ -318,7 +331,7 @@ def test_an_append_that_was_broken_off_goes_on_and_doubles_nothing(lake, send, h
     send(VALUES[:7])
     numpy.save(home / "a.npy", VALUES)
     with pytest.raises(KeyboardInterrupt):
-        push_file(lake, REFERENCE, home / "a.npy", append=True, observer=Watching(APPEND_SIZE + MIB))
+        push_file(lake, REFERENCE, home / "a.npy", append=True, observer=Watching(APPEND_SIZE + 32 * KIB))
     assert len(Array(lake, REFERENCE)) == 7 + APPEND_SIZE // 16
     watching = Watching()
     report = push_file(lake, REFERENCE, home / "a.npy", append=True, observer=watching)
@@ -417,10 +430,10 @@ def test_a_lake_that_has_gone_is_told_and_what_was_sent_is_kept(far, home):
     lake, network = far
     numpy.save(home / "a.npy", VALUES)
     impatient = Lake(lake.url, Basic("ada", PASSWORD), retry_max_time=0, compress="never")
-    network.faults.append(Fault("up", UPLOAD_CHUNK_SIZE + MIB, "reset"))
+    network.faults.append(Fault("up", UPLOAD_SIZE + 32 * KIB, "reset"))
     with pytest.raises(NetworkError):
         push_file(impatient, REFERENCE, home / "a.npy")
     impatient.close()
     watching = Watching()
     push_file(lake, REFERENCE, home / "a.npy", observer=watching)
-    assert watching.reused == UPLOAD_CHUNK_SIZE
+    assert watching.reused == UPLOAD_SIZE
