@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -219,7 +220,8 @@ def _keep_freed_memory() -> None:
     glibc does so once it has freed a piece of that size (it is never touched). A commit takes and frees three pieces of
     memory for each block; without this, most of its time would go into getting pages from the system: 1.3 times.
     """
-    bytes(31 * MIB)
+    with suppress(MemoryError):
+        bytes(31 * MIB)
 
 
 def _bytes_of(data: numpy.ndarray) -> numpy.ndarray:
