@@ -74,6 +74,19 @@ def test_values_of_any_kind_are_kept(site, values):
     assert same(imported(site, "scan.h5", dataset(values)), values)
 
 
+def test_what_h5py_notes_in_a_dtype_is_not_stored(site):
+    def write(file):
+        file.create_dataset("enumeration", data=[1, 0], dtype=h5py.enum_dtype({"A": 0, "B": 1}, "i1"))
+        file["texts"] = numpy.array([b"ab"], "S4")
+        file["records"] = numpy.array([(b"a", [1, 2])], [("s", "S3"), ("n", "i2", (2,))])
+
+    content = written(write)
+    for key, dtype in (("enumeration", "i1"), ("texts", "S4"), ("records", [("s", "S3"), ("n", "i2", (2,))])):
+        found = imported(site, "scan.h5", content, key).getArrayDtype()
+        assert (found, found.metadata) == (dtype, None)
+        assert not found.names or found["s"].metadata is None
+
+
 def test_a_dataset_is_chosen_by_its_path(site):
     def write(file):
         file["a/x"] = VALUES

@@ -6,14 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
 import pytest
 import zarr
 
+from Products.ERP5Wendelin.compute.imports.perform import choose, import_array
+from Products.ERP5Wendelin.errors import NotFound
+from Products.ERP5Wendelin.portal import command_array
 from Products.ERP5Wendelin.portal.command import main
 from Products.ERP5Wendelin.protocol import MIB
+from support.array_files import npy, pushed
 from support.lake import START_TIMEOUT, wendelin
 
 VALUES = numpy.arange(6 * 2**20).reshape(3, -1)  # 48 MiB: three slices
@@ -77,12 +81,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return Prepared(home / "lake", imported)
 
 
-@pytest.fixture
-def lake(prepared: Prepared) -> Path:
-    """The instance, with the array that was imported, one of records, and one that was not initialised."""
-    return prepared.directory
-
-
 def test_an_import_that_was_killed_goes_on_where_it_was(prepared: Prepared) -> None:
     assert prepared.imported.stdout.splitlines() == [
         "Going on behind the first 16.0 MiB of 48.0 MiB.",
@@ -91,54 +89,60 @@ def test_an_import_that_was_killed_goes_on_where_it_was(prepared: Prepared) -> N
     assert prepared.imported.stderr == ""
 
 
-def test_arrays_are_listed_by_their_references(lake: Path) -> None:
-    assert [line.split("\t") for line in wendelin("array", "list", lake).stdout.splitlines()] == [
+def test_arrays_are_listed_by_their_references(prepared: Prepared) -> None:
+    assert [line.split("\t") for line in wendelin("array", "list", prepared.directory).stdout.splitlines()] == [
         ["big/table.npy", "validated", "3x2097152", "<i8", "50331648"],
         ["not yet", "draft", "-", "-", "0"],
         ["records", "draft", "7", "time:<M8[s],value:<f4", "84"],
     ]
 
 
-def test_an_array_is_shown_with_what_it_was_made_from(lake: Path) -> None:
-    shown = dict(line.split(": ", 1) for line in wendelin("array", "show", lake, "big/table.npy").stdout.splitlines())
-    assert shown.pop("modified").endswith("Z")
-    assert len(shown.pop("from digest")) == len("sha-256:") + 64
-    assert shown == {
-        "reference": "big/table.npy",
+def test_an_array_is_shown_with_what_it_was_made_from(site: Any) -> None:
+    document = import_array(choose(pushed(site, {"table.npy": npy(numpy.zeros((3, 2)))}), "table.npy", version=1))
+    document.edit(title="A table")
+    lines = dict(
+        line.split(": ", 1) for line in command_array.facts(command_array.array_of(site, "brain_mri/table.npy"))
+    )
+    assert lines.pop("modified").endswith("Z")
+    assert len(lines.pop("from digest")) == len("sha-256:") + 64
+    assert lines == {
+        "reference": "brain_mri/table.npy",
+        "title": "A table",
         "state": "validated",
-        "shape": "3x2097152",
-        "dtype": "<i8",
-        "bytes": "50331648",
-        "from data_set": "big",
+        "shape": "3x2",
+        "dtype": "<f8",
+        "bytes": "48",
+        "from data_set": "brain_mri",
         "from version": "1",
         "from path": "table.npy",
         "from format": "npy",
     }
+    with pytest.raises(NotFound, match=r"^There is no Data Array 'none'\. `wendelin array list DIR` names them\.$"):
+        command_array.array_of(site, "none")
 
 
-def test_an_array_is_exported_to_a_file_and_to_zarr(lake: Path, tmp_path: Path) -> None:
-    done = wendelin("array", "export", lake, "big/table.npy", tmp_path / "table.npy")
-    assert done.stdout == f"Wrote {tmp_path}/table.npy: 3x2097152 <i8, 50331648 bytes\n"
-    assert numpy.array_equal(numpy.load(tmp_path / "table.npy", mmap_mode="r"), VALUES)
+def test_a_view_is_listed_and_shown_as_well(site: Any) -> None:
+    view = site.data_array_module.newContent("Data Array View", reference="columns")
+    assert [command_array.described(each) for each in command_array.arrays(site)] == ["columns\tdraft\t-\t-\t0"]
+    assert "state: draft" in command_array.facts(view)
+
+
+def test_an_array_is_exported_as_it_was_imported(prepared: Prepared, tmp_path: Path) -> None:
     options = ("--slice", "1:,::-1000", "--chunks", "1,500")
-    wendelin("array", "export", lake, "big/table.npy", tmp_path / "table.zarr", *options)
+    done = wendelin("array", "export", prepared.directory, "big/table.npy", tmp_path / "table.zarr", *options)
+    assert done.stdout == f"Wrote {tmp_path}/table.zarr: 2x2098 <i8, 33568 bytes\n"
     found = zarr.open(str(tmp_path / "table.zarr"), mode="r")
     assert found.chunks == (1, 500)
     assert numpy.array_equal(found[...], VALUES[1:, ::-1000])
 
 
-def test_what_is_not_there_is_named(lake: Path) -> None:
-    done = wendelin("array", "show", lake, "none", code=1)
-    assert done.stderr == "wendelin: There is no Data Array 'none'. `wendelin array list DIR` names them.\n"
-
-
-def test_arguments_that_make_no_sense_are_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_that_make_no_sense_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     for options, message in (
         (("--slice", "a"), "'a' is no part of a slice"),
         (("--chunks", "1,x"), "'1,x' are no lengths of chunks: write whole numbers with commas, as in 100,512,512."),
     ):
-        assert main(["array", "export", str(lake), "big/table.npy", "x.npy", *options]) == 1
+        assert main(["array", "export", "lake", "big/table.npy", "x.npy", *options]) == 1
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["array", "import", str(lake), "big", "table.npy", "--format", "tiff"])
+        main(["array", "import", "lake", "big", "table.npy", "--format", "tiff"])
     assert "invalid choice: 'tiff'" in capsys.readouterr().err

@@ -119,10 +119,11 @@ def arrays(site: Any) -> Iterator[Any]:
 
 def described(document: Any) -> str:
     """An array in a line."""
-    shape = dtype = "-"
-    with suppress(Conflict):  # it has no elements yet
-        shape, dtype = shown_shape(document.getArrayShape()), shown_dtype(document.getArrayDtype())
-    return "\t".join((document.getReference(), document.getValidationState(), shape, dtype, str(document.getSize())))
+    shape, dtype, size = "-", "-", 0
+    with suppress(Conflict, BadInput):  # it has no elements yet, or is a view of what does not go together
+        reader = document.getReader()
+        shape, dtype, size = shown_shape(reader.shape), shown_dtype(reader.dtype), reader.nbytes
+    return "\t".join((document.getReference(), document.getValidationState(), shape, dtype, str(size)))
 
 
 def shown_shape(shape: tuple[int, ...]) -> str:

@@ -155,4 +155,22 @@ def _checked_dtype(h5py: Any, dataset: Any, name: str) -> numpy.dtype:
             f"{name} has chunks of {chunk} bytes, which are read as a whole; at most {CHUNK_MAX} are taken. "
             "Write it with smaller chunks."
         )
-    return dtype
+    return _without_metadata(dtype)
+
+
+def _without_metadata(dtype: numpy.dtype) -> numpy.dtype:
+    """A dtype without what h5py notes in it, such as the names of an enumeration, which would be stored with it."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return numpy.dtype((_without_metadata(base), shape))
+    if dtype.names is None:
+        return numpy.dtype(dtype.str)
+    fields = [dtype.fields[name] for name in dtype.names]  # type: ignore[index]
+    return numpy.dtype(
+        {
+            "names": dtype.names,
+            "formats": [_without_metadata(field[0]) for field in fields],
+            "offsets": [field[1] for field in fields],
+            "itemsize": dtype.itemsize,
+        }
+    )

@@ -97,7 +97,9 @@ def import_array(
     site = choice.data_set.getPortalObject()
     if not site._p_jar._needs_to_join:
         raise Conflict("What was changed must be committed, or aborted, before a file is imported.")
-    reference = reference or "/".join(filter(None, (choice.data_set.getReference(), choice.path, choice.key)))
+    reference = reference or "/".join(
+        filter(None, (choice.data_set.getReference(), choice.path, choice.key.strip("/")))
+    )
     document = _writable(site.data_array_module, reference, replace)
     if document is None and not getSecurityManager().checkPermission(AddDataSet, site.data_array_module):
         raise NotAuthorised("You may not add Data Arrays.")
