@@ -7,16 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .site import Lake, open_data_fs, start_zope
+from .stored_site import opened_site
 
 
 @contextmanager
 def opened_streams(data_fs: Path) -> Iterator[dict[str, Any]]:
     """The streams in a FileStorage, by their references."""
-    start_zope()
-    db = open_data_fs(data_fs)
-    try:
-        with Lake(db).open("system") as site:
-            yield {stream.getReference(): stream for stream in site.data_stream_module.objectValues()}
-    finally:
-        db.close()
+    with opened_site(data_fs) as site:
+        yield {stream.getReference(): stream for stream in site.data_stream_module.objectValues()}
