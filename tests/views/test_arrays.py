@@ -238,3 +238,25 @@ def test_unknown_transition_is_400(server):
     in_state(server, "table", None)
     answer = server.request("POST", "/arrays/table/state", {"transition": "hide"})
     assert (answer.status, answer.data["detail"]) == (400, "transition must be one of validate, publish, invalidate.")
+
+
+def test_columns_are_given_other_names(server):
+    server.request("PUT", "/arrays/table", {"shape": [2], "dtype": [["a", "<f8"], ["b", "<i4"]]})
+    answer = server.request("PATCH", "/arrays/table", {"names": ["time", "count"]})
+    assert (answer.status, answer.data["names"]) == (200, ["time", "count"])
+    assert answer.data["dtype"] == [["time", "<f8"], ["count", "<i4"]]
+
+
+@pytest.mark.parametrize(
+    ("names", "detail"),
+    [
+        (["time"], "An array of [('a', '<f8'), ('b', '<i4')] has 2 columns, which can't have 1 names."),
+        (["time", "time"], "['time', 'time'] can't be the names of columns: give texts that all differ."),
+        (["time", 7], "names[1] must be text."),
+        ("time", "names must be a list."),
+    ],
+)
+def test_names_that_columns_cannot_have_are_400(server, names, detail):
+    server.request("PUT", "/arrays/table", {"shape": [2], "dtype": [["a", "<f8"], ["b", "<i4"]]})
+    answer = server.request("PATCH", "/arrays/table", {"names": names})
+    assert (answer.status, answer.data["detail"]) == (400, detail)
