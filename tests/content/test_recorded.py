@@ -24,6 +24,7 @@ from support.site import PASSWORD, Lake, as_user, open_data_fs, start_zope
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.fs.gz"))
 SINCE_0_2 = [path for path in RECORDED if path.name >= "0.2"]
+SINCE_0_3 = [path for path in RECORDED if path.name >= "0.3"]
 
 
 @pytest.fixture(params=RECORDED, ids=lambda path: path.name)
@@ -72,7 +73,15 @@ def test_every_persistent_class_is_recorded(tmp_path):
         storage.close()
     prefix = "Products.ERP5Wendelin.content."
     bases = {
-        prefix + name for name in ("base.Base", "folder.FewContents", "folder.Folder", "movement.Movement", "tool.Tool")
+        prefix + name
+        for name in (
+            "array_window.ArrayWindow",
+            "base.Base",
+            "folder.FewContents",
+            "folder.Folder",
+            "movement.Movement",
+            "tool.Tool",
+        )
     }
     assert set(persistent_classes()) - bases <= names, "add them to support.recorded, and record the next release anew"
 
@@ -122,7 +131,7 @@ def test_module_still_finds_and_adds(site):
 def test_stream_array_and_ingestion_are_read(site):
     [log] = site.data_stream_module.objectValues(portal_type="Data Stream")
     assert (log.getReference(), log.getTitle(), log.getData()) == ("log", "A log", b"line one\n")
-    [table] = site.data_array_module.objectValues()
+    [table] = site.data_array_module.objectValues(portal_type="Data Array")
     assert table.getArraySlice(0, 4).tolist() == [[0, 0], [1, 2], [3, 4], [0, 0]]
     [ingestion] = site.data_ingestion_module.objectValues()
     assert (ingestion.getSimulationState(), ingestion.data_set, ingestion.base_version) == ("started", "brain_mri", 2)
@@ -132,6 +141,16 @@ def test_stream_array_and_ingestion_are_read(site):
     assert (upload.path, upload.offset, upload.length, upload.complete) == ("scans/e.nii", 5, 10, False)
     assert upload.stream.read(0, 5) == b"01234"
     assert upload.expires - upload.modified == timedelta(days=7)
+
+
+@pytest.mark.parametrize("data_fs", SINCE_0_3, indirect=True, ids=lambda path: path.name)
+def test_windows_on_arrays_are_read(site):
+    [view] = site.data_array_module.objectValues(portal_type="Data Array View")
+    [line] = view.objectValues()
+    assert (line.getIntIndex(), line.getPredecessorPortalType()) == (1, "Data Array Line")
+    assert view.getArrayDtypeNames() == ["f0"]
+    assert line.getPredecessorValue().getNameList() == ["second"]
+    assert [record[0] for record in view.getArraySlice(0, 4).tolist()] == [0, 2, 4, 0]
 
 
 @pytest.mark.parametrize("data_fs", SINCE_0_2, indirect=True)
