@@ -15,7 +15,8 @@ from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
 
 from Products.ERP5Wendelin import errors
-from Products.ERP5Wendelin.blockwise.blocks import AHEAD, Block, iter_blocks, map_blocks, reduce
+from Products.ERP5Wendelin.blockwise.ahead import AHEAD
+from Products.ERP5Wendelin.blockwise.blocks import Block, iter_blocks, map_blocks, reduce
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_reader import Column, Window

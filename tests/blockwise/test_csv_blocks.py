@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused_with_its_line_and_byte(
 def test_an_error_has_the_line_and_the_offset_for_programs() -> None:
     with pytest.raises(errors.BadInput) as caught:
         list(iter_csv([b"a\n1\nx\n"], dtype="f8", name="x.csv"))
-    assert caught.value.extra == {"line": 3, "offset": 4}
+    assert caught.value.extra == {"csv_line": 3, "offset": 4}
     assert str(caught.value).startswith("x.csv: line 3")
 
 

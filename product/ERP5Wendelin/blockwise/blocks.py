@@ -12,11 +12,8 @@ The memory of a block that nobody refers to any more is used again, for the oper
 
 from __future__ import annotations
 
-import queue
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy
@@ -28,13 +25,11 @@ from ..storage import block
 from ..storage.array import Array
 from ..storage.block import BLOCK_SIZE
 from ..storage.uncommitted import is_changed
+from .ahead import AHEAD, read_ahead
 from .snapshot import Snapshot
 
 NBYTES = 16 * MIB
 """Bytes of a block unless told otherwise."""
-
-AHEAD = 2
-"""Blocks that are read, or being read, beside the one that is in use."""
 
 ADVISED = 64 * MIB
 """How far before its reader the operating system is asked to read: a disk is fast with many requests at once."""
@@ -91,7 +86,7 @@ def iter_blocks(
     if snapshot is None or not arrays:
         return plan.read(array)
     reader = _Reader(array, snapshot, plan)
-    return _read_ahead(reader.blocks) if prefetch else reader.blocks()
+    return read_ahead(reader.blocks) if prefetch else reader.blocks()
 
 
 def map_blocks(
@@ -253,44 +248,3 @@ class _Memory:
         # One is in the caller's hands, and one may be until it has the next.
         self._kept = [*self._kept[-AHEAD - 1 :], numpy.empty(nbytes, numpy.uint8)]
         return self._kept[-1][:]
-
-
-_END: Any = object()
-
-
-def _read_ahead(blocks: Callable[[], Generator[Result, None, None]]) -> Generator[Result, None, None]:
-    """What an iterator gives, read in a thread of its own; the thread ends when this is closed."""
-    found: queue.Queue[Any] = queue.Queue()
-    free = threading.Semaphore(AHEAD)
-    is_closed = threading.Event()
-
-    def work() -> None:
-        try:
-            with closing(blocks()) as source:
-                while free.acquire() and not is_closed.is_set():
-                    found.put(next(source, _END))
-        except BaseException as error:
-            found.put(_Failure(error))
-
-    thread = threading.Thread(target=work, name="wendelin-read-ahead", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = found.get()
-            if item is _END:
-                return
-            if isinstance(item, _Failure):
-                raise item.error
-            yield item
-            del item
-            free.release()
-    finally:
-        is_closed.set()
-        free.release()
-        thread.join()
-
-
-class _Failure(NamedTuple):
-    """What ended the thread."""
-
-    error: BaseException

@@ -119,7 +119,9 @@ class _Lines:
 
     def error(self, reason: str, line: int, offset: int) -> errors.BadInput:
         """What to raise for a line that begins at an offset."""
-        return errors.BadInput(f"{self.name}: line {line}, from byte {offset} on, {reason}.", line=line, offset=offset)
+        return errors.BadInput(
+            f"{self.name}: line {line}, from byte {offset} on, {reason}.", csv_line=line, offset=offset
+        )
 
     @staticmethod
     def _split(chunks: Iterable[Any]) -> Iterator[bytes]:

@@ -25,6 +25,8 @@ import numpy
 from AccessControl.SecurityInfo import ClassSecurityInfo
 from Acquisition import aq_inner, aq_parent
 
+from Products.ERP5Wendelin.blockwise.chunks import iter_chunks
+from Products.ERP5Wendelin.blockwise.csv_blocks import iter_csv
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.date_time import NANOSECONDS, date_time
 from Products.ERP5Wendelin.content.declaration import declared
@@ -144,7 +146,7 @@ class DataStream(ValidationState, KnowsChunks, Base):
 
     @security.protected(View)
     def iterate(self, start_offset: int | None = None, end_offset: int | None = None) -> Iterator[bytes]:
-        """Iterate over its bytes from an offset up to another, in pieces of at most a block (2 MiB).
+        """Iterate over its bytes from an offset up to another, in pieces of at most a block (2 MiB), read ahead.
 
         None: from the first byte that is kept, and to the end. RangeNotSatisfiable: what is there was dropped.
         """
@@ -153,8 +155,7 @@ class DataStream(ValidationState, KnowsChunks, Base):
         end_offset = size if end_offset is None else min(end_offset, size)
         if start_offset >= end_offset:
             return iter(())
-        chunks = self.stream.chunks(self.offset + start_offset, self.offset + end_offset)
-        return map(bytes, chunks)  # what are bytes already is not copied
+        return iter_chunks(self.stream, self.offset + start_offset, self.offset + end_offset)
 
     @security.protected(View)
     def readChunkList(self, start_offset: int | None = None, end_offset: int | None = None) -> list[bytes]:
@@ -181,6 +182,26 @@ class DataStream(ValidationState, KnowsChunks, Base):
         """Iterate over the same records, each with the offset where it ends, in the memory of one of them."""
         name = f"Data Stream {self.reference or self.id!r}"
         return records(self.iterate(start_offset, end_offset), self._first(start_offset), name)
+
+    @security.protected(View)
+    def iterateCSV(
+        self,
+        rows: int | None = None,
+        dtype: Any = None,
+        delimiter: str | None = None,
+        header: bool = True,
+        start_offset: int | None = None,
+        end_offset: int | None = None,
+    ) -> Iterator[numpy.ndarray]:
+        """Iterate over the rows of CSV from an offset up to another, as arrays of records, of `rows` rows if given.
+
+        `dtype`: of the records; unless given, as the first rows are. See `blockwise.csv_blocks`. BadInput: no CSV, or
+        what does not fit the dtype; its bytes are counted from `start_offset` on.
+        """
+        chunks = self.iterate(start_offset, end_offset)
+        return iter_csv(
+            chunks, rows, dtype, delimiter, header=header, name=f"Data Stream {self.reference or self.id!r}"
+        )
 
     @security.protected(View)
     def iterateRecords(
