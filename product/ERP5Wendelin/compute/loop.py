@@ -25,7 +25,7 @@ SLICE_SECONDS = 2.0
 """How long a slice may take before it is committed: what a kill costs at the most, besides one block."""
 
 SLICE_SIZE = 32 * MIB
-"""By how many bytes the process may grow in a slice: what is not committed is in memory, and while it is, a second time."""
+"""By how many bytes the process may grow in a slice: what it has written is in memory, and twice while it is committed."""
 
 Clock = Callable[[], float]
 
@@ -37,7 +37,7 @@ class Status(NamedTuple):
     unit: str
     start: int
     stop: int
-    """The block that the script has now."""
+    """The block that the script was given last; of none, where it would begin."""
     saved: int
     """Up to where it is committed."""
     total: int
@@ -64,7 +64,7 @@ class Loop:
         self.total = total
         self.snapshot = snapshot
         self.block: tuple[int, int] | None = None
-        """Where the block that the script has now begins and ends."""
+        """Where the block begins and ends that the script was given last."""
         self._every = every
         self._clock = clock
         self._begun = clock()
@@ -84,7 +84,6 @@ class Loop:
     def note_done(self, block: Block) -> None:
         """The script is done with a block."""
         self.position = block.stop
-        self.block = None
         self._blocks += 1
 
     def is_due(self) -> bool:
@@ -96,7 +95,6 @@ class Loop:
     def rewind(self, position: int | None) -> None:
         """Go back to a position, or to the last checkpoint; from there on each block is a slice, as others are met."""
         self.position = self.saved if position is None else position
-        self.block = None
         self._every = 1
         self.begin_slice()
 

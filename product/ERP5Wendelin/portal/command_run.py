@@ -185,7 +185,7 @@ def where(status: Status | None) -> str:
     if status is None:
         return "."
     block = f"{status.unit} {status.start:,} to {status.stop:,} of {status.total:,} of {status.source}"
-    last = f"; its last block was {block}" if status.stop > status.start else f" at the beginning of {status.source}"
+    last = f"; its last block was {block}" if status.stop > status.start else f" before its first block of {status.source}"
     return f"{last}. What it did up to {status.unit} {status.saved:,} is kept: run it again to go on there."
 
 
