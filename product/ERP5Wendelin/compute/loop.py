@@ -25,7 +25,7 @@ SLICE_SECONDS = 2.0
 """How long a slice may take before it is committed: what a kill costs at the most, besides one block."""
 
 SLICE_SIZE = 32 * MIB
-"""By how many bytes the process may grow in a slice: what it has written is in memory, and twice while it is committed."""
+"""By how many bytes the process may grow in a slice: what it writes is in memory, and twice while it is committed."""
 
 Clock = Callable[[], float]
 
