@@ -95,8 +95,19 @@ class IArray(Interface):
     size = Attribute("How many elements it has.")
     nbytes = Attribute("How many bytes its elements take.")
 
+    arrays = Attribute("The arrays of the database that are read where it is: itself. (Windows have those they show.)")
+
+    def on(connection):
+        """The same over another connection to the database, as of a snapshot."""
+
     def __len__():
         """Its length along the first axis."""
+
+    def __array__(dtype=None):
+        """All of it in memory, for functions that take arrays."""
+
+    def rename(names):
+        """Give its columns other names. BadInput: it has not as many columns, or these can't be names."""
 
     def append(values):
         """Append along the first axis. BadInput when the other axes differ."""

@@ -118,6 +118,7 @@ def test_a_line_grows_with_its_array_and_waits_for_it(site, image):
         ({"index_expression": "['x', 1]"}, "\"['x', 1]\" names no columns: write 'x' for one, ['x', 'y'] for several."),
         ({"index_expression": "['x'"}, "\"['x'\" can't be read: write names and dtypes as texts and lists of them."),
         ({"dtype_expression": "[x]"}, "'[x]' can't be read: write names and dtypes as texts and lists of them."),
+        ({"index_expression": 5}, "index_expression must be text."),
         ({"dtype_expression": "float65"}, "'float65' is no dtype: data type 'float65' not understood."),
         (
             {"dtype_expression": "O"},

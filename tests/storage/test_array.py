@@ -102,6 +102,13 @@ def test_one_element_is_a_scalar(connection: Connection) -> None:
     assert isinstance(array[1, 1], numpy.int32)
 
 
+def test_functions_of_numpy_take_it_as_an_array(connection: Connection) -> None:
+    array = stored(connection, Array((3,), "i4"))
+    array[1:] = 2
+    assert numpy.add(array, 1).tolist() == [1, 3, 3]
+    assert numpy.asarray(array, "f8").tolist() == [0, 2, 2]
+
+
 def test_what_is_read_is_a_copy(connection: Connection) -> None:
     array = stored(connection, Array((3,), "i4"))
     array[:][1] = 5

@@ -175,6 +175,13 @@ def test_two_columns_of_one_name_are_bad_input() -> None:
     assert str(caught.value) == "Two columns are called 'time': give one of them another name, by a name_list."
 
 
+def test_functions_of_numpy_take_them_as_arrays() -> None:
+    array = in_memory(numpy.arange(4.0))
+    for source in (array, Window(array), Typed(array, numpy.dtype("<f8"))):
+        assert numpy.add(source, [1, 1, 1, 1]).tolist() == [1, 2, 3, 4]
+        assert numpy.asarray(source, "i4").tolist() == [0, 1, 2, 3]
+
+
 def readers(array: Array) -> list[Any]:
     numbers = Column(array, "time")
     return [

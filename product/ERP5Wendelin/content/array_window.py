@@ -42,8 +42,9 @@ class ArrayWindow(ArrayDocument, Base):
     }
 
     def _assign(self, properties: dict[str, Any]) -> None:
-        selection_of(properties.get("index_expression") or "")
-        dtype_of(properties.get("dtype_expression") or "")
+        for name, read in (("index_expression", selection_of), ("dtype_expression", dtype_of)):
+            if isinstance(properties.get(name), str):
+                read(properties[name])
         super()._assign(properties)
 
     @security.protected(View)

@@ -133,6 +133,10 @@ class Array(Persistent):
             block.truncate(zfile, self.nbytes)
             mapping.show(zfile, self.nbytes, before)
 
+    def __array__(self, dtype: Any = None) -> numpy.ndarray:
+        """All of it in memory, for functions that take arrays."""
+        return numpy.asarray(self[...], dtype)
+
     def __getitem__(self, index: Any) -> Any:
         """A basic slice (integers, slices and `...`) as a new ndarray, or one element."""
         ranges, scalars = ranges_of(index, self.shape)

@@ -18,7 +18,7 @@ from ZODB.Connection import Connection
 
 from .. import errors
 from .array import Array, ranges_of, slice_of
-from .array_shape import Shape, checked_dtype
+from .array_shape import Shape, checked_dtype, unnamed
 
 
 class Source(Protocol):
@@ -88,6 +88,10 @@ class ArrayReader(ABC):
         if not self.shape:
             raise TypeError("A window of no axes, which is one element, has no length.")
         return self.shape[0]
+
+    def __array__(self, dtype: Any = None) -> numpy.ndarray:
+        """All of it in memory, for functions that take arrays."""
+        return numpy.asarray(self[...], dtype)
 
     def __getitem__(self, index: Any) -> Any:
         """A basic slice (integers, slices and `...`) as a new ndarray, or one element. BadInput for another index."""
@@ -196,7 +200,7 @@ class Columns(ArrayReader):
 
     def _read(self, ranges: list[range]) -> numpy.ndarray:
         records = self._source[tuple(slice_of(each) for each in ranges)]
-        result = numpy.empty(records.shape, self.dtype)
+        result = numpy.zeros(records.shape, self.dtype)  # records within a record may have gaps
         for name in self._names:
             result[name] = records[name]
         return result
@@ -255,7 +259,8 @@ class Typed(ArrayReader):
         return data[..., slice_of(range(last.start - shift, last.stop - shift, last.step))]
 
     def _viewed(self, slices: tuple[slice, ...]) -> numpy.ndarray:
-        return numpy.array(self._source[slices], order="C", ndmin=len(slices)).view(self._dtype)
+        data = unnamed(numpy.asarray(self._source[slices]))
+        return numpy.array(data, order="C", ndmin=len(slices)).view(self._dtype)
 
 
 class Merged(ArrayReader):
@@ -302,7 +307,7 @@ class Merged(ArrayReader):
         return Merged([(name, source.on(connection)) for name, source in self._columns])
 
     def _read(self, ranges: list[range]) -> numpy.ndarray:
-        result = numpy.empty(len(ranges[0]), self.dtype)
+        result = numpy.zeros(len(ranges[0]), self.dtype)  # records within a record may have gaps
         for name, source in self._columns:
             values = source[slice_of(ranges[0])]
             for each in source.dtype.names or ():

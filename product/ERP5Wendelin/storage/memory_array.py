@@ -92,6 +92,10 @@ class MemoryArray:
         else:
             self._grow(length)
 
+    def __array__(self, dtype: Any = None) -> numpy.ndarray:
+        """A copy of it, for functions that take arrays."""
+        return numpy.asarray(self[...], dtype)
+
     def __getitem__(self, index: Any) -> Any:
         """A basic slice (integers, slices and `...`) as a new ndarray, or one element."""
         ranges_of(index, self.shape)  # refuses what is no basic index
