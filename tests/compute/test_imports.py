@@ -156,6 +156,14 @@ def test_an_array_that_there_is_gets_a_files_content_in_place_of_its_own(site):
     assert same(document, VALUES[:, :3])
 
 
+def test_an_array_that_is_not_committed_gets_no_file(site):
+    data_set = pushed(site, {"table.npy": npy(VALUES[0, :3])})
+    choice = choose(data_set, "table.npy")
+    for options in ({}, {"temp_object": True}):
+        with pytest.raises(Conflict, match=r"^A Data Array must be committed before a file is imported into it\.$"):
+            fill_array(site.data_array_module.newContent(reference="out", **options), choice)
+
+
 SCRIPT = """\
 if context.getArray() is None:
     context.DataArray_importFile("brain_mri", "table.npy")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import transaction
 from AccessControl.SecurityManagement import getSecurityManager
 from ZODB import DB
+from ZODB.utils import z64
 
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.compute.imports.formats import Format, format_of
@@ -105,19 +106,22 @@ def import_array(
         raise NotAuthorised("You may not add Data Arrays.")
     if document is not None:
         fill_array(document, choice, on_progress=on_progress)
-        transaction.begin()
+        _commit(lambda: document.reindexObject(idxs=["reference"]))  # any one will do: what has changed is a column
         return document
     with _arrived(site.data_array_module, f"import/{reference}", choice, on_progress) as incoming:
-        return _make(site, reference, choice, incoming)
+        return _commit(lambda: _make(site.data_array_module, reference, choice, incoming))
 
 
 def fill_array(document: Any, choice: Choice, *, on_progress: Progress = lambda done, total: None) -> None:
     """Import a file into a Data Array that there is, in place of what it has; replaced as a whole, in the end.
 
-    NotAuthorised: who may not write to it.
+    NotAuthorised: who may not write to it; Conflict: it is not committed, or in memory alone.
     """
     if not getSecurityManager().checkPermission(PushData, document):
         raise NotAuthorised(f"You may not write to the Data Array {document.getReference() or document.getId()!r}.")
+    document._p_activate()  # what is not loaded has no serial
+    if document._p_jar is None or document._p_serial == z64:
+        raise Conflict("A Data Array must be committed before a file is imported into it.")
     module = document.getPortalObject().data_array_module
     key = f"import/{document.getRelativeUrl()}"
     with _arrived(module, key, choice, on_progress) as incoming, separate_connection(module._p_jar.db()) as connection:
@@ -230,17 +234,22 @@ class _Understood:
             return self._bytes.read(size)
 
 
-def _make(site: Any, reference: str, choice: Choice, incoming: Incoming) -> Any:
-    """Make the document of what has arrived, in a transaction of this thread."""
+def _commit(function: Callable[[], Any]) -> Any:
+    """Commit what a function does that writes to the catalogue, in a transaction of this thread; return its result."""
     with turn(CATALOGUE):
         for attempt in transaction.manager.attempts(ATTEMPTS):
             with attempt:
-                module = site.data_array_module
-                _writable(module, reference, replace=False)
-                document = module.newDataArray(reference)
-                _give(module, f"import/{reference}", document, choice, incoming)
-                if choice.data_set.getValidationState() in IN_USE:
-                    document.validate()
+                result = function()
+    return result
+
+
+def _make(module: Any, reference: str, choice: Choice, incoming: Incoming) -> Any:
+    """In the current transaction make the document of what has arrived."""
+    _writable(module, reference, replace=False)
+    document = module.newDataArray(reference)
+    _give(module, f"import/{reference}", document, choice, incoming)
+    if choice.data_set.getValidationState() in IN_USE:
+        document.validate()
     return document
 
 
