@@ -266,6 +266,14 @@ def test_slices_with_gaps_take_turns_and_one_too_many_is_503(server, table, monk
     assert loaded(server.request("GET", f"{URL}?slice=...,0:6")).shape == (3, 90_000, 6)
 
 
+def test_turn_is_given_back_where_the_snapshot_is_gone(server, table):
+    snapshot = snapshot_of(server)
+    store(server, "table", -VALUES)
+    server.lake.db.pack(time.time() + 1)
+    assert server.request("GET", f"{URL}?slice=...,0:6&snapshot={snapshot}").status == 410
+    assert array_body.GATHERING._value == 8
+
+
 def test_turn_of_who_goes_away_in_the_middle_is_given_back(server):
     store(server, "table", numpy.zeros((200_000, 20)))
     connection = socket.create_connection((server.host, server.port))

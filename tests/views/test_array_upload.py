@@ -10,7 +10,9 @@ import transaction
 from backports import zstd
 
 from Products.ERP5Wendelin.blockwise import boxes
-from Products.ERP5Wendelin.ingestion.array_upload import Upload
+from Products.ERP5Wendelin.ingestion.array_upload import Upload, check_appendable
+from Products.ERP5Wendelin.storage.transaction import in_transaction, separate_connection
+from Products.ERP5Wendelin.views.api import array_upload
 from support.arrays import loaded, npy, store, unfinished
 
 VALUES = numpy.arange(700_000, dtype="<f8").reshape(-1, 7)
@@ -288,6 +290,23 @@ def test_rows_that_many_append_at_the_same_time_are_all_there_once(server):
     assert values.shape == (600, 100)
     assert sorted(values[::30, 0]) == list(range(20))
     assert numpy.array_equal(values[:, :1] * numpy.ones(100), values)
+
+
+def test_rows_that_meet_those_of_another_process_are_appended_behind_them(server, monkeypatch):
+    store(server, "table", VALUES[:1])
+    overtaken = []
+
+    def check(array, values):
+        check_appendable(array, values)
+        if not overtaken:
+            overtaken.append(True)
+            with separate_connection(server.lake.db) as other:
+                in_transaction(other, lambda: other.get(array._p_oid).append(-VALUES[:2]), note="another process")
+
+    monkeypatch.setattr(array_upload, "check_appendable", check)
+    answer = server.request("POST", URL, npy(VALUES[5:7]), {"Idempotency-Key": "k"})
+    assert (answer.status, answer.data) == (200, {"shape": [5, 7], "start": 3, "stop": 5})
+    assert numpy.array_equal(content(server), numpy.concatenate([VALUES[:1], -VALUES[:2], VALUES[5:7]]))
 
 
 @pytest.mark.parametrize(

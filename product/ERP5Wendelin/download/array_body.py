@@ -126,9 +126,13 @@ class BoxesBody(Pieces):
                 "Too many slices with gaps are being put together now. Ask again in a second, or for whole rows, which "
                 "are sent as they are stored."
             )
-        self._boxes = iter(boxes)
-        self._first = prefix + next(self._boxes, b"")
         super().__init__(self._give_back)
+        self._boxes = iter(boxes)
+        try:
+            self._first = prefix + next(self._boxes, b"")
+        except BaseException:
+            self._give_back()
+            raise
 
     def _together(self) -> Generator[bytes, None, None]:
         first, self._first = self._first, b""
