@@ -122,14 +122,29 @@ class Row:
     def __str__(self) -> str:
         ours, theirs = (self._amount / median(work.seconds for work in works) for works in (self._lake, self._others))
         peak = max(work.resident for work in self._others)
-        target = "" if self.target is None else f"  ({self.target:g})"
-        return (
-            f"{self.task:<14}{self.peer:<13}{theirs:10,.0f}{ours:10,.0f} {self._unit:<7}"
-            f"{self.ratio:8.2f}{peak:10,.0f}{self.resident:10,.0f}{target}"
+        target = "" if self.target is None else f"{self.target:g}"
+        return line(
+            f"{self.task}, {self._unit}",
+            self.peer,
+            f"{theirs:,.0f}",
+            f"{ours:,.0f}",
+            f"{self.ratio:.2f}",
+            target,
+            f"{peak:,.0f}",
+            f"{self.resident:,.0f}",
         )
 
 
-HEADING = f"{'':<14}{'peer':<13}{'its rate':>10}{'ours':>10}{'ratio':>16}{'its MiB':>10}{'our MiB':>10}  (target)"
+HEADING = ("work", "peer", "its rate", "ours", "ratio", "target", "its MiB", "our MiB")
+WIDTHS = (21, 11, 8, 8, 5, 6, 7, 7)
+
+
+def line(*cells: str) -> str:
+    """A row of a table in reStructuredText."""
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+
+
+RULE = line(*("=" * width for width in WIDTHS))
 
 
 def _numbers(result: Any) -> list[float]:
@@ -245,8 +260,8 @@ class Bench:
 def work(command: Sequence[str | Path]) -> Work:
     """Run a command that does something and says so by `array_work.timed`."""
     figure = checked(command)
-    line = json.loads(next(line for line in reversed(figure.output.splitlines()) if line.startswith('{"seconds"')))
-    return Work(line["seconds"], figure.client_resident, line["result"])
+    said = json.loads(next(text for text in reversed(figure.output.splitlines()) if text.startswith('{"seconds"')))
+    return Work(said["seconds"], figure.client_resident, said["result"])
 
 
 def checked(command: Sequence[str | Path]) -> Figure:
@@ -303,11 +318,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (free := shutil.disk_usage(home).free) < needed:
             parser.error(f"{home} has {free:,} bytes free, and takes {needed:,.0f}: name a larger disk by --home")
         bench = Bench(home, size, options.turns, peer_packages.python())
-        print(f"{size / 2**30:g} GiB of float64, medians of {options.turns} turns", HEADING, sep="\n", flush=True)
+        title = f"{size / 2**30:g} GiB of float64, medians of {options.turns} turns"
+        print(title, RULE, line(*HEADING), RULE, sep="\n", flush=True)
         if {"mean", "read"} & set(tasks):
             bench.read(tasks)
         if "append" in tasks:
             bench.append()
+        print(RULE, flush=True)
         if "workers" in tasks:
             bench.workers()
     for text in bench.missed():
