@@ -61,6 +61,7 @@ SUBJECTS: dict[str, Callable[[Any], Any]] = {
     "Data Bucket Stream": lambda portal: portal.data_stream_module.newContent("Data Bucket Stream"),
     "Data Array": lambda portal: portal.data_array_module.newContent("Data Array"),
     "Data Array Line and Data Array View Line": array_view_line,
+    "Progress Indicator": lambda portal: portal.progress_indicator_module.newContent("Progress Indicator"),
     "Data Set": lambda portal: portal.data_set_module.newDataSet("x"),
     "Data Ingestion Line and Data Supply Line": line,
     "scripts": lambda portal: portal,
