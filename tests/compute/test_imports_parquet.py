@@ -35,7 +35,8 @@ def written(table, **options):
 
 def read(site, table, key="", **options):
     """What is imported of a table."""
-    return imported(site, "table.parquet", written(pyarrow.table(table), **options), key).getArrayIndex(...)
+    table = table if isinstance(table, pyarrow.Table) else pyarrow.table(table)
+    return imported(site, "table.parquet", written(table, **options), key).getArrayIndex(...)
 
 
 def test_a_table_of_pandas_is_records_of_its_columns(site):
@@ -91,11 +92,14 @@ def test_values_of_any_kind_become_those_of_numpy(site, kind):
     assert numpy.array_equal(found, numpy.array(values, dtype), equal_nan=found.dtype.kind in "fmM")
 
 
-def test_nulls_are_found_where_there_are_no_statistics(site):
-    table = {"n": pyarrow.array([1, None]), "m": [1, 2], "b": pyarrow.array([None, True])}
-    found = read(site, table, write_statistics=False)
-    assert found.dtype == [("n", "f8"), ("m", "i8"), ("b", "f8")]
-    assert found["m"].tolist() == [1, 2]
+def test_nulls_are_found_wherever_they_are(site):
+    fields = [("n", pyarrow.int64()), ("m", pyarrow.int64()), ("b", pyarrow.bool_())]
+    schema = pyarrow.schema([*fields, pyarrow.field("required", pyarrow.int32(), nullable=False)])
+    rows = {"n": [1, 2, None], "m": [1, 2, 3], "b": [None, True, False], "required": [1, 2, 3]}
+    found = read(site, pyarrow.table(rows, schema), row_group_size=2)
+    assert found.dtype == [("n", "f8"), ("m", "i8"), ("b", "f8"), ("required", "i4")]
+    assert found["m"].tolist() == [1, 2, 3]
+    assert found["n"].tolist()[:2] == [1, 2]
 
 
 def test_columns_are_chosen_by_their_names(site):
@@ -166,6 +170,21 @@ def test_a_file_that_is_broken_is_refused(site):
     with pytest.raises(BadInput, match=r"cannot be read as parquet: .*magic bytes not found"):
         imported(site, "table.parquet", b"no such format")
     assert not site.data_array_module._arrivals
+
+
+def test_a_page_that_takes_more_memory_than_there_is_is_refused(site, monkeypatch):
+    content = written(pyarrow.table({"x": [1, 2]}))
+
+    def iter_batches(self, **options):
+        raise pyarrow.ArrowMemoryError("malloc of size 2147483648 failed")
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", iter_batches)
+    with pytest.raises(
+        TooLarge,
+        match=rf"^{FILE} cannot be read as parquet in the memory that there is: malloc of size 2147483648 failed\. "
+        r"Write it in smaller parts\.$",
+    ):
+        imported(site, "table.parquet", content)
 
 
 def test_a_package_that_is_missing_is_named(site, monkeypatch):

@@ -13,8 +13,8 @@ times, durations              timedelta64 of the same unit   NaT
 text, binary                  U, S, as long as the longest   empty
 ============================  =============================  ====================================
 
-Integers beyond 2**53 lose digits as float64. How long texts are, and whether there are nulls where the file's
-statistics do not say, is found by reading those columns once before.
+Integers beyond 2**53 lose digits as float64. How long texts are, and whether integers and truths have nulls, is found
+by reading those columns once before.
 """
 
 from __future__ import annotations
@@ -154,21 +154,10 @@ def _longest(parquet: Any, name: str, length: str) -> int:
 
 
 def _has_nulls(parquet: Any, name: str) -> bool:
-    known = list(_null_counts(parquet.metadata, name))
-    if None not in known:
-        return any(known)
+    """Whether a column has nulls. The file's statistics are not asked: pyarrow ends the process if they are broken."""
+    if not parquet.schema_arrow.field(name).nullable:
+        return False
     return any(values.null_count for values in _batches(parquet, name))
-
-
-def _null_counts(metadata: Any, name: str) -> Iterator[int | None]:
-    """How many nulls the statistics of each row group tell; None where they do not."""
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for number in range(row_group.num_columns):
-            column = row_group.column(number)
-            if column.path_in_schema == name:
-                known = column.is_stats_set and column.statistics.has_null_count
-                yield column.statistics.null_count if known else None
 
 
 def _values(values: Any, column: Column) -> numpy.ndarray:
@@ -183,8 +172,6 @@ def _values(values: Any, column: Column) -> numpy.ndarray:
         return _with_nat(values).view(column.dtype)
     if kind == "f" and str(column.type).startswith(("decimal", "bool")):
         return values.cast("float64").to_numpy(zero_copy_only=False)
-    if values.null_count and kind in "iub":
-        raise BadInput(f"The column {column.name!r} has nulls where the file's statistics say that there are none.")
     return values.to_numpy(zero_copy_only=False)
 
 

@@ -75,8 +75,13 @@ class StoredFile(io.RawIOBase):
         """Turn what a library makes of the content into BadInput; a failure to read it stays what it is."""
         try:
             yield
-        except (WendelinError, MemoryError):
+        except WendelinError:
             raise
+        except MemoryError as error:
+            raise TooLarge(
+                f"{self.name} cannot be read as {format} in the memory that there is: {error or 'it is too large'}. "
+                "Write it in smaller parts."
+            ) from error
         except Exception as error:
             if self._failure is not None:
                 raise self._failure from None
