@@ -17,6 +17,7 @@ from ZODB.FileStorage import FileStorage
 
 import Products.ERP5Wendelin.content
 import Products.ERP5Wendelin.portal
+from Products.ERP5Wendelin.compute.batch import Batch
 from Products.ERP5Wendelin.portal.users import list_users
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
 from support.manifests import DATE, entry, files
@@ -203,3 +204,15 @@ def test_users_and_tokens_are_read(site):
     assert site.acl_users.users.authenticateCredentials({"login": "ada", "password": PASSWORD}) == ("ada", "ada")
     [token] = site.acl_users.access_tokens.listTokens("ada")
     assert (token["title"], token["used"]) == ("laptop", None)
+
+
+@pytest.mark.parametrize("data_fs", SINCE_0_3, indirect=True)
+def test_progress_is_read_and_gone_on_with(site):
+    indicator = site.progress_indicator_module.getProgressIndicator("mean.py table")
+    assert (indicator.getProgressState(), indicator.getErrorText()) == ("failed", "KeyError: 'celsius'")
+    assert (indicator.getDone(), indicator.getTotal(), indicator.getUnit()) == (2, 4, "rows")
+    assert indicator.getIntOffsetIndex() == 7
+    batch = Batch(site, "mean.py table", origin="/home/ada/mean.py")
+    assert (batch.resumed, batch.state["sum"], batch.state["array"].tolist()) == (True, 3.0, [0, 1, 2])
+    progress = indicator.progress
+    assert (progress.ended_loops, progress.loop["position"], progress.loop["snapshot"]) == (1, 2, "03f6a5c1d2e3b4a5")

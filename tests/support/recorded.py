@@ -2,7 +2,7 @@
 
 Run from the repository's root until the release is out, and never again for it:
 
-    .venv/bin/python tests/support/recorded.py tests/content/recorded/0.2.0.fs.gz
+    .venv/bin/python tests/support/recorded.py tests/content/recorded/0.3.0.fs.gz
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from DateTime import DateTime
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from Products.ERP5Wendelin.compute.claim import id_of
 from Products.ERP5Wendelin.content.arrival import Arrival, Piece
 from Products.ERP5Wendelin.content.entry import Entry
+from Products.ERP5Wendelin.content.progress_indicator import FAILED
 from Products.ERP5Wendelin.content.recent_chunks import WAITING
 from Products.ERP5Wendelin.content.upload import Upload
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
@@ -66,6 +68,7 @@ def populate(site: Any) -> None:
     upload.stream.append(b"01234")
     upload.offset = 5
     ingestion.newContent(id="1", reference="out_stream", quantity=1.0, resource="data_product_module/readings")
+    populate_progress(site)
     populate_arrival(data_set)
     populate_configuration(site)
     site.acl_users.access_tokens.newToken("ada", "laptop")
@@ -84,6 +87,19 @@ def populate_configuration(site: Any) -> None:
         analysis = site.data_analysis_module.newContent(id="mean", specialise_value=transformation)
         analysis.newContent(id="1", reference="in_stream", quantity=-1.0)
         analysis.claim("a process", DATE)
+
+
+def populate_progress(site: Any) -> None:
+    """Have a script that has failed in its second loop."""
+    name = "mean.py table"
+    indicator = site.progress_indicator_module.newContent(id=id_of(name), reference=name, int_offset_index=7)
+    progress = indicator.progress
+    progress.begin("lake1/boot/1/2/3", "/home/ada/mean.py", anew=True)
+    progress.note(2, 4, "rows")
+    progress.ended_loops = 1
+    progress.loop = {"source": "Data Array 'table'", "position": 2, "total": 4, "snapshot": "03f6a5c1d2e3b4a5"}
+    progress.memory.values = {"sum": 3.0, "array": numpy.arange(3)}
+    progress.end(FAILED, "KeyError: 'celsius'")
 
 
 def populate_arrival(data_set: Any) -> None:

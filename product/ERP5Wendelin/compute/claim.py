@@ -25,6 +25,11 @@ NAME_LENGTH = 1000
 logger = logging.getLogger("wendelin.batch")
 
 
+def id_of(name: str) -> str:
+    """The id of the indicator of a batch, which follows from its name: two processes that make it at once conflict."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
+
+
 class Claim:
     """What a process has of the indicator of a name."""
 
@@ -112,7 +117,7 @@ class Claim:
 
     def _find(self) -> ProgressIndicator | None:
         module = self._site._getOb(MODULE, None)
-        found: ProgressIndicator | None = None if module is None else module._getOb(self._id(), None)
+        found: ProgressIndicator | None = None if module is None else module._getOb(id_of(self.name), None)
         return found
 
     def _make(self) -> ProgressIndicator:
@@ -123,13 +128,9 @@ class Claim:
                 "`wendelin bt5 upgrade DIR`."
             )
         if getSecurityManager().checkPermission(AddDataSet, module):
-            return module.newContent(id=self._id(), reference=self.name)
+            return module.newContent(id=id_of(self.name), reference=self.name)
         with as_system():  # whoever may run a script on the server may have it go on
-            return module.newContent(id=self._id(), reference=self.name)
-
-    def _id(self) -> str:
-        """An id that follows from the name: two processes that make it at once conflict."""
-        return hashlib.sha256(self.name.encode()).hexdigest()[:32]
+            return module.newContent(id=id_of(self.name), reference=self.name)
 
     def _revision(self) -> bytes | None:
         progress = self.progress
