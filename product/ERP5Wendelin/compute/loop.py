@@ -12,12 +12,12 @@ State (public format), a dictionary in `content.progress_indicator.Progress`: `s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from Products.ERP5Wendelin.blockwise.blocks import Block
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
-from Products.ERP5Wendelin.compute.sources import Source
+from Products.ERP5Wendelin.compute.sources import Blocks, Source
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.process import resident_size
 
@@ -70,7 +70,7 @@ class Loop:
         self._begun = clock()
         self.begin_slice()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Blocks:
         """The blocks behind the position."""
         return self.source.blocks(self.position, self.total, self.snapshot)
 

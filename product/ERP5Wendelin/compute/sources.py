@@ -7,7 +7,7 @@ it has up to the total never changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -32,6 +32,10 @@ ITEMS = 1
 """Items of a list in a block: each may be a file, or a document, that takes long."""
 
 
+Blocks = Generator[Block, None, None]
+"""Closing it ends what reads ahead."""
+
+
 class Source(Protocol):
     """What a loop goes over."""
 
@@ -46,7 +50,7 @@ class Source(Protocol):
     def snapshot(self) -> Snapshot | None:
         """What is seen of it now, where that may change."""
 
-    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Iterator[Block]:
+    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
         """Blocks of the units from `start` up to `stop`, one after the other."""
 
 
@@ -92,8 +96,8 @@ class ArrayRows:
         arrays = self._document.getReader().arrays
         return Snapshot.of(arrays[0]._p_jar) if arrays else None  # else it is in memory alone
 
-    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Iterator[Block]:
-        return iter_blocks(self._document.getReader(), self._rows, self._nbytes, start, stop, snapshot)
+    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
+        yield from iter_blocks(self._document.getReader(), self._rows, self._nbytes, start, stop, snapshot)
 
 
 class StreamBytes:
@@ -112,7 +116,7 @@ class StreamBytes:
     def snapshot(self) -> None:
         return None
 
-    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Iterator[Block]:
+    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
         start = max(start, self._document.getStartOffset()) if start == 0 else start
         for offset in range(start, stop, self._nbytes):
             end = min(offset + self._nbytes, stop)
@@ -126,10 +130,10 @@ class StreamRecords(StreamBytes):
         super().__init__(document, nbytes or CHUNK_SIZE)
         self._rows = rows
 
-    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Iterator[Block]:
+    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
         start = max(start, self._document.getStartOffset()) if start == 0 else start
         while True:
-            found = []
+            found: Any = []
             end = start
             for time, value, end in islice(self._document.iterateRecords(None, None, start, stop), self._rows):
                 found.append((time, value))
@@ -157,7 +161,7 @@ class Items:
     def snapshot(self) -> None:
         return None
 
-    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Iterator[Block]:
+    def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
         for offset in range(start, stop, self._rows):
             end = min(offset + self._rows, stop)
             yield Block(offset, end, self._items[offset:end])
