@@ -53,6 +53,13 @@ def test_an_array_that_is_not_there_is_told_when_it_is_asked(lake):
             ask()
 
 
+@pytest.mark.parametrize("reference", ["brain_mri/sub-01 T1w", "Kühlung 1", "a%2Fb.c?d#e"])
+def test_an_array_may_have_any_name(lake, reference):
+    lake.save_array(reference, VALUES)
+    assert lake.array(reference)[1, 2, 0] == VALUES[1, 2, 0]
+    assert reference in {info.reference for info in lake.arrays()}
+
+
 def test_an_array_without_a_shape_says_so(lake):
     made = ebulk.ArrayInfo("early", "", "draft", None, None, 0)
     array = array_module.Array(lake._remote, "early", made)

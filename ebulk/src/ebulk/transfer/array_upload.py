@@ -93,7 +93,8 @@ def replace(
     size, furthest = UPLOAD_CHUNK_SIZE, start
     is_there = False
     while not is_there:
-        body = Counted(source, start, min(start + size, source.size), progress)
+        # the lake takes the header whole
+        body = Counted(source, start, min(max(start + size, source.offset), source.size), progress)
         try:
             is_there = put_piece(session, reference, key, start, source.size, body.length, body)
         except TransientError as error:

@@ -20,7 +20,7 @@ from ebulk.transfer.crew import JOBS
 from ebulk.transfer.disk import unwritable
 from ebulk.verbs.observer import SILENT, Observer
 
-GOING_ON = "Going on with the array as it was when its download was begun."
+GOING_ON = "Going on with the array as it was when its download was begun; pull again to get what came since."
 BEGUN_ANEW = "The lake does not have the array any more as it was when its download was begun: it is begun anew."
 
 
