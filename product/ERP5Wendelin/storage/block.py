@@ -63,13 +63,24 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
         number, offset = divmod(start, BLOCK_SIZE)
         end = min(offset + stop - start, BLOCK_SIZE)
         zblk = blktab.get(number)
-        data: Buffer = b"" if zblk is None else load(zblk, offset, end)
+        data: Buffer = b"" if zblk is None else _from_file(zblk, offset, end) or load(zblk, offset, end)
         if data:
             yield data
         missing = end - offset - len(data)
         if missing:
             yield _ZEROS[:missing]
         start += end - offset
+
+
+def _from_file(zblk: ZBlkBase, start: int, stop: int) -> Buffer | None:
+    """The bytes of a block that this connection has not loaded, straight out of the file; None where that can't be."""
+    if not isinstance(zblk, ZBlk0) or zblk._p_state != GHOST:
+        return None
+    records = record_file_of(zblk._p_jar)
+    if records is None:
+        return None
+    data = numpy.empty(stop - start, numpy.uint8)
+    return data.data if records.read_into(zblk._p_oid, before_of(zblk._p_jar), start, data) else None
 
 
 def read_into(blktab: LOBTree, start: int, target: numpy.ndarray) -> None:

@@ -21,7 +21,6 @@ import os
 import struct
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
-from weakref import finalize
 
 import numpy
 from ZODB.Connection import Connection
@@ -46,7 +45,7 @@ RECORD = FRONT + 2 * MIB
 PLACES = 100_000
 """How many records' places a file remembers: 20 MB, for 200 GiB of blocks."""
 
-_NEEDED = ("_files", "_lookup_pos")
+_NEEDED = ("_file", "_files", "_lookup_pos")
 """What a FileStorage has that others have not."""
 
 _ATTRIBUTE = "_wendelin_record_file"
@@ -67,9 +66,10 @@ class RecordFile:
     """What a storage reads from: a FileStorage, a FileBeside, or one that is shared (`portal.shared_storage`)."""
 
     def __init__(self, storage: Any) -> None:
+        self._storage = storage
         self._files = storage._files
         self._position_of = storage._lookup_pos
-        self._file: _File | None = None
+        self._places: _Places | None = None
 
     def read_into(self, oid: bytes, before: bytes, start: int, target: numpy.ndarray) -> bool:
         """Fill `target` with a block's bytes from `start` on, as they were before a transaction.
@@ -77,14 +77,15 @@ class RecordFile:
         False: the record has another form, or there is none.
         """
         with suppress(POSKeyError), self._files.get() as opened:  # meanwhile no pack puts another file in its place
-            file = self._same_as(opened.fileno())
+            descriptor = opened.fileno()
+            places = self._known_places()
             position = self._position_of(oid)
             while position:
-                place = file.place(position)
+                place = places.find(descriptor, position)
                 if place is None or place.oid != oid:
                     return False
                 if place.tid < before:
-                    return file.fill(target, place, start)
+                    return _fill(descriptor, target, place, start)
                 position = place.previous
         return False
 
@@ -93,45 +94,42 @@ class RecordFile:
         if not hasattr(os, "posix_fadvise"):
             return
         with suppress(POSKeyError, OSError), self._files.get() as opened:
-            file = self._same_as(opened.fileno())
-            os.posix_fadvise(file.descriptor, self._position_of(oid), RECORD, os.POSIX_FADV_WILLNEED)
+            os.posix_fadvise(opened.fileno(), self._position_of(oid), RECORD, os.POSIX_FADV_WILLNEED)
 
-    def _same_as(self, descriptor: int) -> _File:
-        """The file that the storage has open by now."""
-        status = os.fstat(descriptor)
-        identity = (status.st_dev, status.st_ino)
-        if self._file is None or self._file.identity != identity:
-            self._file = _File(descriptor, identity)
-        return self._file
+    def _known_places(self) -> _Places:
+        """What is known of the file that the storage has open by now: a pack puts another one in its place."""
+        file = self._storage._file
+        if self._places is None or self._places.file is not file:
+            self._places = _Places(file)
+        return self._places
 
 
-class _File:
-    """A descriptor of a file, and the places of records in it."""
+class _Places:
+    """The places of records in a file. Known by the object, for a later file may have the same number (st_ino)."""
 
-    def __init__(self, descriptor: int, identity: tuple[int, int]) -> None:
-        self.identity = identity
-        self.descriptor = os.dup(descriptor)
-        finalize(self, os.close, self.descriptor)
+    def __init__(self, file: Any) -> None:
+        self.file = file
         self._places: dict[int, _Place] = {}
 
-    def place(self, position: int) -> _Place | None:
+    def find(self, descriptor: int, position: int) -> _Place | None:
         """The place of a record; None: its form is another."""
         place = self._places.get(position)
         if place is None:
-            place = _place(position, os.pread(self.descriptor, FRONT, position))
+            place = _place(position, os.pread(descriptor, FRONT, position))
             if place is not None:
                 if len(self._places) >= PLACES:
                     self._places.clear()
                 self._places[position] = place
         return place
 
-    def fill(self, target: numpy.ndarray, place: _Place, start: int) -> bool:
-        """Fill `target` with a block's bytes, and with zeros behind their end; whether all of them were there."""
-        count = min(max(place.length - start, 0), len(target))
-        if count and os.preadv(self.descriptor, [target[:count].data], place.start + start) < count:
-            return False
-        target[count:] = 0
-        return True
+
+def _fill(descriptor: int, target: numpy.ndarray, place: _Place, start: int) -> bool:
+    """Fill `target` with a block's bytes, and with zeros behind their end; whether all of them were there."""
+    count = min(max(place.length - start, 0), len(target))
+    if count and os.preadv(descriptor, [target[:count].data], place.start + start) < count:
+        return False
+    target[count:] = 0
+    return True
 
 
 def _place(position: int, front: bytes) -> _Place | None:
