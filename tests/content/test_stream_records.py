@@ -14,6 +14,7 @@ from Products.ERP5Wendelin.download.stored_stream import StoredStream
 from Products.ERP5Wendelin.errors import BadInput, RangeNotSatisfiable
 from Products.ERP5Wendelin.storage import block
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.storage.record_file import RecordFile
 from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.manifests import DATE, files
 from support.scripts import run_text
@@ -39,13 +40,20 @@ def numbers(found):
 def loaded(monkeypatch):
     """The blocks that are loaded, each time."""
     found = []
-    load = block._load
+    load = block.load
 
     def counted(zblk, *arguments):
         found.append(zblk._p_oid)
         return load(zblk, *arguments)
 
-    monkeypatch.setattr(block, "_load", counted)
+    read_into = RecordFile.read_into
+
+    def counted_in_file(self, oid, *arguments):
+        found.append(oid)
+        return read_into(self, oid, *arguments)
+
+    monkeypatch.setattr(block, "load", counted)
+    monkeypatch.setattr(RecordFile, "read_into", counted_in_file)
     return found
 
 

@@ -38,9 +38,10 @@ def _read(snapshot: Snapshot, oid: bytes, start: int, stop: int) -> Generator[by
     with snapshot.opened() as connection:
         blktab = connection.get(oid).blktab
         memory = numpy.empty(BLOCK_SIZE, numpy.uint8)
-        advised = start
+        begin = advised = start
         while start < stop:
-            ahead = min(start + ADVISED, stop)
+            # who has read little may have what it was looking for
+            ahead = max(min(start + min(2 * (start - begin), ADVISED), stop), advised)
             block.will_need(blktab, advised, ahead)
             advised = ahead
             end = min(start - start % BLOCK_SIZE + BLOCK_SIZE, stop)
