@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
 import pytest
 import transaction
+from ZEO.Exceptions import ClientDisconnected
+from ZODB.FileStorage.FileStorage import FileStorageQuotaError
 from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.compute import loop as loops
-from Products.ERP5Wendelin.compute.batch import OWN_ABORT, OWN_COMMIT, Batch
+from Products.ERP5Wendelin.compute.batch import FULL, GONE, LOST_SECONDS, OWN_ABORT, OWN_COMMIT, Batch
 from Products.ERP5Wendelin.content.progress_indicator import FAILED, INTERRUPTED
-from Products.ERP5Wendelin.errors import BadInput, Conflict, Gone, NotFound
+from Products.ERP5Wendelin.errors import BadInput, Conflict, Gone, NotFound, NotReady, StorageFull
 from Products.ERP5Wendelin.storage.lease import utc_now
 from support.site import Lake, as_user
 
@@ -364,6 +367,86 @@ def test_one_that_always_meets_another_commit_gives_up(lake: Lake, site: Any, mo
         batch.finish()
     batch.stop(FAILED, str(caught.value))
     assert indicator(site).getDone() == 500
+
+
+class Failing:
+    """Takes part in a commit, last of all, and fails in one of its steps."""
+
+    transaction_manager = transaction.manager
+
+    def __init__(self, step: str, error: Exception) -> None:
+        self.step = step
+        self.error = error
+
+    def __getattr__(self, name: str) -> Any:
+        def do(current: Any) -> None:
+            if name == self.step:
+                raise self.error
+
+        return do
+
+    def sortKey(self) -> str:
+        return "~~~"
+
+
+@pytest.mark.parametrize(("step", "given_again"), [("tpc_vote", [400, 500]), ("tpc_finish", [])])
+def test_a_commit_whose_answer_was_lost_is_looked_for_and_done_again_only_if_it_is_not_there(
+    site: Any, step: str, given_again: list[int]
+) -> None:
+    def lose(block: Any) -> None:
+        given.append(block.start)
+        batch.state["sum"] = batch.state.get("sum", 0) + int(block.data.sum())
+        if block.start == 500 and given.count(500) == 1:
+            transaction.get().join(Failing(step, ClientDisconnected("gone")))
+
+    given: list[int] = []
+    batch = Batch(site, NAME)
+    go_over(batch, readings(site), lose, rows=100, every=2)
+    batch.finish()
+    assert given == [0, 100, 200, 300, 400, 500, *given_again, 600, 700, 800, 900]
+    assert batch.state == {"sum": 499500}
+
+
+def test_a_last_commit_whose_answer_was_lost_is_not_done_again(site: Any) -> None:
+    def lose(block: Any) -> None:
+        batch.state["sum"] = batch.state.get("sum", 0) + int(block.data.sum())
+        transaction.get().join(Failing("tpc_finish", ClientDisconnected("gone")))
+
+    batch = Batch(site, NAME)
+    go_over(batch, readings(site), lose, rows=1000)
+    batch.finish()
+    assert batch.state == {"sum": 499500}
+    assert indicator(site).getProgressState() == "done"
+
+
+def test_a_database_that_does_not_come_back_is_told(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(block: Any) -> None:
+        transaction.get().join(Failing("tpc_vote", ClientDisconnected("gone")))
+        monkeypatch.setattr(site._p_jar, "newTransaction", gone)  # what begins each transaction on the connection
+
+    def gone(*arguments: Any) -> None:
+        time[0] += 10
+        raise ClientDisconnected("gone")
+
+    monkeypatch.setattr("Products.ERP5Wendelin.compute.batch.pause", lambda attempt: None)
+    time = [0.0]
+    batch = Batch(site, NAME, clock=lambda: time[0])
+    with pytest.raises(NotReady) as caught:
+        go_over(batch, readings(site), lose)
+    assert str(caught.value) == GONE
+    assert time[0] > LOST_SECONDS
+    monkeypatch.undo()
+    batch.stop(FAILED, GONE)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), FileStorageQuotaError("full")])
+def test_where_the_disk_is_full_it_is_said(site: Any, error: Exception) -> None:
+    batch = Batch(site, NAME)
+    with pytest.raises(StorageFull) as caught:
+        go_over(batch, readings(site), lambda block: transaction.get().join(Failing("tpc_vote", error)), every=1)
+    assert str(caught.value) == FULL
+    batch.stop(FAILED, FULL)
+    assert (indicator(site).getProgressState(), indicator(site).getErrorText()) == ("failed", FULL)
 
 
 def test_a_conflict_before_a_loop_is_told(lake: Lake, site: Any) -> None:

@@ -334,7 +334,7 @@ class Batch:
             transaction.commit()
         except Exception as error:
             retryable = transaction.get().isRetryableError(error)
-            transaction.abort()
+            abort()
             if is_full(error):
                 raise StorageFull(FULL) from error
             if is_lost(error):
@@ -365,3 +365,12 @@ class Batch:
                 if self._clock() >= deadline:
                     raise NotReady(GONE) from error
             pause(ATTEMPTS)
+
+
+def abort() -> None:
+    """Drop what was changed, also where the database can't be reached, which the connection then asks at once."""
+    try:
+        transaction.abort()
+    except Exception as error:
+        if not is_lost(error):
+            raise
