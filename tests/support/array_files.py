@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy
@@ -38,8 +38,11 @@ def imported(site: Any, path: str, content: bytes, key: str = "") -> Any:
 def incoming(site: Any, path: str, content: bytes, key: str = "") -> Iterator[Incoming]:
     """What a file holds, as an import reads it."""
     choice = choose(pushed(site, {path: content}), path, key=key)
-    with separate_connection(site._p_jar.db()) as connection:
-        yield choice.format.open(StoredFile(choice.entry, connection, choice.name), key)
+    with (
+        separate_connection(site._p_jar.db()) as connection,
+        closing(choice.format.open(StoredFile(choice.entry, connection, choice.name), key)) as found,
+    ):
+        yield found
 
 
 def elements(found: Incoming, start: int = 0) -> numpy.ndarray:

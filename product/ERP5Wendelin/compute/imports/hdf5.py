@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy
@@ -37,6 +38,9 @@ class Dataset(Incoming):
         super().__init__(tuple(dataset.shape), dtype)
         self._dataset = dataset
         self._most = max(BOX_SIZE // dtype.itemsize, 1)
+
+    def close(self) -> None:
+        self._dataset.file.close()
 
     def pieces(self, start: int) -> Iterator[numpy.ndarray]:
         chunks = self._dataset.chunks or (1,) * len(self.shape)
@@ -78,13 +82,14 @@ class Dataset(Incoming):
 def open_hdf5(file: StoredFile, key: str) -> Incoming:
     """The dataset of an HDF5 file that `key` names, or its only one."""
     h5py = load("h5py", "hdf5", "HDF5 files are")
-    with file.understood_as("hdf5"):
-        opened = h5py.File(file, "r")
+    with ExitStack() as stack, file.understood_as("hdf5"):
+        # closed in any case: HDF5 would do it at the end of the process, when there is no Python to read by any more
+        opened = stack.enter_context(h5py.File(file, "r"))
         dataset = _dataset(h5py, opened, file.name, key.strip("/"))
-        dtype = _checked_dtype(h5py, dataset, f"{dataset.name} of {file.name}")
-        incoming = Dataset(dataset, dtype)
-    check_expansion(file, incoming.nbytes)
-    return incoming
+        incoming = Dataset(dataset, _checked_dtype(dataset, f"{dataset.name} of {file.name}"))
+        check_expansion(file, incoming.nbytes)
+        stack.pop_all()
+        return incoming
 
 
 def _dataset(h5py: Any, opened: Any, name: str, key: str) -> Any:
@@ -139,7 +144,7 @@ def _paths(h5py: Any, group: Any) -> Iterator[str]:
                     waiting.append((f"{prefix}{part}/", each[part]))
 
 
-def _checked_dtype(h5py: Any, dataset: Any, name: str) -> numpy.dtype:
+def _checked_dtype(dataset: Any, name: str) -> numpy.dtype:
     """The dtype of a dataset's elements. BadInput, TooLarge: of what can be no array, or not in bounded memory."""
     dtype: numpy.dtype = dataset.dtype
     if dataset.shape is None:

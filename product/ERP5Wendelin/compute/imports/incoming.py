@@ -38,6 +38,9 @@ class Incoming(ABC):
         """How many bytes its elements take."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    def close(self) -> None:  # noqa: B027 - most formats keep nothing open
+        """Let go of what a library keeps open; nothing can be read any more."""
+
     @abstractmethod
     def pieces(self, start: int) -> Iterator[numpy.ndarray]:
         """The elements in C order from `start` on, flat, in pieces of bounded size; whenever it is called, the same.

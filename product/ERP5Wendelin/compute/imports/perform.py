@@ -11,7 +11,7 @@ with the caller's next transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 
 import transaction
@@ -158,15 +158,15 @@ def _arrived(module: Any, key: str, choice: Choice, on_progress: Progress) -> It
     database: DB = module._p_jar.db()
     with Snapshot.of(choice.data_set._p_jar).opened() as connection:
         file = StoredFile(choice.entry, connection, choice.name)
-        incoming = choice.format.open(file, choice.key)
-        Array(incoming.shape, incoming.dtype)  # which refuses what cannot be stored, before anything is
-        oid, offset = _begin(database, module._p_oid, key, choice.source(incoming))
-        on_progress(offset, incoming.nbytes)
-        try:
-            _store(database, oid, offset, file, incoming, choice, on_progress)
-        except (BadInput, TooLarge):
-            _drop(database, module._p_oid, key)
-            raise
+        with closing(choice.format.open(file, choice.key)) as incoming:
+            Array(incoming.shape, incoming.dtype)  # which refuses what cannot be stored, before anything is
+            oid, offset = _begin(database, module._p_oid, key, choice.source(incoming))
+            on_progress(offset, incoming.nbytes)
+            try:
+                _store(database, oid, offset, file, incoming, choice, on_progress)
+            except (BadInput, TooLarge):
+                _drop(database, module._p_oid, key)
+                raise
     yield incoming
 
 
