@@ -1,1 +1,1 @@
-from support.site import data_fs, lake  # noqa: F401
+from support.site import data_fs, lake, site  # noqa: F401
