@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 import transaction
 from ZEO.Exceptions import ClientDisconnected
+from ZODB import DB
 from ZODB.FileStorage.FileStorage import FileStorageQuotaError
 from ZODB.POSException import ConflictError
+from Zope2.App.ClassFactory import ClassFactory
 
 from Products.ERP5Wendelin.compute import loop as loops
 from Products.ERP5Wendelin.compute.batch import FULL, GONE, LOST_SECONDS, OWN_ABORT, OWN_COMMIT, Batch
 from Products.ERP5Wendelin.content.progress_indicator import FAILED, INTERRUPTED
 from Products.ERP5Wendelin.errors import BadInput, Conflict, Gone, NotFound, NotReady, StorageFull
+from Products.ERP5Wendelin.protocol import MIB
+from Products.ERP5Wendelin.storage.file_storage import SafeFileStorage
 from Products.ERP5Wendelin.storage.lease import utc_now
+from support.disks import fill, small_disk
 from support.site import Lake, as_user
 
 ROWS = 1000
@@ -447,6 +455,30 @@ def test_where_the_disk_is_full_it_is_said(site: Any, error: Exception) -> None:
     assert str(caught.value) == FULL
     batch.stop(FAILED, FULL)
     assert (indicator(site).getProgressState(), indicator(site).getErrorText()) == ("failed", FULL)
+
+
+def test_where_the_disk_is_full_it_goes_on_once_there_is_room(tmp_path: Path, data_fs: Path) -> None:
+    def add_one(block: Any) -> None:
+        array = site.data_array_module["times"].array
+        rows = slice(block.start * MIB, block.stop * MIB)
+        array[rows] = array[rows] + 1
+
+    with small_disk(tmp_path / "disk", 48 * MIB) as disk:
+        path = shutil.copy(data_fs, disk)
+        with closing(DB(SafeFileStorage(str(path)), class_factory=ClassFactory)) as db, Lake(db).open("system") as site:
+            new_array(site, "times", numpy.zeros(16 * MIB, numpy.uint8))
+            filler = fill(disk, 12 * MIB)
+            batch = Batch(site, NAME)
+            with pytest.raises(StorageFull, match=f"^{FULL}$"):
+                go_over(batch, range(16), add_one, every=2)
+            saved = batch.status().saved
+            assert 0 < saved < 16
+            batch.stop(FAILED, FULL)
+            filler.unlink()
+            batch = Batch(site, NAME)
+            go_over(batch, range(16), add_one, every=2)
+            batch.finish()
+            assert set(site.data_array_module["times"].array[:].tolist()) == {1}
 
 
 def test_a_conflict_before_a_loop_is_told(lake: Lake, site: Any) -> None:

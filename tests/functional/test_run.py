@@ -1,4 +1,4 @@
-"""`wendelin run` as users have it: killed, interrupted, out of memory and of disk, beside a server that dies."""
+"""`wendelin run` as users have it: killed, interrupted, out of memory, beside a server that dies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from support.disks import fill, small_disk
 from support.lake import COMMANDS, START_TIMEOUT, ServedLake, wendelin
 from support.terminal import Terminal
 
@@ -156,20 +155,3 @@ def test_mapped_arrays_over_the_limit_end_the_script_and_nobody_else(lake: Serve
         " MiB of memory, and 400 MiB are allowed: pages that it has changed in mapped arrays stay until a commit. "
         "Commit more often, or write slices with setArrayIndex.\n"
     )
-
-
-def test_where_the_disk_is_full_it_says_so_and_goes_on_once_there_is_room(scripts: Path, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 64 * 2**20) as disk:
-        lake = ServedLake(disk)
-        lake.init()
-        wendelin("run", lake.directory, scripts / "make.py")
-        filler = fill(disk, 4 * 2**20)
-        done = wendelin("run", "--name", "full", lake.directory, scripts / "count.py", code=1)
-        assert (
-            "StorageFull: The disk of the data lake is full: what was done since the last checkpoint is not kept. "
-            "Make room, and run the script again: it goes on from there.\n"
-            "wendelin: the script has failed; its last block was "
-        ) in done.stderr
-        last = int(done.stdout.splitlines()[-1])
-        filler.unlink()
-        finish(lake, scripts, "full", last - 50_000)
