@@ -26,6 +26,7 @@ OPEN_TO_SCRIPTS = {
     "alarms.md5": "compute_md5",
     "alarms.retention": "apply_retention",
     "compute.imports.script": "import_file",
+    "compute.transform": "copy_csv read_and_transform transform",
     "errors": "BadInput BadPath Conflict DigestMismatch Gone Incomplete NotAuthorised NotFound TooLarge WrongState",
     "ingestion.ebulk": "find_operation parse_tag write",
     "ingestion.fluentd": "contents",
