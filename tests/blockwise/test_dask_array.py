@@ -41,8 +41,8 @@ RECORDS["xy"] = numpy.arange(2000).reshape(-1, 2)
 @pytest.fixture(scope="module")
 def client() -> Iterator[distributed.Client]:
     """Two worker processes, which know nothing of any database before the first task."""
-    settings = {"distributed.comm.timeouts.connect": DEADLINE, "distributed.nanny.pre-spawn-environ": {}}
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"distributed.comm.timeouts.connect": DEADLINE}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     if neo := os.environ.get("NEO_PATH"):
         sys.path.insert(0, neo)  # which the workers get when they start
         options["preload"] = ["neo.client"]
