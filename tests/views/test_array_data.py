@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
 import time
@@ -10,9 +11,12 @@ from urllib.parse import quote
 import numpy
 import pytest
 import transaction
+from ZODB.POSException import ConflictError
 
 from Products.ERP5Wendelin.download import array_body
+from Products.ERP5Wendelin.download.array_body import body_of
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
+from Products.ERP5Wendelin.views.api import array_data
 from support.arrays import loaded, npy, store
 from support.http_server import basic
 from support.site import PASSWORD
@@ -290,3 +294,28 @@ def test_turn_of_who_goes_away_in_the_middle_is_given_back(server):
     while array_body.GATHERING._value < 8:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_turns_of_requests_that_begin_anew_are_given_back_at_once(server, table, monkeypatch):
+    left = [5]
+
+    def meet():
+        left[0] -= 1
+        raise ConflictError
+
+    def answer(*arguments):
+        if left[0]:
+            transaction.get().addBeforeCommitHook(meet)
+        return body_of(*arguments)
+
+    monkeypatch.setattr(array_data, "body_of", answer)
+    gc.disable()
+    try:
+        assert loaded(server.request("GET", f"{URL}?slice=...,0:6")).shape == (3, 90_000, 6)
+        deadline = time.monotonic() + 30
+        while array_body.GATHERING._value < 8:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        gc.enable()
+    assert left == [0]

@@ -8,14 +8,15 @@ that a snapshot that is gone is told, and not half a body sent.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from threading import BoundedSemaphore
 
 import numpy
+from zope.interface import implementer
+from ZPublisher.Iterators import IUnboundStreamIterator
 
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
-from Products.ERP5Wendelin.download.body import Pieces
 from Products.ERP5Wendelin.download.reader import BlockReader
 from Products.ERP5Wendelin.errors import NotReady
 from Products.ERP5Wendelin.protocol import MIB
@@ -28,7 +29,7 @@ from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 AT_ONCE = 2 * MIB
 """Bytes of a body that may be put together before it is sent."""
 
-FEW_BOXES = 4
+FEW_BOXES = 8
 """How many boxes may be read for that."""
 
 GATHERING = BoundedSemaphore(8)
@@ -116,8 +117,9 @@ class _Boxes:
         return data if last - first == len(data) else data[first:last]
 
 
-class BoxesBody(Pieces):
-    """A prefix and the pieces of boxes, as long as its turn is held."""
+@implementer(IUnboundStreamIterator)
+class BoxesBody:
+    """A prefix and the pieces of boxes, as long as its turn is held; to be closed."""
 
     def __init__(self, prefix: bytes, boxes: _Boxes) -> None:
         self._is_held = GATHERING.acquire(blocking=False)
@@ -126,23 +128,22 @@ class BoxesBody(Pieces):
                 "Too many slices with gaps are being put together now. Ask again in a second, or for whole rows, which "
                 "are sent as they are stored."
             )
-        super().__init__(self._give_back)
-        self._boxes = iter(boxes)
+        pieces = iter(boxes)
         try:
-            self._first = prefix + next(self._boxes, b"")
+            self._pieces = chain((prefix + next(pieces, b""),), pieces)
         except BaseException:
-            self._give_back()
+            self.close()
             raise
 
-    def _together(self) -> Generator[bytes, None, None]:
-        first, self._first = self._first, b""
-        yield first
-        yield from self._boxes
+    def __iter__(self) -> Iterator[bytes]:
+        return self
 
-    def _give_back(self) -> None:
+    def __next__(self) -> bytes:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End it, at whatever place."""
+        self._pieces = chain()
         held, self._is_held = self._is_held, False
         if held:
             GATHERING.release()
-
-    def __del__(self) -> None:  # an answer that the publisher drops, since it begins anew
-        self._give_back()

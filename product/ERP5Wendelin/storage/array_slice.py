@@ -18,7 +18,7 @@ from ..protocol import MIB
 from .array import Shape, ranges_of
 from .block import CHUNK_SIZE
 
-BOX_SPAN = 8 * MIB
+BOX_SPAN = 4 * MIB
 """Bytes of the array between the first element of a box and its last: a box takes no more memory, nor much time."""
 
 

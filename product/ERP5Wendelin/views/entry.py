@@ -76,6 +76,16 @@ def leave(event: Any) -> None:
     clearSite()
 
 
+def drop_answer(event: Any) -> None:
+    """Subscriber of IPubFailure: close the body of an answer that is not sent, since its request begins anew.
+
+    It may hold a turn (`download.array_body`), and the response that has it would be kept until garbage is collected.
+    """
+    body = event.request.response.body
+    if event.retry and hasattr(body, "close"):
+        body.close()
+
+
 def pause_before(retry_count: int) -> float:
     """The most seconds to wait before a request that met another's transaction is tried again.
 
