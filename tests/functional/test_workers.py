@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import urllib.request
 from base64 import b64encode
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.lake import PASSWORD, ServedLake, served_lake
-from support.worker import shell, until, working
+from support.worker import command_of, shell, until, working
 
 NAMES = ("a", "b", "c")
 SIZE = 60_000
@@ -83,15 +82,14 @@ def test_workers_and_servers_are_killed_and_nothing_is_done_twice_or_left_out(la
         until(lambda: are_in_the_middle(lake), "half of the analyses")
 
         # a process that its script ends is replaced, and the analysis run again
-        process = first.children()[0]
-        os.kill(process, signal.SIGSEGV)
-        assert "Its process was ended by SIGSEGV: it touched memory" in first.wait_for("failed data_analysis_module/")
+        process, said = first.end_a_process(signal.SIGSEGV)
+        assert "Its process was ended by SIGSEGV: it touched memory" in said
         until(lambda: process not in first.children() and len(first.children()) == 2, "another process")
 
         # with a worker its processes end, and what they ran is taken over
         orphans = second.children()
         second.kill()
-        until(lambda: not any(Path(f"/proc/{each}/cmdline").exists() for each in orphans), "the end of the processes")
+        until(lambda: not any(map(command_of, orphans)), "the end of the processes")
 
         # the worker has the file open while nobody serves, and goes on with the server that is started then
         lake.kill()

@@ -15,6 +15,7 @@ from Products.ERP5Wendelin.portal.shared_storage import Guest
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.block import BLOCK_SIZE
 from Products.ERP5Wendelin.storage.database import note_uri
+from Products.ERP5Wendelin.storage.stream import ByteStream
 from support.shared_storage import Place, begin, commit, opened
 
 ROWS = 2 * BLOCK_SIZE
@@ -70,6 +71,19 @@ def values(root: PersistentMapping) -> list[int]:
 def test_blocks_come_from_the_file_and_not_from_the_host(guest: DB, asked: list[int]) -> None:
     with opened(guest) as root:
         assert values(root) == [1, 1]
+    assert max(asked) < BLOCK_SIZE
+
+
+def test_streams_come_from_the_file_too(server: DB, guest: DB, asked: list[int]) -> None:
+    data = numpy.arange(ROWS + 1000, dtype="<u4").view("u1")[: 2 * BLOCK_SIZE].tobytes()
+    with opened(server) as root:
+        root["stream"] = ByteStream()
+        for start in range(0, len(data), BLOCK_SIZE):
+            root["stream"].append(data[start : start + BLOCK_SIZE], final=True)
+        commit(root)
+    with opened(guest) as root:
+        assert root["stream"].read(0, len(data)) == data
+        assert root["stream"].read(BLOCK_SIZE - 3, BLOCK_SIZE + 5) == data[BLOCK_SIZE - 3 : BLOCK_SIZE + 5]
     assert max(asked) < BLOCK_SIZE
 
 

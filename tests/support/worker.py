@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import queue
@@ -44,6 +45,13 @@ def until(function: Callable[[], Found | None], what: str) -> Found:
     raise AssertionError(f"{what} did not happen in {TIMEOUT} s")
 
 
+def command_of(process: int) -> bytes:
+    """The command line of a process; none of one that has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
+
+
 class WorkerProcess:
     """A worker that runs; what it prints is read as it comes."""
 
@@ -59,21 +67,37 @@ class WorkerProcess:
 
     def wait_for(self, text: str) -> str:
         """The next line that has a text."""
-        deadline = time.monotonic() + TIMEOUT
-        while True:
-            try:
+        line = self.next_line(text, TIMEOUT)
+        assert line is not None, f"no line with {text!r}, but:\n{self.lines}\n{self.errors.read_text()}"
+        return line
+
+    def next_line(self, text: str, seconds: float) -> str | None:
+        """The next line that has a text; None if none comes in so many seconds."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(queue.Empty):
+            while True:
                 line = self._coming.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"no line with {text!r}, but:\n{self.lines}\n{self.errors.read_text()}") from None
-            self.lines.append(line)
-            if text in line:
-                return line
+                self.lines.append(line)
+                if text in line:
+                    return line
+        return None
+
+    def end_a_process(self, number: signal.Signals) -> tuple[int, str]:
+        """End a process by a signal while it runs an analysis; its id, and what the worker says of it."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            process = until(self.children, "a process")[0]
+            os.kill(process, number)
+            line = self.next_line("failed data_analysis_module/", 10)
+            if line is not None:  # otherwise it had nothing to do at the moment
+                return process, line
+        raise AssertionError("no process ran an analysis")
 
     def children(self) -> list[int]:
         """The ids of the processes that run analyses."""
         main = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         children = map(int, main.read_text().split())
-        return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [child for child in children if b"spawn_main" in command_of(child)]
 
     def stop(self) -> int:
         """Ask it to end after the present steps; its exit code."""
