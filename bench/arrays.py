@@ -318,13 +318,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (free := shutil.disk_usage(home).free) < needed:
             parser.error(f"{home} has {free:,} bytes free, and takes {needed:,.0f}: name a larger disk by --home")
         bench = Bench(home, size, options.turns, peer_packages.python())
-        title = f"{size / 2**30:g} GiB of float64, medians of {options.turns} turns"
-        print(title, RULE, line(*HEADING), RULE, sep="\n", flush=True)
-        if {"mean", "read"} & set(tasks):
-            bench.read(tasks)
-        if "append" in tasks:
-            bench.append()
-        print(RULE, flush=True)
+        print(f"{size / 2**30:g} GiB of float64, medians of {options.turns} turns")
+        if set(tasks) - {"workers"}:
+            print(RULE, line(*HEADING), RULE, sep="\n", flush=True)
+            if {"mean", "read"} & set(tasks):
+                bench.read(tasks)
+            if "append" in tasks:
+                bench.append()
+            print(RULE, flush=True)
         if "workers" in tasks:
             bench.workers()
     for text in bench.missed():
