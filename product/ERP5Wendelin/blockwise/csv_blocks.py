@@ -14,6 +14,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple
@@ -43,6 +44,9 @@ DELIMITERS = ",;\t|"
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?)?Z?")
 """A time of ISO 8601, without a zone or in UTC."""
 
+Row = tuple[list[str], int, int]
+"""The fields of a row, and the line and byte where it begins."""
+
 _TRUTH = {"true": True, "false": False}
 
 
@@ -56,8 +60,8 @@ def csv_schema(
     for block in table.blocks():
         guesses = guesses or [_Guess() for _ in table.names]
         count += len(block)
-        for guess, values in zip(guesses, _by_column(block), strict=True):
-            guess.see(values)
+        for position, guess in enumerate(guesses):
+            guess.see(block.column(position))
     if not count:
         raise errors.BadInput(f"{name} has no rows.")
     return _records(table.names, [guess.dtype for guess in guesses]), count
@@ -137,12 +141,29 @@ class _Lines:
             yield rest
 
 
-class _Row(NamedTuple):
-    """The fields of a row, and where it begins."""
+class _Block:
+    """Rows, all fields of all of them in one list: a list for each row would have the garbage collector look at it."""
 
-    fields: list[str]
-    line: int
-    offset: int
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.texts: list[str] = []
+        self.lines = array("q")
+        self.offsets = array("q")
+        """Where each row begins: its line and byte."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def add(self, fields: list[str], line: int, offset: int) -> None:
+        """Add a row."""
+        self.texts += fields
+        self.lines.append(line)
+        self.offsets.append(offset)
+
+    def column(self, position: int, begin: int = 0, end: int | None = None) -> list[str]:
+        """The texts of a column, of the rows from `begin` up to `end`."""
+        stop = None if end is None else end * self.width
+        return self.texts[begin * self.width + position : stop : self.width]
 
 
 class _Table:
@@ -154,32 +175,33 @@ class _Table:
         self._delimiter = delimiter
         self._header = header
 
-    def blocks(self, count: int | None = None) -> Iterator[list[_Row]]:
+    def blocks(self, count: int | None = None) -> Iterator[_Block]:
         """So many rows at a time, or as many as memory is for, each with as many fields as there are names."""
         rows = self._rows()
         first = next(rows, None)
         if first is None:
             return
         if self._header:
-            self.names = self._names_in(first)
+            self.names = self._names_in(*first)
         else:
-            self.names = [f"f{number}" for number in range(len(first.fields))]
+            self.names = [f"f{number}" for number in range(len(first[0]))]
             rows = chain([first], rows)
-        while block := list(islice(rows, count) if count else self._some(rows)):
-            for row in block:
-                if len(row.fields) != len(self.names):
-                    raise self._lines.error(
-                        f"has {len(row.fields)} fields, and there are {len(self.names)} columns", row.line, row.offset
-                    )
+        most = count or max(FIELDS // len(self.names), 1)
+        size = None if count else TEXT_SIZE
+        while block := self._some(rows, most, size):
             yield block
 
-    def _some(self, rows: Iterator[_Row]) -> Iterator[_Row]:
-        """As many of the next rows as memory is for."""
+    def _some(self, rows: Iterator[Row], count: int, size: int | None) -> _Block:
+        """The next rows: so many, or of so many bytes, and one."""
+        block = _Block(len(self.names))
         begin = self._lines.offset
-        for row in islice(rows, max(FIELDS // len(self.names), 1)):
-            yield row
-            if self._lines.offset - begin >= TEXT_SIZE:
-                return
+        for fields, line, offset in islice(rows, count):
+            if len(fields) != block.width:
+                raise self._lines.error(f"has {len(fields)} fields, and there are {block.width} columns", line, offset)
+            block.add(fields, line, offset)
+            if size is not None and self._lines.offset - begin >= size:
+                break
+        return block
 
     def arrays(self, count: int | None, dtype: Any) -> Iterator[numpy.ndarray]:
         """The rows as arrays of records."""
@@ -190,19 +212,19 @@ class _Table:
                 record = _records([each.name for each in columns], [each.dtype for each in columns])
             step = count or max(NBYTES // max(record.itemsize, 1), 1)
             for begin in range(0, len(block), step):
-                yield self._array(columns, record, block[begin : begin + step])
+                yield self._array(columns, record, block, begin, min(begin + step, len(block)))
 
-    def _array(self, columns: list[_Column], record: numpy.dtype, rows: list[_Row]) -> numpy.ndarray:
-        values = list(_by_column(rows))
-        result = numpy.empty(len(rows), record)
+    def _array(self, columns: list[_Column], record: numpy.dtype, block: _Block, begin: int, end: int) -> numpy.ndarray:
+        result = numpy.empty(end - begin, record)
         for each in columns:
+            texts = block.column(each.position, begin, end)
             try:
-                result[each.name] = _convert(values[each.position], each.dtype)
+                result[each.name] = _convert(texts, each.dtype)
             except (ValueError, ArithmeticError):
-                raise self._misfit(each, rows) from None
+                raise self._misfit(each, texts, block, begin) from None
         return result
 
-    def _rows(self) -> Iterator[_Row]:
+    def _rows(self) -> Iterator[Row]:
         """The rows with fields: a line with nothing in it is none."""
         lines = self._lines
         first = next(lines, None)
@@ -214,28 +236,28 @@ class _Table:
         try:
             for fields in reader:
                 if fields:
-                    yield _Row(fields, line, offset)
+                    yield fields, line, offset
                 line, offset = lines.count + 1, lines.offset
         except csv.Error as error:
             raise lines.error(f"is no CSV: {error}", line, offset) from error
 
-    def _names_in(self, row: _Row) -> list[str]:
-        names = [name.strip() for name in row.fields]
+    def _names_in(self, fields: list[str], line: int, offset: int) -> list[str]:
+        names = [name.strip() for name in fields]
         for name in names:
             if not name or names.count(name) > 1:
                 raise self._lines.error(
                     f"has a column without a name, or two called {name!r}: give each column a name of its own",
-                    row.line,
-                    row.offset,
+                    line,
+                    offset,
                 )
         return names
 
-    def _guessed(self, block: list[_Row]) -> list[_Column]:
+    def _guessed(self, block: _Block) -> list[_Column]:
         columns = []
-        for position, (name, texts) in enumerate(zip(self.names, _by_column(block), strict=True)):
+        for position, name in enumerate(self.names):
             guess = _Guess()
-            guess.see(texts)
-            columns.append(_Column(position, name, guess.dtype, f"as the first {len(texts)} rows are"))
+            guess.see(block.column(position))
+            columns.append(_Column(position, name, guess.dtype, f"as the first {len(block)} rows are"))
         return columns
 
     def _given(self, dtype: numpy.dtype) -> list[_Column]:
@@ -255,20 +277,15 @@ class _Table:
             for position, name in zip(positions, dtype.names, strict=True)
         ]
 
-    def _misfit(self, column: _Column, block: list[_Row]) -> errors.BadInput:
-        """What to raise for the first row of a block that does not fit in a column."""
-        for row in block:
-            text = row.fields[column.position]
-            try:
-                _convert([text], column.dtype)
-            except (ValueError, ArithmeticError):
-                break
-        shown = text if len(text) <= 40 else f"{text[:40]}..."
+    def _misfit(self, column: _Column, texts: list[str], block: _Block, begin: int) -> errors.BadInput:
+        """What to raise for the first of the texts, of rows from `begin` on, that does not fit in a column."""
+        row = next(number for number, text in enumerate(texts) if not _fits(text, column.dtype))
+        shown = texts[row] if len(texts[row]) <= 40 else f"{texts[row][:40]}..."
         return self._lines.error(
             f"has {shown!r} in column {column.name!r}, which is no {column.dtype}, {column.reason}. Give a dtype that "
             "it fits in",
-            row.line,
-            row.offset,
+            block.lines[begin + row],
+            block.offsets[begin + row],
         )
 
 
@@ -279,11 +296,6 @@ class _Column(NamedTuple):
     name: str
     dtype: numpy.dtype
     reason: str
-
-
-def _by_column(block: list[_Row]) -> Iterator[Sequence[str]]:
-    """The texts of each column."""
-    return zip(*(row.fields for row in block), strict=True)
 
 
 def _records(names: Sequence[str], dtypes: Sequence[numpy.dtype]) -> numpy.dtype:
@@ -347,6 +359,14 @@ def _convert(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:
             result[present] = _CONVERSIONS[dtype.kind]([texts[position] for position in present], dtype)
         return result
     return _CONVERSIONS[dtype.kind](texts, dtype)
+
+
+def _fits(text: str, dtype: numpy.dtype) -> bool:
+    try:
+        _convert([text], dtype)
+    except (ValueError, ArithmeticError):
+        return False
+    return True
 
 
 def _floats(texts: Sequence[str], dtype: numpy.dtype) -> numpy.ndarray:

@@ -73,20 +73,24 @@ def read(blktab: LOBTree, start: int, stop: int) -> Iterator[Buffer]:
 
 
 def _from_file(zblk: ZBlkBase, start: int, stop: int) -> Buffer | None:
-    """The bytes of a block that this connection has not loaded, straight out of the file; None where that can't be."""
-    if not isinstance(zblk, ZBlk0) or zblk._p_state != GHOST:
-        return None
-    records = record_file_of(zblk._p_jar)
-    if records is None:
+    """The bytes of a block that this connection has not changed, straight out of the file; None where that can't be."""
+    records = None if zblk._p_jar is None else record_file_of(zblk._p_jar)
+    if records is None or not _is_stored(zblk, before_of(zblk._p_jar)):
         return None
     data = numpy.empty(stop - start, numpy.uint8)
     return data.data if records.read_into(zblk._p_oid, before_of(zblk._p_jar), start, data) else None
 
 
+def _is_stored(zblk: ZBlkBase, before: bytes) -> bool:
+    """Whether a block is a record that was stored before a transaction, and was not changed since."""
+    is_ghost = zblk._p_state == GHOST
+    return isinstance(zblk, ZBlk0) and (is_ghost or (zblk._p_serial < before and not _is_uncommitted(zblk)))
+
+
 def read_into(blktab: LOBTree, start: int, target: numpy.ndarray) -> None:
     """Fill `target`, one axis of bytes, with those of a file from `start` on.
 
-    Of a FileStorage, blocks that this connection has not loaded come straight out of the file (`storage.record_file`).
+    Of a FileStorage, blocks that this connection has not changed come straight out of the file (`storage.record_file`).
     """
     connection = blktab._p_jar
     records = None if connection is None else record_file_of(connection)
@@ -100,8 +104,7 @@ def read_into(blktab: LOBTree, start: int, target: numpy.ndarray) -> None:
         if zblk is None:
             part[:] = 0
             continue
-        is_unread = isinstance(zblk, ZBlk0) and zblk._p_state == GHOST
-        if is_unread and records is not None and records.read_into(zblk._p_oid, before, offset, part):
+        if records is not None and _is_stored(zblk, before) and records.read_into(zblk._p_oid, before, offset, part):
             continue
         data = load(zblk, offset, offset + len(part))
         part[: len(data)] = numpy.frombuffer(data, numpy.uint8)
