@@ -130,7 +130,7 @@ def test_at_a_terminal_progress_is_one_line_and_ctrl_c_keeps_what_was_committed(
     assert "0 of 1,000,000 rows of Data Array 'numbers'  0 %" in terminal.screen
     assert (
         "wendelin: interrupted; its last block was rows 400,000 to 450,000 of 1,000,000 of Data Array 'numbers'. "
-        "What it did up to rows 400,000 is kept: run it again to go on there." in terminal.screen
+        "What it did before row 400,000 is kept: run it again to go on there." in terminal.screen
     )
     finish(lake, scripts, "typed", 400_000)
 
@@ -148,8 +148,8 @@ def test_mapped_arrays_over_the_limit_end_the_script_and_nobody_else(lake: Serve
     done = wendelin("run", "--memory-limit", "400M", lake.directory, tmp_path / "map.py", code=1)
     assert done.stdout == "0.0\n"
     assert done.stderr.startswith(
-        "wendelin: the script was ended; its last block was items 0 to 1 of 1 of a list of 1. What it did up to items "
-        "0 is kept: run it again to go on there. It took "
+        "wendelin: the script was ended; its last block was items 0 to 1 of 1 of a list of 1. Nothing of this loop "
+        "is kept: run it again to begin there. It took "
     )
     assert done.stderr.endswith(
         " MiB of memory, and 400 MiB are allowed: pages that it has changed in mapped arrays stay until a commit. "

@@ -154,7 +154,7 @@ def test_one_that_fails_in_a_loop_says_where_and_goes_on_there(
     shown = capsys.readouterr()
     message = (
         "the script has failed; its last block was rows 500 to 600 of 1,000 of Data Array 'readings'. "
-        "What it did up to rows 400 is kept: run it again to go on there."
+        "What it did before row 400 is kept: run it again to go on there."
     )
     assert shown.err == (
         "Traceback (most recent call last):\n"
@@ -233,7 +233,7 @@ def test_an_interrupted_one_keeps_whole_slices_and_says_where_it_goes_on(
     source = f"import signal\n{LOOP}if block.start == 300: signal.raise_signal({int(number)})\n"
     assert run(source) == code
     message = (
-        "interrupted; its last block was rows 300 to 400 of 1,000 of Data Array 'readings'. What it did up to rows 200 "
+        "interrupted; its last block was rows 300 to 400 of 1,000 of Data Array 'readings'. What it did before row 200 "
         "is kept: run it again to go on there."
     )
     assert capsys.readouterr().err == f"wendelin: {message}\n"
@@ -310,7 +310,7 @@ def test_an_array_over_the_limit_is_an_error_in_its_line(
     assert 'script.py", line 3, in <module>\n    numpy.ones(2**37)\n' in shown
     assert shown.endswith(
         "wendelin: the script needed more memory than --memory-limit allows, 65536 MiB; its last block was rows 0 to "
-        "100 of 1,000 of Data Array 'readings'. What it did up to rows 0 is kept: run it again to go on there.\n"
+        "100 of 1,000 of Data Array 'readings'. Nothing of this loop is kept: run it again to begin there.\n"
     )
     assert numpy.ones(1000).all()
 

@@ -185,8 +185,13 @@ def where(status: Status | None) -> str:
     if status is None:
         return "."
     block = f"{status.unit} {status.start:,} to {status.stop:,} of {status.total:,} of {status.source}"
-    last = f"; its last block was {block}" if status.stop > status.start else f" before its first block of {status.source}"
-    return f"{last}. What it did up to {status.unit} {status.saved:,} is kept: run it again to go on there."
+    last = (
+        f"; its last block was {block}" if status.stop > status.start else f" before its first block of {status.source}"
+    )
+    if not status.saved:
+        return f"{last}. Nothing of this loop is kept: run it again to begin there."
+    kept = f"What it did before {status.unit.removesuffix('s')} {status.saved:,} is kept"
+    return f"{last}. {kept}: run it again to go on there."
 
 
 def is_there(module: str) -> bool:
