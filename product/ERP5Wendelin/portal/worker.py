@@ -121,7 +121,8 @@ class Worker:
         except Exception as error:
             if not (isinstance(error, (TransientError, Conflict)) or is_lost(error)):
                 raise
-            logger.warning("tried again in a moment: %s: %s", type(error).__name__, error)
+            level = logging.INFO if isinstance(error, TransientError) else logging.WARNING
+            logger.log(level, "tried again in a moment: %s: %s", type(error).__name__, error)
 
     def _announce(self) -> None:
         """Let alarms know that analyses are run by workers."""
