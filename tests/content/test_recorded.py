@@ -20,6 +20,7 @@ import Products.ERP5Wendelin.portal
 from Products.ERP5Wendelin.compute.batch import Batch
 from Products.ERP5Wendelin.portal.users import list_users
 from Products.ERP5Wendelin.protocol import SMALL_FILE_SIZE
+from Products.ERP5Wendelin.storage.lease import DURATION
 from support.manifests import DATE, entry, files
 from support.site import PASSWORD, Lake, as_user, open_data_fs, start_zope
 
@@ -216,3 +217,15 @@ def test_progress_is_read_and_gone_on_with(site):
     assert (batch.resumed, batch.state["sum"], batch.state["array"].tolist()) == (True, 3.0, [0, 1, 2])
     progress = indicator.progress
     assert (progress.ended_loops, progress.loop["position"], progress.loop["snapshot"]) == (1, 2, "03f6a5c1d2e3b4a5")
+
+
+@pytest.mark.parametrize("data_fs", SINCE_0_3, indirect=True)
+def test_the_claim_of_an_analysis_is_read(site):
+    analysis = site.data_analysis_module["mean"]
+    assert (analysis.holder, analysis.lease.holder, analysis.lease.expires) == (
+        "a process",
+        "a process",
+        DATE + DURATION,
+    )
+    assert analysis.is_held(DATE)
+    assert not analysis.is_held(DATE + DURATION)
