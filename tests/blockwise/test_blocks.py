@@ -15,6 +15,7 @@ from ZODB.Connection import Connection
 from ZODB.MappingStorage import MappingStorage
 
 from Products.ERP5Wendelin import errors
+from Products.ERP5Wendelin.blockwise import blocks as blocks_module
 from Products.ERP5Wendelin.blockwise.ahead import AHEAD
 from Products.ERP5Wendelin.blockwise.blocks import Block, iter_blocks, map_blocks, reduce
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
@@ -287,19 +288,22 @@ def test_an_array_is_mapped_onto_itself(connection: Connection) -> None:
     assert numpy.array_equal(array[:], numbers() + 1)
 
 
-def test_what_is_mapped_is_committed_in_slices_where_that_is_asked_for(connection: Connection) -> None:
-    array = stored(connection, numpy.ones(3 * 2**23, "u1"))
+def test_what_is_mapped_is_committed_in_slices_where_that_is_asked_for(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks_module, "SLICE_SIZE", 8000)
+    array = stored(connection, numpy.ones(3000, "u1"))
     out = connection.root()["out"] = Array((len(array),), "f8")
-    sizes: list[int] = []
+    sums: list[int] = []
 
     def commit() -> None:
-        sizes.append(int(out[:].sum()))
+        sums.append(int(out[:].sum()))
         connection.transaction_manager.commit()
 
-    map_blocks(array, lambda data: data.astype("f8"), out, nbytes=2**21, commit=commit)
-    assert sizes == [2**23, 2 * 2**23, 3 * 2**23]
+    map_blocks(array, lambda data: data.astype("f8"), out, rows=400, commit=commit)
+    assert sums == [1200, 2400, 3000]
     map_blocks(array, lambda data: data, out, commit=commit)
-    assert len(sizes) == 4
+    assert len(sums) == 4
 
 
 def test_what_does_not_fit_is_not_mapped(connection: Connection) -> None:
