@@ -249,7 +249,7 @@ def test_lake_whose_disk_is_full_is_exit_code_1_and_goes_on_once_there_is_room(s
         log_in(shell, lake.url, "admin")
         write_files(shell.home / "set", {"large": os.urandom(9 * MIB), "small": "s"})
         shell.run("init", "set", "--reference", shell.reference)
-        fill(disk, 10 * MIB)
+        fill(disk, 6 * MIB)
         lines = shell.run("push", "set", code=1)[1].splitlines()
         assert lines[-2:] == [
             "ebulk: The disk of the data lake is full: nothing of this request's last part was stored. "
