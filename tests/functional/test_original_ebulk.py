@@ -120,7 +120,7 @@ def test_disk_that_is_full_in_the_middle_of_a_piece_keeps_those_before_and_takes
         lake.add_user("ada", "contributor")
         ada = user_of(lake)
         ada.send("full", "a.bin", before, "001")
-        for left in (0, 14 * MIB, 20 * MIB):  # the form, the bytes in it, and the stored ones are on this disk
+        for left in (0, 6 * MIB, 15 * MIB):  # the bytes of the form, and the stored ones, are on this disk
             filler = fill(disk, left)
             with pytest.raises(Refused) as caught:
                 ada.send("full", "a.bin", large, "002")
