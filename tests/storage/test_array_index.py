@@ -69,6 +69,15 @@ def test_a_long_part_is_shown_in_short() -> None:
     assert str(caught.value) == f"{'x' * 100!r} {NO_PART}"
 
 
+def test_a_hundred_thousand_spaces_cost_no_more_than_reading_them() -> None:
+    """By a pattern that may share spaces out between two places it would be minutes, in which nothing else runs."""
+    spaces = " " * 100_000
+    assert parse(f"1{spaces}:{spaces}2") == (slice(1, 2),)
+    with pytest.raises(BadInput) as caught:
+        parse(f"1:{spaces}x")
+    assert str(caught.value) == f"{'1:' + ' ' * 98!r} {NO_PART}"
+
+
 def test_a_step_of_0_is_bad_input() -> None:
     with pytest.raises(BadInput) as caught:
         parse("1,::0")
@@ -79,6 +88,11 @@ def test_two_ellipses_are_bad_input() -> None:
     with pytest.raises(BadInput) as caught:
         parse("...,1,...")
     assert str(caught.value) == "The slice '...,1,...' has '...' more than once: it stands for all other axes."
+    with pytest.raises(BadInput) as caught:
+        parse(f"...,{' ' * 1000}...")
+    assert str(caught.value) == (
+        f"The slice {'...,' + ' ' * 96!r} has '...' more than once: it stands for all other axes."
+    )
 
 
 def test_more_parts_than_axes_that_numpy_has_are_bad_input() -> None:
