@@ -116,6 +116,11 @@ BAD_BODIES = [
     ({"shape": [3], "dtype": [["a"]]}, 'dtype[0] must be a column: ["name", dtype] or ["name", dtype, shape].'),
     ({"shape": [3], "dtype": [["a", [["b", 3]]]]}, NO_DTYPE.replace("dtype", "dtype[0][1][0][1]", 1)),
     ({"shape": [3], "dtype": "S"}, "An array of |S0 cannot be stored: its elements have no size."),
+    (
+        {"shape": [3], "dtype": [["\ud800", "<f8"]]},
+        r"'\ud800' can't be the name or title of a column: it must be text ",
+    ),
+    ({"shape": [3], "dtype": [["\x1b[2J", "<f8"]]}, r"'\x1b[2J' can't be the name or title of a column: it must be "),
     ({"shape": [3], "dtype": json.loads('[["a", ' * 400 + "[]" + "]]" * 400)}, "dtype[0][1][0][1]"),
 ]
 

@@ -7,7 +7,8 @@ is no larger than a block, so that memory is bounded where arrays are read block
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy
@@ -19,6 +20,10 @@ Shape = tuple[int, ...]
 
 MOST_AXES = 32
 MOST_BYTES = 2**62
+
+_UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What is in no text that others are shown: control characters but for white space, and halves of characters, which
+UTF-8 does not have."""
 
 
 def checked_dtype(dtype: Any) -> numpy.dtype:
@@ -46,6 +51,7 @@ def checked_dtype(dtype: Any) -> numpy.dtype:
             f"An array of {dtype} cannot be stored: an element has {dtype.itemsize} bytes, and may have {BLOCK_SIZE} "
             "bytes. Make more axes of it."
         )
+    _check_names(_names_in(dtype))
     return dtype
 
 
@@ -104,6 +110,7 @@ def renamed(dtype: numpy.dtype, names: Sequence[str]) -> numpy.dtype:
         )
     if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
         raise errors.BadInput(f"{names} can't be the names of columns: give texts that all differ.")
+    _check_names(names)
     fields = [dtype.fields[name] for name in dtype.names]  # type: ignore[index,union-attr]
     return numpy.dtype(
         {
@@ -114,6 +121,23 @@ def renamed(dtype: numpy.dtype, names: Sequence[str]) -> numpy.dtype:
             "aligned": dtype.isalignedstruct,
         }
     )
+
+
+def _names_in(dtype: numpy.dtype) -> Iterator[Any]:
+    """The names and titles of columns, and of those within them."""
+    for name, field in (dtype.base.fields or {}).items():
+        yield name
+        yield from _names_in(field[0])
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    """BadInput unless these can be shown to everybody, in lists of arrays and on terminals."""
+    for name in names:
+        if not isinstance(name, str) or _UNSHOWABLE.search(name):
+            raise errors.BadInput(
+                f"{ascii(name)[:100]} can't be the name or title of a column: it must be text without control "
+                "characters."
+            )
 
 
 def unnamed(data: numpy.ndarray) -> numpy.ndarray:
