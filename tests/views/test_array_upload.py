@@ -352,6 +352,18 @@ def test_more_than_64_mib_at_once_are_413_that_says_to_cut(server):
         )
 
 
+def test_few_bytes_that_would_be_more_than_64_mib_in_the_array_are_413(server):
+    """A million texts of one byte each would take a terabyte of memory on their way into this array."""
+    server.request("PUT", "/arrays/texts", {"shape": [0], "dtype": "S1000000"})
+    answer = server.request("POST", "/arrays/texts/data", npy(numpy.zeros(1_000_000, "S1")))
+    assert (answer.status, answer.data["detail"]) == (
+        413,
+        "What is written at once may have at most 64 MiB, and as elements of |S1000000 these values have 1000000000000 "
+        "bytes. Cut the .npy file, and send one part after the other.",
+    )
+    assert server.request("POST", "/arrays/texts/data", npy(numpy.zeros(2, "S1"))).data["stop"] == 2
+
+
 # slices
 
 

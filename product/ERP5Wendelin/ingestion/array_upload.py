@@ -226,12 +226,21 @@ def read_values(source: Source) -> numpy.ndarray:
 
 
 def check_appendable(array: Array, values: numpy.ndarray) -> None:
-    """Conflict unless values can be appended to an array, as what they are."""
+    """Conflict unless values can be appended to an array, as what they are.
+
+    TooLarge: in the array's dtype, as which they are stored, they are more than can be written in a transaction.
+    """
     _check_dtype(array, values)
     if values.ndim != len(array.shape) or values.shape[1:] != array.shape[1:]:
         raise Conflict(
             f"Values of shape {values.shape} cannot be appended to an array of shape {array.shape}: only the first "
             "axis may differ."
+        )
+    nbytes = values.size * array.dtype.itemsize
+    if nbytes > SLICE_SIZE:
+        raise TooLarge(
+            f"What is written at once may have at most {SLICE_SIZE // MIB} MiB, and as elements of {array.dtype} these "
+            f"values have {nbytes} bytes. Cut the .npy file, and send one part after the other."
         )
 
 
