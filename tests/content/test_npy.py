@@ -107,6 +107,15 @@ def test_claim_of_any_size_is_read_without_taking_memory():
         (header(shape=[1]), "The .npy file's shape [1] is none: it must be a tuple of whole numbers from 0."),
         (header(shape=(-1,)), "The .npy file's shape (-1,) is none: it must be a tuple of whole numbers from 0."),
         (header(shape=(True,)), "The .npy file's shape (True,) is none: it must be a tuple of whole numbers from 0."),
+        (
+            header(shape=(1,) * 33),
+            f"The .npy file's shape {(1,) * 33} is none: no array has more than 32 axes, or an axis that 63 bits ",
+        ),
+        (
+            header(shape=(10**4000,) * 2),
+            f"The .npy file's shape (1{'0' * 98}… is none: no array has more than 32 axes, or an axis that 63 bits "
+            "can't count.",
+        ),
         (header(fortran_order=1), "The .npy file's fortran_order must be True or False."),
         (header(descr="|O"), "The dtype '|O' has objects, which would be pickles: they are not taken. "),
         (

@@ -286,6 +286,28 @@ def test_names_that_no_columns_can_have_are_bad_input(names: Any) -> None:
     assert str(caught.value) == f"{names} can't be the names of columns: give texts that all differ."
 
 
+@pytest.mark.parametrize(("name", "shown"), [("\x1b[2J", r"'\x1b[2J'"), ("a\x00", r"'a\x00'"), ("\ud800", r"'\ud800'")])
+def test_names_that_cannot_be_shown_to_others_are_bad_input(name: str, shown: str) -> None:
+    message = f"{shown} can't be the name or title of a column: it must be text without control characters."
+    for dtype in ([(name, "i4")], [((name, "a"), "i4")], [("a", [(name, "i4")], (2,))]):
+        with pytest.raises(errors.BadInput) as caught:
+            Array((2,), dtype)
+        assert str(caught.value) == message
+    array = Array((2,), [("Größe in\nmm", "i4")])
+    with pytest.raises(errors.BadInput) as caught:
+        array.rename([name])
+    assert str(caught.value) == message
+    assert array.dtype.names == ("Größe in\nmm",)
+
+
+def test_rows_without_elements_are_appended_as_long_as_they_can_be_counted(connection: Connection) -> None:
+    array = stored(connection, Array((2**61, 0), "u1"))
+    with pytest.raises(errors.BadInput) as caught:
+        array.append(numpy.empty((2**61, 0), "u1"))
+    assert str(caught.value) == f"An array of shape {(2**62, 0)} and uint8 is larger than {2**62} bytes."
+    assert array.shape == (2**61, 0)
+
+
 def test_its_class_and_attribute_are_those_of_the_first_release() -> None:
     assert list(Array((1,), "u1").__getstate__()) == ["zarray"]
     assert pickle.dumps(Array, 0).startswith(b"cProducts.ERP5Wendelin.storage.array\nArray\n")

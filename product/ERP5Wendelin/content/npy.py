@@ -15,6 +15,7 @@ import numpy
 
 from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.protocol import KIB
+from Products.ERP5Wendelin.storage.array_shape import MOST_AXES
 
 MAGIC = numpy.lib.format.MAGIC_PREFIX
 ALIGNMENT = 64
@@ -124,6 +125,12 @@ def _parsed(text: bytes, encoding: str) -> tuple[tuple[int, ...], numpy.dtype, b
     shape, fortran_order = values["shape"], values["fortran_order"]
     if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
         raise BadInput(f"The .npy file's shape {_shown(shape)} is none: it must be a tuple of whole numbers from 0.")
+    # or else to write down how many bytes these are might take more digits than Python writes
+    if len(shape) > MOST_AXES or max(shape, default=0) >= 2**63:
+        raise BadInput(
+            f"The .npy file's shape {_shown(shape)} is none: no array has more than {MOST_AXES} axes, or an axis that "
+            "63 bits can't count."
+        )
     if not isinstance(fortran_order, bool):
         raise BadInput("The .npy file's fortran_order must be True or False.")
     return shape, checked_dtype(values["descr"]), fortran_order

@@ -112,10 +112,11 @@ class Array(Persistent):
         zarray._init0(zarray.shape, renamed(zarray.dtype, names), order=zarray._order)
 
     def append(self, values: Any) -> None:
-        """Append along the first axis. BadInput when the other axes differ."""
+        """Append along the first axis. BadInput when the other axes differ, or there would be more than can be."""
         data = numpy.ascontiguousarray(appendable(values, self.shape, self.dtype))
+        shape = checked_shape((self.shape[0] + len(data), *self.shape[1:]), self.dtype)
         offset = self.nbytes
-        self.zarray.resize((self.shape[0] + len(data), *self.shape[1:]))
+        self.zarray.resize(shape)
         if data.nbytes:
             mapping.settle(self.zarray.zfile)
             _write(self.zarray.zfile, offset, data)

@@ -77,7 +77,7 @@ class MemoryArray:
         """Append along the first axis. BadInput when the other axes differ."""
         data = appendable(values, self.shape, self.dtype)
         start = self._length
-        self._grow(start + len(data))
+        self._grow(checked_shape((start + len(data), *self.shape[1:]), self.dtype)[0])
         self._room[start : self._length] = data
 
     def resize(self, shape: Shape) -> None:
