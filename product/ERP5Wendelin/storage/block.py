@@ -291,9 +291,28 @@ def _store(zfile: ZBigFile, number: int, data: Buffer) -> None:
         zblk.setblkdata(data)
         zblk._p_changed = True
     else:
-        zblk = ZBlk0()
+        old, zblk = zblk, ZBlk0()
         zblk.setblkdata(data)
         zfile.blktab[number] = zblk
+        retire(old, zfile, number)
+    _bind(zblk, zfile, number)
+
+
+def retire(zblk: ZBlkBase | None, zfile: ZBigFile, number: int) -> None:
+    """Let whoever changes a block meet the commit of this transaction, which has put another one in its place.
+
+    They write to the block that was, and this one to the `blktab`: without this no record would be written by both, and
+    what they have written would be in no file. The block is stored once more: a ZBlk0 without its bytes, a ZBlk1 as it
+    is, which is some hundred bytes. Not for one that several files may share.
+    """
+    if zblk is None or zblk._p_jar is None:
+        return
+    zblk._p_activate()  # a ghost does not know its serial, nor that it is changed
+    if zblk._p_serial == z64:
+        return  # it is new: nobody else has it
+    if isinstance(zblk, ZBlk0):
+        zblk.setblkdata(b"")
+    zblk._p_changed = True
     _bind(zblk, zfile, number)
 
 
@@ -350,6 +369,7 @@ def _write_part(zfile: ZBigFile, number: int, offset: int, piece: Buffer) -> Non
         new = ZBlk1()
         if zblk is not None:
             new.setblkdata(load(zblk))
+            retire(zblk, zfile, number)
         zblk = zfile.blktab[number] = new
     chunktab = zblk.chunktab
     done = 0

@@ -63,6 +63,13 @@ class MappedFile(_ZBigFile):
         if zblk is not None:
             memcpy(buffer, block.load(zblk))
 
+    def storeblk(self, number: int, buffer: Any) -> None:
+        """Store a page that was written to."""
+        before = self.zself.blktab.get(number)
+        super().storeblk(number, buffer)
+        if before is not None and self.zself.blktab[number] is not before:
+            block.retire(before, self.zself, number)
+
     def drop(self, first: int, stop: int) -> None:
         """Forget the pages from `first` up to `stop`, and what was written to them."""
         numbers = {number for number in self._loaded if first <= number < stop}
