@@ -96,7 +96,7 @@ def test_a_limit_that_the_program_itself_exceeds_is_an_error(directory: Path) ->
         ("--jobs", "0", "0 is no number from 1 to 256"),
         ("--jobs", "257", "257 is no number from 1 to 256"),
         ("--jobs", "two", "two is no number from 1 to 256"),
-        ("--memory-limit", "much", "'much' is no size. Write one such as 512M or 2G."),
+        ("--memory-limit", "much", "'much' is no size, such as 512M or 2GiB"),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(

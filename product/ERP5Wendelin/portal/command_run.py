@@ -23,9 +23,10 @@ from Products.ERP5Wendelin.compute.loop import Status
 from Products.ERP5Wendelin.content.progress_indicator import FAILED, INTERRUPTED
 from Products.ERP5Wendelin.portal.instance import find, opened
 from Products.ERP5Wendelin.portal.interruption import Interrupted, interruptible
-from Products.ERP5Wendelin.portal.memory_limit import Exceeded, limit_memory, parse_size
+from Products.ERP5Wendelin.portal.memory_limit import Exceeded, limit_memory
 from Products.ERP5Wendelin.portal.progress_line import ProgressLine
 from Products.ERP5Wendelin.portal.session import NAMES, Session
+from Products.ERP5Wendelin.portal.size import size
 from Products.ERP5Wendelin.protocol import MIB
 
 DESCRIPTION = f"""\
@@ -71,7 +72,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--from-start", action="store_true", help="forget what an interrupted run has done")
     parser.add_argument(
-        "--memory-limit", metavar="SIZE", help="the most memory it may take, such as 512M or 4G; more ends it"
+        "--memory-limit",
+        metavar="SIZE",
+        type=size,
+        help="the most memory it may take, such as 512M or 4G; more ends it",
     )
     parser.add_argument(
         "--user", metavar="NAME", help="act as this user where the site asks who it is (default: one who may all)"
@@ -86,7 +90,6 @@ def run(arguments: argparse.Namespace) -> None:
     instance = find(arguments.directory)
     script = Path(arguments.script)
     source = script.read_bytes()
-    limit = None if arguments.memory_limit is None else parse_size(arguments.memory_limit)
     name = arguments.name or shlex.join([script.name, *arguments.arguments])
     logging.getLogger("ZODB.Connection").disabled = True  # what it has to say comes as an exception as well
     with opened(instance) as app:
@@ -97,7 +100,7 @@ def run(arguments: argparse.Namespace) -> None:
         batch = Batch(
             session.site, name, origin=str(script.resolve()), from_start=arguments.from_start, observe=line.show
         )
-        ScriptRun(session, batch, line, limit).run(source, arguments.script, arguments.arguments)
+        ScriptRun(session, batch, line, arguments.memory_limit).run(source, arguments.script, arguments.arguments)
 
 
 class ScriptRun:

@@ -9,12 +9,12 @@ from typing import Any
 
 import Zope2
 
-from Products.ERP5Wendelin.errors import BadInput, WendelinError
+from Products.ERP5Wendelin.errors import WendelinError
 from Products.ERP5Wendelin.portal.analysis_process import LOG, Settings
 from Products.ERP5Wendelin.portal.instance import Instance, find, start_zope
-from Products.ERP5Wendelin.portal.memory_limit import parse_size
 from Products.ERP5Wendelin.portal.serve import log_to, stop_on_signal
 from Products.ERP5Wendelin.portal.shared_database import SharedDatabase
+from Products.ERP5Wendelin.portal.size import size
 from Products.ERP5Wendelin.portal.worker import Totals, Worker
 
 JOBS_MAX = 256
@@ -75,14 +75,6 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= JOBS_MAX):
         raise argparse.ArgumentTypeError(f"{text} is no number from 1 to {JOBS_MAX}")
     return int(text)
-
-
-def size(text: str) -> int:
-    """A number of bytes; another text is wrong usage."""
-    try:
-        return parse_size(text)
-    except BadInput as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> None:

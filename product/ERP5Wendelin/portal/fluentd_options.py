@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import re
 import socket
 import ssl
 from typing import Any
@@ -13,12 +12,11 @@ from Products.ERP5Wendelin.errors import BadInput
 from Products.ERP5Wendelin.ingestion.forward.settings import Settings
 from Products.ERP5Wendelin.portal.fluentd import Listening
 from Products.ERP5Wendelin.portal.private_file import read_shared_key, read_user_passwords
-from Products.ERP5Wendelin.protocol import KIB, MIB
+from Products.ERP5Wendelin.portal.size import size
+from Products.ERP5Wendelin.protocol import MIB
 
 DEST = "fluentd_"
 """How the options' attributes begin in what argparse makes of them."""
-
-UNITS = {"": 1, "KIB": KIB, "MIB": MIB, "GIB": 1024 * MIB}
 
 
 def add_options(parser: Any, prefix: str = "") -> None:
@@ -74,15 +72,6 @@ def seconds(text: str) -> float:
     if not 0 <= value <= 60:
         raise argparse.ArgumentTypeError(f"{text} is no time from 0 to 60 seconds, such as 0.1")
     return value
-
-
-def size(text: str) -> int:
-    """A number of bytes, as in 500KiB or 64MiB; another text is wrong usage."""
-    match = re.fullmatch(r"(\d+) ?([KMG]i?B?)?", text, re.IGNORECASE | re.ASCII)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text} is no size, such as 64MiB")
-    unit = (match[2] or "").upper()
-    return int(match[1]) * UNITS[f"{unit[0]}IB" if unit else ""]
 
 
 def listening(arguments: argparse.Namespace, address: tuple[str, int], prefix: str = "") -> Listening:

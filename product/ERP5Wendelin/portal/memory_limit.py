@@ -14,7 +14,6 @@ They take two limits, each of which was found out by trying:
 from __future__ import annotations
 
 import contextlib
-import re
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -32,9 +31,6 @@ INTERVAL = 0.01
 NEAR = 0.75
 """The part of the limit from which on unchanged pages are dropped."""
 
-_SIZE = re.compile(r"(\d{1,18})(?:([kmgt])(?:i?b)?|b)?", re.ASCII | re.IGNORECASE)
-_UNITS = {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB, "t": 1024 * 1024 * MIB}
-
 
 class Exceeded(NamedTuple):
     """What a process takes, and may take, in bytes."""
@@ -47,14 +43,6 @@ class Exceeded(NamedTuple):
             f"It took {self.size // MIB} MiB of memory, and {self.limit // MIB} MiB are allowed: pages that it has "
             "changed in mapped arrays stay until a commit. Commit more often, or write slices with setArrayIndex."
         )
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as 512M, 2GiB or 1000000; units are powers of 1024. BadInput: it is none."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None or not int(found[1]):
-        raise BadInput(f"{text!r} is no size. Write one such as 512M or 2G.")
-    return int(found[1]) * _UNITS[(found[2] or "").lower()]
 
 
 @contextlib.contextmanager
