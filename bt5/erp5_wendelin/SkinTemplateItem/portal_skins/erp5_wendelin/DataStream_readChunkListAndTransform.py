@@ -2,6 +2,4 @@
 # the offset up to which that is done.
 from Products.ERP5Wendelin.compute.transform import read_and_transform
 
-return read_and_transform(
-    context, start, end, chunk_length, transform_script_id, data_array_reference, recursive, **kw
-)
+return read_and_transform(context, start, end, chunk_length, transform_script_id, data_array_reference, recursive, **kw)
