@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BadInput
 from ..protocol import MIB
-from .array import Shape, ranges_of
+from .array import Shape, ranges_of, slice_of
 from .block import CHUNK_SIZE
 
 BOX_SPAN = 4 * MIB
@@ -102,13 +102,13 @@ class ArraySlice:
         axis = next((a for a in range(len(self.ranges)) if self._row_size(a) <= BOX_SPAN), len(self.ranges) - 1)
         along, size = self.ranges[axis], self._box_size(axis + 1)
         count = max(BOX_SPAN // (self._row_size(axis) * abs(along.step)), 1)
-        rest = tuple(map(_slice, self.ranges[axis + 1 :]))
+        rest = tuple(map(slice_of, self.ranges[axis + 1 :]))
         row = start // size
         while row * size < stop:
             before, first = divmod(row, len(along))
             last = min(first + count, len(along))
-            place = tuple(_slice(range(p, p + 1)) for p in self._place(before, axis))
-            yield Box((*place, _slice(along[first:last]), *rest), row * size, (row + last - first) * size)
+            place = tuple(slice_of(range(p, p + 1)) for p in self._place(before, axis))
+            yield Box((*place, slice_of(along[first:last]), *rest), row * size, (row + last - first) * size)
             row += last - first
 
     def _place(self, number: int, axis: int) -> list[int]:
@@ -126,8 +126,3 @@ class ArraySlice:
     def _box_size(self, axis: int) -> int:
         """Bytes of the slice from an axis on, for one position on those before."""
         return math.prod(map(len, self.ranges[axis:])) * self.itemsize
-
-
-def _slice(positions: range) -> slice:
-    """Positions as a slice: one that ends before 0 has no stop that a slice could say."""
-    return slice(positions.start, positions.stop if positions.stop >= 0 else None, positions.step)
