@@ -1,6 +1,7 @@
 """Windows on arrays, compared with what NumPy has of the same elements."""
 
 import pickle
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +102,55 @@ def test_a_column_has_its_own_axes_behind_the_arrays() -> None:
     assert wind[::-2, 1].tolist() == expected["wind"][::-2, 1].tolist()
     assert wind[-1].tolist() == [12, 13]
     assert Window(wind, (slice(1, 3), 0))[:].tolist() == [2, 4]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_what_is_read_in_parts_is_what_numpy_has(data: st.DataObject) -> None:
+    """Of 40 records of 1 MB in 2 axes, so that a part has 4 of them."""
+    dtype = numpy.dtype([("n", "<i8"), ("m", "<i4", (2, 3)), ("rest", "V1000000")])
+    array = Array((8, 5), dtype)
+    expected = numpy.zeros((8, 5), [("n", "<i8"), ("m", "<i4", (2, 3))])
+    for place in data.draw(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4)), max_size=3)):
+        expected[place] = (sum(place) + 1, numpy.arange(6).reshape(2, 3))
+        array[place] = (*expected[place], b"")
+    index = data.draw(hypothesis_numpy.basic_indices((8, 5, 2, 3), min_dims=0))
+    assert numpy.array_equal(Column(array, "m")[index], expected["m"][index])
+    index = data.draw(hypothesis_numpy.basic_indices((8, 5)))
+    assert numpy.array_equal(Column(array, "n")[index], expected["n"][index])
+    assert numpy.array_equal(Columns(array, ["m", "n"])[index]["m"], expected[index]["m"])
+
+
+@pytest.mark.parametrize(
+    ("reader", "index"),
+    [
+        (lambda: Column(Array((10**5,), [("n", "i1"), ("rest", "V10000")]), "n"), ...),
+        (lambda: Columns(Array((10**5,), [("n", "i1"), ("rest", "V10000")]), ["n"]), ...),
+        (
+            lambda: Column(Window(Array((10**9,), [("n", "i1"), ("rest", "V10000")]), slice(None, None, 10**6)), "n"),
+            ...,
+        ),
+        (lambda: Typed(Array((2, 10**12), "u1"), numpy.dtype("f8")), numpy.s_[:, 1 :: 10**9]),
+        (lambda: Typed(Array((2, 10**12), "u1"), numpy.dtype("f8")), numpy.s_[:, :: -(10**9)]),
+    ],
+)
+def test_little_that_is_asked_for_of_much_takes_little_memory(reader: Any, index: Any) -> None:
+    """What lies around it is a gigabyte, or a terabyte."""
+    tracemalloc.start()
+    try:
+        found = reader()[index]
+        assert found.size
+        assert not found.any()
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_records_that_are_too_large_together_are_bad_input() -> None:
+    with pytest.raises(BadInput, match=r"an element has 8000000 bytes, and may have 2097152 bytes"):
+        Merged([("f", Array((4, 1000, 1000), "f8"))]).dtype  # noqa: B018
+    with pytest.raises(BadInput, match="is no dtype"):
+        Merged([("f", Array((4, 1000, 1000, 1000), "f8"))]).dtype  # noqa: B018
 
 
 def test_columns_are_packed_in_their_order() -> None:

@@ -4,13 +4,17 @@ Each gives what Array gives to read: `shape`, `dtype`, `ndim`, `size`, `nbytes`,
 indices. They stand on one another, in the end on arrays, and look at these only when they are asked: an array that has
 grown shows in a window at once. They are plain objects that hold nothing but what they stand on, so that another
 process can have them, over its own connection to the database (`on`).
+
+Reading takes the memory of what is asked for, and some MiB: where more has to be read than that, it is read in parts. A
+column of 8 bytes, of records of 8 KiB, takes a thousand times its size.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy
@@ -19,6 +23,7 @@ from ZODB.Connection import Connection
 from .. import errors
 from .array import Array, ranges_of, slice_of
 from .array_shape import Shape, checked_dtype, unnamed
+from .array_slice import ArraySlice
 
 
 class Source(Protocol):
@@ -166,10 +171,13 @@ class Column(ArrayReader):
         return Column(self._source.on(connection), self._name)
 
     def _read(self, ranges: list[range]) -> numpy.ndarray:
-        slices = tuple(slice_of(each) for each in ranges)
-        axes = len(self._source.shape)
-        within = (*[slice(None)] * axes, *slices[axes:])
-        return numpy.ascontiguousarray(self._source[slices[:axes]][self._name][within])
+        shape = self._source.shape
+        within = (slice(None), *(slice_of(each) for each in ranges[len(shape) :]))
+        result = numpy.zeros([len(each) for each in ranges], self.dtype)  # a record within a record may have gaps
+        rows = result.reshape(math.prod(result.shape[: len(shape)]), *result.shape[len(shape) :])
+        for place, records in _parts(shape, self._source.dtype, ranges[: len(shape)], self._source.__getitem__):
+            rows[place] = records[self._name][within]
+        return result
 
 
 class Columns(ArrayReader):
@@ -199,10 +207,10 @@ class Columns(ArrayReader):
         return Columns(self._source.on(connection), self._names)
 
     def _read(self, ranges: list[range]) -> numpy.ndarray:
-        records = self._source[tuple(slice_of(each) for each in ranges)]
-        result = numpy.zeros(records.shape, self.dtype)  # records within a record may have gaps
-        for name in self._names:
-            result[name] = records[name]
+        result = numpy.zeros([len(each) for each in ranges], self.dtype)  # records within a record may have gaps
+        for place, records in _parts(self._source.shape, self._source.dtype, ranges, self._source.__getitem__):
+            for name in self._names:
+                result.reshape(-1)[name][place] = records[name]
         return result
 
 
@@ -244,14 +252,17 @@ class Typed(ArrayReader):
         return Typed(self._source.on(connection), self._dtype)
 
     def _read(self, ranges: list[range]) -> numpy.ndarray:
+        if self._source.dtype.itemsize == self._dtype.itemsize:
+            return self._viewed(tuple(slice_of(each) for each in ranges))
+        result = numpy.zeros([len(each) for each in ranges], self._dtype)
+        for place, elements in _parts(self.shape, self._dtype, ranges, self._between):
+            result.reshape(-1)[place] = elements
+        return result
+
+    def _between(self, slices: tuple[slice, ...]) -> numpy.ndarray:
+        """What slices select, of all elements between the first and the last one."""
         old, new = self._source.dtype.itemsize, self._dtype.itemsize
-        slices = [slice_of(each) for each in ranges]
-        if old == new:
-            return self._viewed(tuple(slices))
-        last = ranges[-1]
-        if not len(last):
-            return numpy.empty([len(each) for each in ranges], self._dtype)
-        # all elements between the first and the last one are read, of which the range is selected
+        last = range(self.shape[-1])[slices[-1]]
         first, stop = min(last[0], last[-1]), max(last[0], last[-1]) + 1
         begin = first * new // old
         data = self._viewed((*slices[:-1], slice(begin, -(-stop * new // old))))
@@ -275,9 +286,11 @@ class Merged(ArrayReader):
         self._columns = tuple(columns)
         names = [name for _, source in self._columns for name in source.dtype.names or ()]
         names += [name for name, source in self._columns if not source.dtype.names]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise errors.BadInput(f"Two columns are called {twice!r}: give one of them another name, by a name_list.")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise errors.BadInput(
+                f"Two columns are called {twice[0]!r}: give one of them another name, by a name_list."
+            )
 
     @property
     def shape(self) -> Shape:
@@ -286,7 +299,7 @@ class Merged(ArrayReader):
 
     @property
     def dtype(self) -> numpy.dtype:
-        """Records of all columns."""
+        """Records of all columns. BadInput: one would be larger than an element may be."""
         fields: list[Any] = []
         for name, source in self._columns:
             further = source.shape[1:]
@@ -295,7 +308,7 @@ class Merged(ArrayReader):
                 fields += [(each, field.base, further + field.shape) for each, field in records]
             else:
                 fields.append((name, source.dtype, further))
-        return numpy.dtype(fields)
+        return checked_dtype(fields)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -315,6 +328,22 @@ class Merged(ArrayReader):
             if not source.dtype.names:
                 result[name] = values
         return result
+
+
+def _parts(
+    shape: Shape, dtype: numpy.dtype, ranges: Sequence[range], read: Callable[[tuple[slice, ...]], Any]
+) -> Iterator[tuple[slice, numpy.ndarray]]:
+    """The elements at a product of ranges in one axis, in C order, some at a time: which of them, and they.
+
+    `read` gives those that slices select, of an array of a shape and dtype.
+    """
+    if not shape:
+        yield slice(0, 1), numpy.asarray(read(())).reshape(1)
+        return
+    chosen = ArraySlice(shape, dtype.itemsize, tuple(ranges), (False,) * len(shape))
+    if chosen.nbytes:
+        for box in chosen.boxes(0, chosen.nbytes):
+            yield slice(box.start // dtype.itemsize, box.stop // dtype.itemsize), read(box.slices).reshape(-1)
 
 
 def _fields(dtype: numpy.dtype, names: Sequence[str]) -> list[numpy.dtype]:
