@@ -254,6 +254,25 @@ def test_a_later_loop_sees_what_an_earlier_one_has_written(site: Any) -> None:
     assert readings(site).array[:].tolist() == list(range(3, ROWS + 3))
 
 
+def test_what_is_written_to_a_mapped_array_before_a_loop_is_seen_by_it(site: Any) -> None:
+    batch = Batch(site, NAME)
+    go_over(batch, readings(site), lambda block: None)
+    readings(site).getArray()[:10] = 7
+    [block] = batch.iterate(readings(site))
+    assert block.data[:10].tolist() == [7] * 10
+    batch.finish()
+
+
+def test_an_array_that_has_taken_the_place_of_the_one_that_is_read_is_for_another_batch(site: Any) -> None:
+    fail(site, 500, rows=100, every=1)
+    readings(site).initArray((3,), numpy.int64)
+    transaction.commit()
+    batch = Batch(site, NAME)
+    add_up(batch, readings(site), rows=100)
+    assert batch.state["total"] == 499500
+    batch.finish()
+
+
 # several loops
 
 
@@ -427,6 +446,16 @@ def test_a_last_commit_whose_answer_was_lost_is_not_done_again(site: Any) -> Non
     assert indicator(site).getProgressState() == "done"
 
 
+def test_an_end_whose_answer_was_lost_is_one_if_it_was_committed(site: Any) -> None:
+    batch = Batch(site, NAME)
+    list(batch.iterate(readings(site)))
+    batch.state["after"] = True
+    transaction.get().join(Failing("tpc_finish", ClientDisconnected("gone")))
+    batch.finish()
+    assert indicator(site).getProgressState() == "done"
+    assert not indicator(site).lease.is_held(utc_now())
+
+
 def test_a_database_that_does_not_come_back_is_told(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def lose(block: Any) -> None:
         transaction.get().join(Failing("tpc_vote", ClientDisconnected("gone")))
@@ -529,6 +558,33 @@ def test_a_commit_of_the_script_between_loops_has_the_state_with_it(site: Any) -
     batch.state["between"] = 2
     batch.stop(FAILED, "")
     assert Batch(site, NAME).state == {"between": 1}
+
+
+def test_a_transaction_that_the_script_begins_itself_in_a_loop_is_not_committed_either(site: Any) -> None:
+    def end_it_twice(block: Any) -> None:
+        transaction.abort()
+        readings(site).title = "half done"
+        transaction.commit()
+
+    batch = Batch(site, NAME)
+    with pytest.raises(Conflict) as caught:
+        go_over(batch, readings(site), end_it_twice, rows=100)
+    assert str(caught.value) == OWN_COMMIT
+    batch.stop(FAILED, OWN_COMMIT)
+    assert readings(site).getTitle() == ""
+
+
+@pytest.mark.parametrize("end", [transaction.commit, transaction.abort])
+def test_each_commit_of_the_script_between_loops_has_the_state_with_it(site: Any, end: Callable[[], None]) -> None:
+    batch = Batch(site, NAME)
+    list(batch.iterate(readings(site)))
+    end()
+    readings(site).setTitle("between")
+    batch.state["between"] = 1
+    transaction.commit()
+    batch.state["between"] = 2
+    batch.stop(FAILED, "")
+    assert (Batch(site, NAME).state, readings(site).getTitle()) == ({"between": 1}, "between")
 
 
 def test_without_a_loop_it_commits_and_keeps_no_progress(site: Any) -> None:
@@ -660,6 +716,32 @@ def test_a_stream_goes_on_at_its_byte_and_begins_where_it_was_not_dropped(site: 
     assert [(block.start, block.data) for block in batch.iterate(stream, nbytes=30)] == [(2**21 + 30, b"ptkeptkept")]
     batch.finish()
     assert (indicator(site).getUnit(), indicator(site).getDone()) == ("bytes", 2**21 + 40)
+
+
+def test_a_stream_whose_head_was_dropped_before_the_batch_came_to_it_is_gone_and_no_byte_is_left_out_quietly(
+    site: Any,
+) -> None:
+    stream = site.data_stream_module.newContent(reference="log")
+    stream.appendData(bytes(2**22) + b"kept")
+    transaction.commit()
+    batch = Batch(site, NAME)
+    blocks = batch.iterate(stream, nbytes=30, every=1)
+    assert [next(blocks).start, next(blocks).start] == [0, 30]
+    batch.stop(FAILED, "")
+    stream.dropData(2**22)
+    transaction.commit()
+    for records in (False, True):
+        batch = Batch(site, NAME)
+        with pytest.raises(Gone) as caught:
+            next(batch.iterate(stream, records=records))
+        assert str(caught.value) == (
+            "Bytes 30 to 4,194,304 of Data Stream 'log' were dropped before the batch came to them. --from-start makes "
+            "the batch forget what it has done."
+        )
+        batch.stop(FAILED, "")
+    batch = Batch(site, NAME, from_start=True)
+    assert [block.data for block in batch.iterate(stream)] == [b"kept"]
+    batch.finish()
 
 
 def test_records_of_a_stream_are_given_so_many_at_a_time_and_go_on_behind_the_last(site: Any) -> None:

@@ -36,6 +36,7 @@ import transaction
 from Products.ERP5Wendelin.blockwise.blocks import Block
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.compute.claim import Claim
+from Products.ERP5Wendelin.compute.commit_watch import CommitWatch
 from Products.ERP5Wendelin.compute.loop import Clock, Loop, Status
 from Products.ERP5Wendelin.compute.memory import BatchState
 from Products.ERP5Wendelin.compute.sources import Source, source_of
@@ -97,8 +98,9 @@ class Batch:
         self._claim.check_is_free()
         self._resumed = not from_start and self._claim.can_go_on()
         self._state = BatchState(self._claim.progress if self._resumed else None)
-        self._watched: Any = None
-        """The transaction that has our hook."""
+        self._watch = CommitWatch(site._p_jar, self._before_commit, f"batch {name}")
+        self._current: Any = None
+        """The transaction that a loop is in."""
         self._loops = 0
         """How many loops have begun in this process."""
         self._loop: Loop | None = None
@@ -171,22 +173,20 @@ class Batch:
     def finish(self) -> None:
         """The script has ended well: commit what it has changed, and that it is done."""
         if self._claim.is_held:
-            self._watch()
             self._claim.check_is_held().end(DONE)
-        if not self._commits():
+        if not self._commits() and not self._has_ended():
             raise Conflict(MET if self._loops else MET_WITHOUT_LOOPS)
         self._release()
 
     def stop(self, state: str, error: str) -> None:
         """The script has ended FAILED or INTERRUPTED, as the text says: what is not committed is dropped."""
         self._loop = self._failure = None
-        transaction.abort()
+        abort()
         if not self._claim.is_held:
             return
         try:
             progress = self._claim.check_is_held()
             self._state.restore(progress)
-            self._watch()
             progress.end(state, error)
             self._commits()
         except Exception:  # what has ended the script is on its way to the user, and may be the reason for this, too
@@ -195,21 +195,21 @@ class Batch:
 
     def _release(self) -> None:
         """Give the batch back; what comes in this thread is none of its business."""
+        self._watch.stop()
         self._claim.release()
-        self._watched = None
         transaction.begin()
+
+    def _has_ended(self) -> bool:
+        """Whether it is noted that it has ended: a commit was, whose answer was lost."""
+        return self._claim.is_held and self._claim.check_is_held().state == DONE
 
     # loops
 
     def _settle(self) -> None:
         """Claim the batch, and commit what the script has changed so far: only loops are done again in one run."""
-        if self._claim.is_held:
-            if self._site._p_jar._needs_to_join and self._state.is_stored():
-                self._watch()
-                return
-        else:
+        if not self._claim.is_held:
             self._claim.begin(anew=not self._resumed)
-        self._watch()
+            self._watch.start()
         if not self._commits():
             raise Conflict(MET)
         if not self._claim.is_held:
@@ -230,6 +230,7 @@ class Batch:
     def _go_over(self, loop: Loop) -> Generator[Block, None, None]:
         """Give the blocks of a loop, until the checkpoint of the last one is committed."""
         self._loop = loop
+        self._current = transaction.get()
         try:
             ended = False
             while not ended:
@@ -259,7 +260,7 @@ class Batch:
                 loop.block = block.start, block.stop
                 self._observe(loop.status())
                 yield block
-                if transaction.get() is not self._watched:
+                if transaction.get() is not self._current:
                     raise Conflict(OWN_ABORT)
                 loop.note_done(block)
                 if loop.is_due() and not self._checkpoint(loop, ended=False):
@@ -308,14 +309,6 @@ class Batch:
 
     # transactions
 
-    def _watch(self) -> None:
-        """Look at the commit of the current transaction, whoever asks for it."""
-        current = transaction.get()
-        if current is not self._watched:
-            current.note(f"batch {self.name}")
-            current.addBeforeCommitHook(self._before_commit)
-            self._watched = current
-
     def _before_commit(self) -> None:
         """A commit, also one of the script outside of its loops, has `batch.state` with it."""
         if self._failure is not None:
@@ -347,8 +340,7 @@ class Batch:
             raise
         finally:
             self.is_committing = False
-            if self._watched is not None:
-                self._watch()
+            self._current = transaction.get()
         return True
 
     def _wait_for_database(self) -> None:

@@ -49,10 +49,6 @@ class BatchState:
             progress.memory.values = values
             self._pickled = pickled
 
-    def is_stored(self) -> bool:
-        """Whether the values are those that are stored."""
-        return _copied(self.values)[1] == self._pickled
-
 
 def _copied(values: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """A deep copy of values, and bytes that differ where values do."""

@@ -8,6 +8,7 @@ it has up to the total never changes.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any, Protocol
 
@@ -19,8 +20,9 @@ from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
 from Products.ERP5Wendelin.content.array_document import ArrayDocument
 from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.located import name_of
-from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.errors import BadInput, Gone
 from Products.ERP5Wendelin.protocol import MIB
+from Products.ERP5Wendelin.storage.array import Array
 
 CHUNK_SIZE = 16 * MIB
 """Bytes of a stream in a block, unless a script says how many."""
@@ -97,7 +99,12 @@ class ArrayRows:
         return Snapshot.of(arrays[0]._p_jar) if arrays else None  # else it is in memory alone
 
     def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
-        yield from iter_blocks(self._document.getReader(), self._rows, self._nbytes, start, stop, snapshot)
+        reader = self._document.getReader()
+        with ExitStack() as stack:
+            if snapshot is not None and isinstance(reader, Array):
+                connection = stack.enter_context(snapshot.opened())  # another array may be in its place by now
+                reader = connection.get(aq_base(self._document)._p_oid).array
+            yield from iter_blocks(reader, self._rows, self._nbytes, start, stop, snapshot)
 
 
 class StreamBytes:
@@ -117,10 +124,17 @@ class StreamBytes:
         return None
 
     def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
-        start = max(start, self._document.getStartOffset()) if start == 0 else start
+        start = self._first(start)
         for offset in range(start, stop, self._nbytes):
             end = min(offset + self._nbytes, stop)
             yield Block(offset, end, self._document.getData(offset, end))
+
+    def _first(self, start: int) -> int:
+        """Where to begin, or to go on. Gone: what comes next was dropped since the run before."""
+        first = int(self._document.getStartOffset())
+        if 0 < start < first:
+            raise Gone(f"Bytes {start:,} to {first:,} of {self.name} were dropped before the batch came to them.")
+        return max(start, first)
 
 
 class StreamRecords(StreamBytes):
@@ -131,7 +145,7 @@ class StreamRecords(StreamBytes):
         self._rows = rows
 
     def blocks(self, start: int, stop: int, snapshot: Snapshot | None) -> Blocks:
-        start = max(start, self._document.getStartOffset()) if start == 0 else start
+        start = self._first(start)
         while True:
             found: Any = []
             end = start
