@@ -54,6 +54,14 @@ def test_a_function_is_mapped_into_another_data_array(site: Any, array: Any) -> 
     assert in_memory[-1].tolist() == [2 * ROWS - 1, 2 * ROWS]
 
 
+def test_blocks_are_written_to_arrays_and_to_nothing_else(site: Any, array: Any) -> None:
+    mapped = site.data_array_module.newContent(reference="mapped", portal_type="Data Array").initArray((ROWS, 2), "f8")
+    assert array.map_blocks(lambda data: data, mapped)[3].tolist() == [6, 7]
+    with pytest.raises(errors.BadInput) as caught:
+        array.map_blocks(lambda data: data, [0] * ROWS)
+    assert str(caught.value) == "Blocks are written to a Data Array or an ndarray, and not to a list."
+
+
 def test_who_may_not_push_maps_into_nothing(site: Any, array: Any) -> None:
     array.publish()
     out = site.data_array_module.newContent(reference="theirs", portal_type="Data Array")

@@ -166,7 +166,7 @@ def test_a_view_of_one_element_or_of_nothing_says_so(site, image):
     with pytest.raises(Conflict) as caught:
         view.getArrayShape()
     assert str(caught.value) == (
-        "Data Array View Line 'part' leads to no array that you may view: set its predecessor to one."
+        "Data Array View Line 'part' leads to no array that you may view. Set its predecessor to one."
     )
     line.edit(predecessor_value=image, index_expression="0, 0")
     with pytest.raises(BadInput) as caught:
@@ -188,6 +188,49 @@ def test_who_may_not_view_an_array_reads_it_by_no_view(lake):
         secret.validate()
         with as_user(site, "dan"):
             assert view.getArrayShape() == (2,)
+
+
+def test_who_may_no_longer_view_an_array_reads_it_by_no_line_of_their_own(lake):
+    with lake.open("boss") as site:
+        array = site.data_array_module.newContent(reference="array")
+        array.initArray((2,), "int64")
+        line = line_of(array)
+        line.manage_setLocalRoles("eve", ["Owner"])
+        with as_user(site, "eve"):
+            assert line.getArrayIndex(...).tolist() == [0, 0]
+        array.invalidate()
+        array.setArrayIndex(..., 7)
+        with as_user(site, "eve"):
+            for read in (line.getArrayShape, lambda: line.getArrayIndex(...)):
+                with pytest.raises(Conflict) as caught:
+                    read()
+                assert str(caught.value) == (
+                    "Data Array Line 'part' leads to no array that you may view. Ask the owner of the Data Array that "
+                    "it is in."
+                )
+            assert line.getArray(7) == 7
+
+
+def test_a_view_that_shows_itself_says_so(site, image):
+    module = site.data_array_module
+    views = [module.newContent("Data Array View", reference=f"v{number}") for number in range(20)]
+    lines = [view.newContent("Data Array View Line", reference=f"l{n}") for n, view in enumerate(views)]
+    for line, following in zip(lines, views[1:], strict=False):
+        line.edit(predecessor_value=following)
+    lines[-1].edit(predecessor_value=image, index_expression=":, 0")
+    assert views[-1].getArrayShape() == views[-7].getArrayShape() == (4,)
+    lines[3].edit(predecessor_value=lines[2])
+    for read in (views[0].getArray, views[2].getArrayShape, lines[2].getArray, views[5].getSize):
+        with pytest.raises(Conflict, match=r" shows itself, or more than 16 others that are within one another\.$"):
+            read()
+
+
+def test_a_view_of_what_is_no_array_says_so(site):
+    view = site.data_array_module.newContent("Data Array View", reference="all")
+    stream = site.data_stream_module.newContent(portal_type="Data Stream", reference="stream")
+    view.newContent("Data Array View Line", reference="part", predecessor_value=stream)
+    with pytest.raises(Conflict, match=r"^Data Array View Line 'part' leads to no array that you may view\. "):
+        view.getArrayShape()
 
 
 def test_a_script_reads_lines_and_views_and_writes_to_none(lake):

@@ -253,6 +253,27 @@ def test_snapshot_is_read_by_who_may_view_the_array_now_and_might_then(server):
         assert server.request("GET", f"{URL}?snapshot={published}", user=user).status == status
 
 
+def test_view_of_a_snapshot_shows_what_the_caller_might_view_then(server):
+    store(server, "table", [1])
+    with server.lake.open("ada") as site:
+        view = site.data_array_module.newContent(portal_type="Data Array View", reference="view")
+        table = site.data_array_module.getDataArray("table")
+        view.newContent(portal_type="Data Array View Line", reference="x", predecessor_value=table)
+        view.publish()
+        transaction.commit()
+    draft = snapshot_of(server)
+    server.request("POST", "/arrays/table/state", {"transition": "publish"})
+    url = "/arrays/view/data"
+    for user in ("dan", None):
+        assert loaded(server.request("GET", url, user=user))["x"].tolist() == [1]
+        refused = server.request("GET", f"{url}?snapshot={draft}", user=user)
+        assert (refused.status, refused.data["detail"][:48]) == (
+            404,
+            "You may not see the array 'view' as it was in sn",
+        )
+    assert loaded(server.request("GET", f"{url}?snapshot={draft}"))["x"].tolist() == [1]
+
+
 def test_slices_with_gaps_take_turns_and_one_too_many_is_503(server, table, monkeypatch):
     taken = [array_body.GATHERING.acquire(blocking=False) for _ in range(8)]
     try:

@@ -47,6 +47,26 @@ def test_array_that_is_there_with_that_shape_and_dtype_is_left_as_it_is(server):
         assert site.data_array_module.getDataArray("table").getArrayIndex((0, 0)) == 1
 
 
+def test_views_that_cannot_be_read_are_listed_without_a_shape(server):
+    store(server, "large", numpy.zeros((2, 1000, 1000), "f4"))
+    with server.lake.open() as site:
+        module = site.data_array_module
+        for reference in ("itself", "of-large"):
+            view = module.newContent(portal_type="Data Array View", reference=reference)
+            shown = view if reference == "itself" else module.getDataArray("large")
+            view.newContent(portal_type="Data Array View Line", reference="x", predecessor_value=shown)
+            view.validate()
+        transaction.commit()
+    items = server.request("GET", "/arrays").data["items"]
+    assert [(item["reference"], item["shape"]) for item in items] == [
+        *(("itself", None), ("large", [2, 1000, 1000])),
+        ("of-large", None),
+    ]
+    for reference, status in (("itself", 409), ("of-large", 400)):
+        assert server.request("GET", f"/arrays/{reference}", user="dan").data["shape"] is None
+        assert server.request("GET", f"/arrays/{reference}/data").status == status
+
+
 @pytest.mark.parametrize(
     ("other", "described"),
     [

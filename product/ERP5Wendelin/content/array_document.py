@@ -21,7 +21,7 @@ from Products.ERP5Wendelin.blockwise.blocks import Block
 from Products.ERP5Wendelin.blockwise.quantile_sketch import ACCURACY
 from Products.ERP5Wendelin.content.declaration import declared
 from Products.ERP5Wendelin.content.located import name_of
-from Products.ERP5Wendelin.errors import BadInput, NotAuthorised
+from Products.ERP5Wendelin.errors import BadInput, Conflict, NotAuthorised
 from Products.ERP5Wendelin.permissions import PushData, View
 from Products.ERP5Wendelin.storage.array import Array
 from Products.ERP5Wendelin.storage.array_reader import ArrayReader
@@ -30,6 +30,9 @@ from Products.ERP5Wendelin.storage.memory_array import MemoryArray
 if TYPE_CHECKING:
     import dask.array
     import xarray
+
+DEPTH = 16
+"""How many windows and views may be within one another."""
 
 
 @declared
@@ -42,6 +45,11 @@ class ArrayDocument(ExtensionClass):
     def getReader(self) -> Array | MemoryArray | ArrayReader:
         """What its elements are read from. Conflict: there is nothing yet that they could be read from."""
         raise NotImplementedError
+
+    @security.private
+    def shown(self) -> Sequence[ArrayDocument]:
+        """The documents that it shows, by itself and not by others; none where it has its own elements."""
+        return ()
 
     @security.protected(View)
     def getSize(self) -> int:
@@ -185,10 +193,26 @@ class ArrayDocument(ExtensionClass):
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 
+def all_shown(document: ArrayDocument, within: tuple[ArrayDocument, ...] = ()) -> list[ArrayDocument]:
+    """The documents that one shows, and those that they show, each behind what shows it.
+
+    Conflict: one of them shows itself, or so many are within one another that it can't be told.
+    """
+    within = (*within, document)
+    found = []
+    for each in document.shown():
+        if len(within) > DEPTH or any(aq_base(each) is aq_base(outer) for outer in within):
+            raise Conflict(f"{name_of(each)} shows itself, or more than {DEPTH} others that are within one another.")
+        found += [each, *all_shown(each, within)]
+    return found
+
+
 def _writable(out: Any) -> Any:
     """What is written to, of a Data Array or an array in memory. NotAuthorised, BadInput: it may not be."""
-    if not isinstance(out, ArrayDocument):
+    if isinstance(out, (numpy.ndarray, Array, MemoryArray, ZBigArray)):
         return out
+    if not isinstance(out, ArrayDocument):  # items of anything else a script may not be allowed to assign to
+        raise BadInput(f"Blocks are written to a Data Array or an ndarray, and not to a {type(out).__name__}.")
     reader = out.getReader()
     if isinstance(reader, ArrayReader):
         raise BadInput(f"{name_of(out)} is a window on other arrays, and only read: give a Data Array.")

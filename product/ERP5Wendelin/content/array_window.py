@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import numpy
 from AccessControl.SecurityInfo import ClassSecurityInfo
+from AccessControl.SecurityManagement import getSecurityManager
 from wendelin.bigarray.array_zodb import ZBigArray
 
-from Products.ERP5Wendelin.content.array_document import ArrayDocument, mapped
+from Products.ERP5Wendelin.content.array_document import ArrayDocument, all_shown, mapped
 from Products.ERP5Wendelin.content.array_expression import dtype_of, selection_of
 from Products.ERP5Wendelin.content.base import Base
 from Products.ERP5Wendelin.content.declaration import declared
@@ -34,6 +35,8 @@ class ArrayWindow(ArrayDocument, Base):
     security = ClassSecurityInfo()
 
     portal_type = meta_type = "Array Window"
+    advice = ""
+    """What to do where it leads to no array."""
     properties: ClassVar[dict[str, str]] = {
         "index_expression": "text",
         "dtype_expression": "text",
@@ -54,7 +57,7 @@ class ArrayWindow(ArrayDocument, Base):
         Where the array itself may be mapped by who asks, it is a view of the mapping, which can be written to; else
         something that can be read by slices.
         """
-        source = self._source()
+        source = self._checked_source()
         array = None if source is None else source.getArray()
         if array is None:
             return default
@@ -65,9 +68,9 @@ class ArrayWindow(ArrayDocument, Base):
     @security.private
     def getReader(self) -> ArrayReader:
         """What it shows, to be read. Conflict: there is no array that the user may view."""
-        source = self._source()
+        source = self._checked_source()
         if source is None:
-            raise Conflict(f"{name_of(self)} leads to no array that you may view: set its predecessor to one.")
+            raise Conflict(f"{name_of(self)} leads to no array that you may view. {self.advice}")
         array = source.getReader()
         selected = selection_of(self.index_expression)
         reader: ArrayReader
@@ -80,9 +83,20 @@ class ArrayWindow(ArrayDocument, Base):
         dtype = self._dtype_of(reader.dtype)
         return reader if dtype == reader.dtype else Typed(reader, dtype)
 
+    @security.private
+    def shown(self) -> list[ArrayDocument]:
+        """The document whose array it shows; none where there is none that the user may view."""
+        source = self._source()
+        is_array = isinstance(source, ArrayDocument)
+        return [source] if is_array and getSecurityManager().checkPermission(View, source) else []
+
     def _source(self) -> Any:
-        """The document whose array it shows; None where there is none that the user may view."""
+        """The document whose array it shows."""
         raise NotImplementedError
+
+    def _checked_source(self) -> ArrayDocument | None:
+        """The same; None where there is none that the user may view. Conflict: it shows itself."""
+        return next(iter(all_shown(self)), None)
 
     def _view_of(self, array: numpy.ndarray) -> numpy.ndarray:
         selected: Any = selection_of(self.index_expression)

@@ -20,6 +20,7 @@ class DataArrayLine(ArrayWindow):
     security = ClassSecurityInfo()
 
     portal_type = meta_type = "Data Array Line"
+    advice = "Ask the owner of the Data Array that it is in."
 
     def _source(self) -> Any:
         return self.getParentValue()

@@ -51,6 +51,11 @@ class DataArrayView(ValidationState, ArrayDocument, Folder):
             columns.append((next(iter(line.getNameList()), "") or line.getReference() or f"f{position}", reader))
         return Merged(columns)
 
+    @security.private
+    def shown(self) -> list[DataArrayViewLine]:
+        """Its lines."""
+        return self._lines()
+
     def _lines(self) -> list[DataArrayViewLine]:
         lines = self.objectValues(portal_type=DataArrayViewLine.portal_type)
         return sorted(lines, key=lambda line: line.getIntIndex() or 0)

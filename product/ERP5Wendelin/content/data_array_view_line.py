@@ -20,6 +20,7 @@ class DataArrayViewLine(ArrayWindow):
     security = ClassSecurityInfo()
 
     portal_type = meta_type = "Data Array View Line"
+    advice = "Set its predecessor to one."
     base_categories: ClassVar[tuple[str, ...]] = ("predecessor",)
 
     def _source(self) -> Any:

@@ -8,6 +8,7 @@ from Acquisition import aq_base, aq_inner, aq_parent
 from ZODB.TimeStamp import TimeStamp
 
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
+from Products.ERP5Wendelin.content.array_document import all_shown
 from Products.ERP5Wendelin.content.npy import header_of
 from Products.ERP5Wendelin.download import ranges
 from Products.ERP5Wendelin.download.array_body import body_of
@@ -78,15 +79,19 @@ def snapshot_of(call: Call) -> Snapshot:
 def array_in(connection: Any, call: Call, snapshot: Snapshot) -> Any:
     """The array as it was. NotFound: there was none yet, or the caller, who may view it now, might not view it then.
 
-    What a view is a view of is looked up now, and read as it was.
+    What a view is a view of is looked up now, and read as it was: by who might view that, too, then.
     """
     present = call.data_array
     if TimeStamp(snapshot.tid).timeTime() < present.created.timestamp():
         raise NotFound(f"The array {present.getReference()!r} is newer than the snapshot {snapshot}.")
-    # what held for the document itself then, in what it is in now: users and modules are those of today
-    document = aq_base(connection.get(present._p_oid)).__of__(aq_parent(aq_inner(present)))
-    if not may_view(document):
+    document = _as_it_was(present, connection)
+    if not may_view(document) or not all(may_view(_as_it_was(each, connection)) for each in all_shown(document)):
         raise NotFound(
             f"You may not see the array {present.getReference()!r} as it was in snapshot {snapshot}: name a later one."
         )
     return document.getReader().on(connection)
+
+
+def _as_it_was(document: Any, connection: Any) -> Any:
+    """A document as a connection has it, in what it is in now: users and modules are those of today."""
+    return aq_base(connection.get(document._p_oid)).__of__(aq_parent(aq_inner(document)))
