@@ -117,7 +117,7 @@ def test_records_of_large_and_small_transactions_in_turns_are_stored(
         assert records(database) == expected
     with opened(f"file://{tmp_path}/Data.fs") as database:
         assert records(database) == expected
-    assert {path.name for path in tmp_path.iterdir()} <= {"Data.fs", "Data.fs.index", "Data.fs.lock", "Data.fs.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"Data.fs", "Data.fs.index", "Data.fs.lock"}
 
 
 def test_records_are_read_as_a_file_is_and_written_at_their_end() -> None:

@@ -89,3 +89,16 @@ def test_a_reference_may_have_slashes(server):
         make(site, "mean.py /srv/a b")
         transaction.commit()
     assert server.request("GET", f"{PATH}/mean.py%20/srv/a%20b").data["reference"] == "mean.py /srv/a b"
+
+
+def test_a_site_of_an_earlier_release_is_404_and_says_what_to_upgrade(server):
+    with server.lake.open() as site:
+        site._delObject("progress_indicator_module")
+        transaction.commit()
+    for path in (PATH, f"{PATH}/mean.py"):
+        answer = server.request("GET", path)
+        assert (answer.status, answer.data["detail"]) == (
+            404,
+            "This site has no progress_indicator_module, in which batches keep how far they are: it comes with "
+            "`wendelin bt5 upgrade DIR`.",
+        )

@@ -11,13 +11,12 @@ from AccessControl.SecurityManagement import getSecurityManager
 
 from Products.ERP5Wendelin.content.acting import as_system
 from Products.ERP5Wendelin.content.progress_indicator import DONE, Progress, ProgressIndicator
+from Products.ERP5Wendelin.content.progress_indicator_module import ID, indicators_of
 from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
 from Products.ERP5Wendelin.permissions import AddDataSet
 from Products.ERP5Wendelin.storage.lease import Lease, LeaseKeeper, utc_now
 from Products.ERP5Wendelin.storage.process import this_process
 from Products.ERP5Wendelin.storage.transaction import in_transaction, separate_connection
-
-MODULE = "progress_indicator_module"
 
 NAME_LENGTH = 1000
 """The most characters of a name."""
@@ -116,17 +115,12 @@ class Claim:
             logger.warning("the lease of the batch %r could not be given back", self.name, exc_info=True)
 
     def _find(self) -> ProgressIndicator | None:
-        module = self._site._getOb(MODULE, None)
+        module = self._site._getOb(ID, None)
         found: ProgressIndicator | None = None if module is None else module._getOb(id_of(self.name), None)
         return found
 
     def _make(self) -> ProgressIndicator:
-        module = self._site._getOb(MODULE, None)
-        if module is None:
-            raise NotFound(
-                f"This site has no {MODULE}, in which batches keep how far they are: it comes with "
-                "`wendelin bt5 upgrade DIR`."
-            )
+        module = indicators_of(self._site)
         if getSecurityManager().checkPermission(AddDataSet, module):
             return module.newContent(id=id_of(self.name), reference=self.name)
         with as_system():  # whoever may run a script on the server may have it go on

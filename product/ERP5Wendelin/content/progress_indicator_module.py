@@ -16,8 +16,10 @@ from Products.ERP5Wendelin.content.progress_indicator import (
     RUNNING,
     ProgressIndicator,
 )
-from Products.ERP5Wendelin.errors import BadInput
+from Products.ERP5Wendelin.errors import BadInput, NotFound
 from Products.ERP5Wendelin.permissions import AccessContentsInformation
+
+ID = "progress_indicator_module"
 
 STATES = (RUNNING, DONE, FAILED, INTERRUPTED)
 
@@ -54,3 +56,13 @@ class ProgressIndicatorModule(Module):
             if len(page) < limit or len(found) >= limit:
                 return found[:limit]
             after = page[-1].getReference()
+
+
+def indicators_of(site: Any) -> Any:
+    """The module of a site. NotFound: the site was made by an earlier release, and has none yet."""
+    module = site._getOb(ID, None)
+    if module is None:
+        raise NotFound(
+            f"This site has no {ID}, in which batches keep how far they are: it comes with `wendelin bt5 upgrade DIR`."
+        )
+    return module

@@ -70,7 +70,9 @@ class SafeFileStorage(FileStorage):
     def _make_room(self, data: bytes) -> None:
         collected = self._tfile
         if isinstance(collected, Records) and collected.tell() + len(data) > MOST_IN_MEMORY:
-            self._collect_in(open(f"{self._file_name}.tmp", "w+b"))  # noqa: SIM115
+            name = f"{self._file_name}.tmp"
+            self._collect_in(open(name, "w+b"))  # noqa: SIM115
+            os.unlink(name)  # so that it takes no room once it is closed, whatever ends the process
             self._tfile.writelines(collected.pieces)
 
     def _clear_temp(self) -> None:

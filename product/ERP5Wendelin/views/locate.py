@@ -9,6 +9,7 @@ from Acquisition import aq_base
 from Products.ERP5Wendelin.content.data_analysis import DataAnalysis
 from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
+from Products.ERP5Wendelin.content.progress_indicator_module import indicators_of
 from Products.ERP5Wendelin.content.state import IN_USE
 from Products.ERP5Wendelin.errors import NotAuthorised, NotFound
 from Products.ERP5Wendelin.views.access import is_known, may_view
@@ -74,7 +75,7 @@ def analysis(site: Any, id: str) -> Any:
 
 def indicator(site: Any, reference: str) -> Any:
     """The Progress Indicator of a reference."""
-    found = site.progress_indicator_module.getProgressIndicator(reference)
+    found = indicators_of(site).getProgressIndicator(reference)
     if found is not None:
         return found
     if is_known():

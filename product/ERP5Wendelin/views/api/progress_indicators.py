@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from Products.ERP5Wendelin.content.progress_indicator_module import indicators_of
 from Products.ERP5Wendelin.permissions import ModifyPortalContent
 from Products.ERP5Wendelin.views.access import may
 from Products.ERP5Wendelin.views.call import Call
@@ -14,7 +15,7 @@ from Products.ERP5Wendelin.views.wire import format_date
 
 def search(call: Call) -> dict[str, Any]:
     """GET /progress-indicators: those the caller may see."""
-    return page_by_reference(call.query, call.site.progress_indicator_module.searchProgressIndicators, outline)
+    return page_by_reference(call.query, indicators_of(call.site).searchProgressIndicators, outline)
 
 
 def read(call: Call) -> dict[str, Any]:
