@@ -6,7 +6,8 @@ there, with an index of its own. ZODB's FileStorage can be opened read-only for 
 held when it was opened; this one goes on (`catch_up`).
 
 A pack puts another file in the place of this one. What is open stays readable: each read goes to the descriptor, at a
-position, and never to the file's name. `is_replaced` tells.
+position, and never to the file's name. `is_replaced` tells. It is closed once nobody reads any more, for the system
+gives the descriptor's number to the next file that is opened.
 """
 
 from __future__ import annotations
@@ -52,21 +53,31 @@ class FileBeside(FileStorage):
             return bool(self._ltid >= tid)
 
     def is_replaced(self) -> bool:
-        """Whether the path names another file by now, as it does after a pack."""
-        opened = os.fstat(self._file.fileno())
-        with suppress(FileNotFoundError):
+        """Whether the path names another file by now, as after a pack, or has other content, as after a restore."""
+        with self._lock, suppress(FileNotFoundError):
+            opened = os.fstat(self._file.fileno())
             named = os.stat(self._file_name)
-            return (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino)
+            is_another = (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino)
+            return is_another or self._last_transaction() != self._ltid
         return True
+
+    def close(self) -> None:
+        """Close it, once nobody reads in it."""
+        self._files.close()
+        super().close()
 
     def _note_end(self) -> None:
         """Take the last transaction that is complete for the last one: `read_index` may return the one behind it."""
-        self._ltid = z64
-        if self._pos > _FIRST:
-            with self._files.get() as file:
-                file.seek(self._pos - 8)
-                file.seek(self._pos - 8 - u64(file.read(8)))
-                self._ltid = file.read(8)
+        self._ltid = self._last_transaction()
+
+    def _last_transaction(self) -> bytes:
+        """The id of the transaction that ends where we have read up to; none, if no transaction does."""
+        if self._pos <= _FIRST:
+            return z64
+        descriptor, end = self._file.fileno(), self._pos - 8
+        length = os.pread(descriptor, 8, end)
+        start = end - u64(length) if len(length) == 8 else 0
+        return os.pread(descriptor, 8, start) if start >= _FIRST else b""
 
 
 class _Files:
@@ -75,21 +86,38 @@ class _Files:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._of_thread = threading.local()
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._is_closed = False
 
     @contextmanager
     def get(self) -> Iterator[io.BufferedReader]:
-        """The thread's file. Bytes in its buffer may be of a transaction that had not ended, but none that is read."""
-        if not hasattr(self._of_thread, "file"):
-            self._of_thread.file = self.fresh()
-        yield self._of_thread.file
+        """The thread's file. Bytes in its buffer may be of a transaction that had not ended, but none that is read.
+
+        ValueError: it is closed.
+        """
+        with self._changed:
+            if self._is_closed:
+                raise ValueError("closed")
+            self._readers += 1
+        try:
+            if not hasattr(self._of_thread, "file"):
+                self._of_thread.file = self.fresh()
+            yield self._of_thread.file
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
 
     def fresh(self) -> io.BufferedReader:
         """A new file, with nothing in its buffer."""
         return io.BufferedReader(_Positioned(self._descriptor))
 
     def close(self) -> None:
-        """Let go of this thread's file; the descriptor is the storage's to close."""
-        self._of_thread = threading.local()
+        """Wait until nobody reads, and let nobody begin to; the descriptor is the storage's to close."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._readers)
+            self._is_closed = True
 
 
 class _Positioned(io.RawIOBase):

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy
 from ZODB.Connection import Connection
@@ -78,9 +79,11 @@ class RecordFile:
     def read_into(self, oid: bytes, before: bytes, start: int, target: numpy.ndarray) -> bool:
         """Fill `target` with a block's bytes from `start` on, as they were before a transaction.
 
-        False: the record has another form, or there is none.
+        False: the record has another form, or there is none, or the file was closed.
         """
-        with suppress(POSKeyError), self._files.get() as opened:  # meanwhile no pack puts another file in its place
+        with suppress(POSKeyError), self._opened() as opened:  # meanwhile no pack puts another file in its place
+            if opened is None:
+                return False
             descriptor = opened.fileno()
             places = self._known_places()
             position = self._position_of(oid)
@@ -97,11 +100,23 @@ class RecordFile:
         """Let the operating system begin to read the newest record of an object, if it can be asked to."""
         if not hasattr(os, "posix_fadvise"):
             return
-        with suppress(POSKeyError, OSError), self._files.get() as opened:
+        with suppress(POSKeyError, OSError), self._opened() as opened:
+            if opened is None:
+                return
             start = self._position_of(oid)
             stop = start + RECORD
             for offset in range(start, stop, ADVICE):
                 os.posix_fadvise(opened.fileno(), offset, min(ADVICE, stop - offset), os.POSIX_FADV_WILLNEED)
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO | None]:
+        """The file, not closed before the end; None: it is closed already, as that beside a host is for another."""
+        with ExitStack() as stack:
+            try:
+                opened = stack.enter_context(self._files.get())
+            except ValueError:
+                opened = None
+            yield opened
 
     def _known_places(self) -> _Places:
         """What is known of the file that the storage has open by now: a pack puts another one in its place."""
