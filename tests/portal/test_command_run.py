@@ -19,7 +19,7 @@ from Products.ERP5Wendelin.compute.loop import Status
 from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.portal import memory_limit
 from Products.ERP5Wendelin.portal.command import main, make_parser
-from Products.ERP5Wendelin.portal.command_run import ScriptRun
+from Products.ERP5Wendelin.portal.command_run import ScriptRun, how_to_install
 from Products.ERP5Wendelin.portal.memory_limit import Exceeded, limit_memory
 from Products.ERP5Wendelin.portal.progress_line import ProgressLine, duration, line_of, quantity
 from Products.ERP5Wendelin.portal.session import Session
@@ -82,11 +82,23 @@ def test_options_stand_before_the_script_and_what_follows_it_is_the_scripts(word
     assert arguments.from_start == ("--from-start" in words)
 
 
+def test_without_a_script_no_arguments_of_one_are_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["run", "DIR"])
+    assert capsys.readouterr().err.endswith("wendelin run: error: the following arguments are required: SCRIPT\n")
+
+
 def test_what_is_no_instance_and_no_script_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(tmp_path), "script.py"]) == 1
     assert capsys.readouterr().err == (
         f"wendelin: {tmp_path} is not an instance. Make one with: wendelin init {tmp_path}\n"
     )
+    (tmp_path / "script.py").touch()
+    assert main(["run", str(tmp_path / "script.py"), str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"wendelin: {tmp_path}/script.py is a file, where the folder of an instance is to be named.\n"
+    )
+    (tmp_path / "script.py").unlink()
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "zope.conf").touch()
     assert main(["run", str(tmp_path), str(tmp_path / "script.py")]) == 1
@@ -206,8 +218,11 @@ def test_what_is_changed_after_the_last_loop_and_meets_another_commit_is_told(
 
 
 def test_a_module_that_is_not_installed_is_named_with_its_line_and_how_to_install_it(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(
+        "Products.ERP5Wendelin.portal.command_run.is_there", lambda module: module.split(".")[0] in {"json", "pip"}
+    )
     assert run("\nimport no_such_module.part\n") == 1
     assert capsys.readouterr().err.endswith(
         "ModuleNotFoundError: No module named 'no_such_module'\n"
@@ -227,6 +242,13 @@ def test_a_module_of_an_extra_is_installed_by_that(
     monkeypatch.setattr("Products.ERP5Wendelin.portal.command_run.is_there", lambda module: False)
     assert run("raise ModuleNotFoundError('no', name='h5py')\n") == 1
     assert f"{sys.executable} -m pip install 'erp5-wendelin[hdf5]' installs it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_pip", [True, False])
+def test_an_environment_without_pip_gets_it_first(has_pip: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("Products.ERP5Wendelin.portal.command_run.is_there", lambda module: has_pip)
+    install = f"{sys.executable} -m pip install polars installs it"
+    assert how_to_install("polars") == (install if has_pip else f"{sys.executable} -m ensurepip && {install}")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -279,9 +301,15 @@ def test_a_limit_that_is_passed_already_is_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(BadInput) as caught:
         limit_memory(100 * MIB, print).__enter__()
     assert str(caught.value) == (
-        "The program itself takes 150 MiB of memory, and the limit is 100 MiB: allow it 256 MiB at least, and what the "
-        "script needs."
+        "The program itself takes 150 MiB of memory, more than a limit of 104,857,600 bytes: allow it 256M at least, "
+        "and what the script needs."
     )
+
+
+def test_a_limit_in_which_it_cannot_begin_is_no_error_of_the_script(run: Run, site: Any) -> None:
+    with pytest.raises(BadInput, match=r"more than a limit of 512 bytes: allow it 256M at least"):
+        run("print('not reached')", limit=512)
+    assert indicator(site) is None
 
 
 def test_a_system_without_such_a_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_limit_that_the_program_itself_exceeds_is_an_error(directory: Path) ->
     shell(directory, PREPARE.format(script="pass", names=["wind"]))
     done = wendelin("worker", directory, "--once", "--memory-limit", "10M", code=1)
     assert "wendelin: No process that runs analyses can be started. The program itself takes " in done.stderr
-    assert "MiB of memory, and the limit is 10 MiB" in done.stderr
+    assert "MiB of memory, more than a limit of 10,485,760 bytes" in done.stderr
 
 
 @pytest.mark.parametrize(

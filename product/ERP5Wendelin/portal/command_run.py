@@ -23,7 +23,7 @@ from Products.ERP5Wendelin.compute.loop import Status
 from Products.ERP5Wendelin.content.progress_indicator import FAILED, INTERRUPTED
 from Products.ERP5Wendelin.portal.instance import find, opened
 from Products.ERP5Wendelin.portal.interruption import Interrupted, interruptible
-from Products.ERP5Wendelin.portal.memory_limit import Exceeded, limit_memory
+from Products.ERP5Wendelin.portal.memory_limit import Exceeded, check_limit, limit_memory
 from Products.ERP5Wendelin.portal.progress_line import ProgressLine
 from Products.ERP5Wendelin.portal.session import NAMES, Session
 from Products.ERP5Wendelin.portal.size import size
@@ -82,7 +82,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="the instance")
     parser.add_argument("script", metavar="SCRIPT", help="a file of Python code")
-    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the script's, in sys.argv")
+    rest = parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the script's, in sys.argv")
+    rest.required = False  # there need be none, but argparse would name them among what is missing
     parser.set_defaults(run=run)
 
 
@@ -113,7 +114,12 @@ class ScriptRun:
         self.limit = limit
 
     def run(self, source: bytes, name: str, arguments: list[str]) -> None:
-        """Run it, and commit what it has changed. SystemExit: it has failed, was interrupted, or asked for that."""
+        """Run it, and commit what it has changed. SystemExit: it has failed, was interrupted, or asked for that.
+
+        BadInput, Conflict: a limit of memory in which it can't even begin.
+        """
+        if self.limit is not None:
+            check_limit(self.limit)
         self.session.names |= {"batch": self.batch, "__file__": name}
         try:
             with self._surroundings(name, arguments):
@@ -214,7 +220,11 @@ def imported_at(error: ModuleNotFoundError) -> str:
 
 
 def how_to_install(module: str) -> str:
-    """A command that installs the package of a module where this Python finds it."""
+    """A command that installs the package of a module where this Python finds it.
+
+    Environments that uv has made, such as that of `make environment`, have no pip before it is asked for.
+    """
     package = module.partition(".")[0]
     what = f"'erp5-wendelin[{EXTRAS[package]}]'" if package in EXTRAS else package
-    return f"{sys.executable} -m pip install {what} installs it"
+    pip = "" if is_there("pip") else f"{sys.executable} -m ensurepip && "
+    return f"{pip}{sys.executable} -m pip install {what} installs it"

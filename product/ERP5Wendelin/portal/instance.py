@@ -133,6 +133,8 @@ class Instance:
 def find(directory: str | Path) -> Instance:
     """The instance in a directory; NotFound if there is none."""
     instance = Instance(Path(directory).absolute())
+    if instance.directory.is_file():
+        raise NotFound(f"{directory} is a file, where the folder of an instance is to be named.")
     if not instance.zope_conf.is_file():
         raise NotFound(f"{directory} is not an instance. Make one with: wendelin init {directory}")
     return instance

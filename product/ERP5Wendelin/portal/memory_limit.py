@@ -45,21 +45,26 @@ class Exceeded(NamedTuple):
         )
 
 
-@contextlib.contextmanager
-def limit_memory(limit: int, exceeded: Callable[[Exceeded], None]) -> Iterator[None]:
-    """Enforce a limit of so many bytes in a `with` statement.
-
-    An allocation over it is a MemoryError. `exceeded` is called, in another thread, when mapped arrays make the process
-    take more: it is to end the process. BadInput: it takes more already. Conflict: the system has no such limit.
-    """
+def check_limit(limit: int) -> None:
+    """BadInput: the process takes more than `limit` bytes already. Conflict: the system has no such limit."""
     taken = sum(resident())
     if not taken:
         raise Conflict("The memory of a process can be limited on Linux only. Run it without --memory-limit.")
     if limit <= taken:
         raise BadInput(
-            f"The program itself takes {taken // MIB} MiB of memory, and the limit is {limit // MIB} MiB: "
-            "allow it 256 MiB at least, and what the script needs."
+            f"The program itself takes {taken // MIB} MiB of memory, more than a limit of {limit:,} bytes: allow it "
+            "256M at least, and what the script needs."
         )
+
+
+@contextlib.contextmanager
+def limit_memory(limit: int, exceeded: Callable[[Exceeded], None]) -> Iterator[None]:
+    """Enforce a limit of so many bytes in a `with` statement.
+
+    An allocation over it is a MemoryError. `exceeded` is called, in another thread, when mapped arrays make the process
+    take more: it is to end the process. BadInput, Conflict: see `check_limit`.
+    """
+    check_limit(limit)
     before = resource.getrlimit(resource.RLIMIT_DATA)
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(limit, exceeded, done), name="memory", daemon=True)
