@@ -18,6 +18,7 @@ import transaction
 from BTrees.Length import Length
 from persistent.mapping import PersistentMapping
 from ZODB import DB
+from ZODB.Connection import TransactionMetaData
 from ZODB.FileStorage import FileStorage
 from ZODB.interfaces import IStorage, IStorageIteration, IStorageUndoable
 from ZODB.POSException import ConflictError
@@ -32,10 +33,11 @@ from ZODB.tests import (
     Synchronization,
     TransactionalUndoStorage,
 )
+from ZODB.utils import z64
 
 from Products.ERP5Wendelin.errors import Conflict
 from Products.ERP5Wendelin.portal import shared_storage
-from Products.ERP5Wendelin.portal.shared_storage import Guest, Role, SharedFileStorage, open_shared
+from Products.ERP5Wendelin.portal.shared_storage import STORAGE_NAME, Guest, Role, SharedFileStorage, open_shared
 from support.shared_storage import Place, begin, commit, opened
 
 TIMEOUT = 60
@@ -181,6 +183,19 @@ print("voted", flush=True)
 input()
 """
 """What another process does to hold the commit lock."""
+
+
+def test_what_a_guest_stores_is_collected_on_both_sides_as_the_bytes_that_it_is(server: DB, guest: DB) -> None:
+    data = bytes(range(256)) * 4096
+    meta = TransactionMetaData()
+    guest.storage.tpc_begin(meta)
+    guest.storage.store(guest.storage.new_oid(), z64, data, "", meta)
+    assert 0 <= meta.data(guest.storage).file.tell() - len(data) < 100
+    guest.storage.sync()  # the answer comes behind what was sent before
+    host, _ = server.storage._offer
+    [connection] = host.zeo_storages_by_storage_id[STORAGE_NAME]
+    assert 0 <= connection.txnlog.size() - len(data) < 100
+    guest.storage.tpc_abort(meta)
 
 
 def test_a_process_killed_while_it_holds_the_commit_lock_holds_up_nobody(place: Place, server: DB) -> None:
