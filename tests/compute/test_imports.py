@@ -244,6 +244,32 @@ def test_of_two_imports_into_one_array_one_is_told_of_the_other(site, small_slic
     assert same(site.data_array_module.objectValues()[0], VALUES)
 
 
+def test_of_two_versions_that_are_imported_at_once_none_is_taken_for_the_other(site, small_slices, monkeypatch):
+    data_set = pushed(site, {"table.npy": npy(VALUES)})
+    pushed(site, {"table.npy": npy(VALUES + 1)})
+    met = []
+
+    def interrupt(*arguments):
+        raise Interrupted
+
+    def on_progress(done, total):
+        if done == total and not met:  # the other one comes as far as this one
+            met.append(done)
+            with monkeypatch.context() as patched:
+                patched.setattr(perform, "_give", interrupt)
+                with pytest.raises(Interrupted):
+                    import_array(choose(data_set, "table.npy", version=2))
+            transaction.begin()
+
+    with pytest.raises(Conflict, match=r"is being imported by another process as well: let one of them finish\.$"):
+        import_array(choose(data_set, "table.npy", version=1), on_progress=on_progress)
+    assert met
+    transaction.begin()
+    document = import_array(choose(data_set, "table.npy", version=2))
+    assert same(document, VALUES + 1)
+    assert document.getProvenance()["version"] == 2
+
+
 def test_a_disk_that_is_full_is_told_and_the_import_goes_on_later(site, small_slices, monkeypatch):
     data_set = pushed(site, {"table.npy": npy(VALUES)})
     storage = site._p_jar.db().storage

@@ -177,8 +177,7 @@ def _begin(database: DB, module_oid: bytes, key: str, source: dict[str, Any]) ->
         def begin() -> Any:
             module = connection.get(module_oid)
             arrival = module.getArrival(key)
-            # by its text, since NaN is not equal to itself
-            if arrival is None or repr(arrival.source) != repr(source):
+            if arrival is None or not _is_same(arrival.source, source):
                 arrival = module.beginArrival(key, source, now())
             return arrival
 
@@ -255,13 +254,18 @@ def _make(module: Any, reference: str, choice: Choice, incoming: Incoming) -> An
 
 def _give(module: Any, key: str, document: Any, choice: Choice, incoming: Incoming) -> None:
     """In the current transaction let a document have the array that has arrived."""
-    arrival = module.getArrival(key)
-    if arrival is None or arrival.offset != incoming.nbytes:
+    arrival, source = module.getArrival(key), choice.source(incoming)
+    if arrival is None or arrival.offset != incoming.nbytes or not _is_same(arrival.source, source):
         raise Conflict(f"{choice.name} is being imported by another process as well: let one of them finish.")
     document.array = arrival.finish(incoming.shape, incoming.dtype)
-    document.provenance = choice.source(incoming)
+    document.provenance = source
     document.notifyModified()
     module.dropArrival(key)
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two sources are the same: by their texts, since NaN is not equal to itself."""
+    return repr(one) == repr(other)
 
 
 def _drop(database: DB, module_oid: bytes, key: str) -> None:
