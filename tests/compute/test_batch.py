@@ -373,6 +373,28 @@ def test_a_checkpoint_that_meets_another_commit_gives_its_blocks_again_with_the_
     assert target.title == "up to 1000"
 
 
+def test_what_is_written_to_a_mapped_array_is_written_again_where_it_meets_another_commit(
+    lake: Lake, site: Any
+) -> None:
+    def write(other: Any) -> None:
+        other["data_array_module"]["squares"].array[5:6] = 77
+
+    new_array(site, "squares", numpy.zeros(ROWS, numpy.int64))
+    mapped = site.data_array_module["squares"].getArray()
+    given = []
+    batch = Batch(site, NAME)
+    for block in batch.iterate(readings(site), rows=100, every=2):
+        given.append(block.start)
+        mapped[block.start : block.stop] = block.data**2
+        if given == [0, 100, 200, 300]:
+            on_a_connection_of_its_own(lake, write)
+    batch.finish()
+    assert given == [0, 100, 200, 300, 200, 300, 400, 500, 600, 700, 800, 900]
+    expected = numpy.arange(ROWS) ** 2
+    expected[5] = 77
+    assert site.data_array_module["squares"].array[:].tolist() == expected.tolist()
+
+
 def test_one_that_always_meets_another_commit_gives_up(lake: Lake, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("Products.ERP5Wendelin.compute.batch.pause", lambda attempt: None)
 
@@ -474,6 +496,24 @@ def test_a_database_that_does_not_come_back_is_told(site: Any, monkeypatch: pyte
     assert time[0] > LOST_SECONDS
     monkeypatch.undo()
     batch.stop(FAILED, GONE)
+
+
+def test_where_the_database_does_not_come_back_the_end_is_told_by_what_failed_alone(
+    site: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*arguments: Any) -> None:
+        raise ClientDisconnected("gone")
+
+    batch = Batch(site, NAME)
+    with pytest.raises(ZeroDivisionError):
+        go_over(batch, readings(site), lambda block: 1 / 0)
+    monkeypatch.setattr(site._p_jar, "newTransaction", gone)
+    monkeypatch.setattr("Products.ERP5Wendelin.compute.claim.in_transaction", lambda connection, release, note: gone())
+    batch.stop(FAILED, "division by zero")
+    assert [record.getMessage() for record in caplog.records if record.name == "wendelin.batch"] == []
+    monkeypatch.undo()
+    transaction.begin()
+    assert indicator(site).getDone() == 0
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), FileStorageQuotaError("full")])

@@ -28,10 +28,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import transaction
+from transaction.interfaces import TransientError
 
 from Products.ERP5Wendelin.blockwise.blocks import Block
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
@@ -179,7 +180,10 @@ class Batch:
         self._release()
 
     def stop(self, state: str, error: str) -> None:
-        """The script has ended FAILED or INTERRUPTED, as the text says: what is not committed is dropped."""
+        """The script has ended FAILED or INTERRUPTED, as the text says: what is not committed is dropped.
+
+        Where the database can't be reached that is not noted, nor waited for: the next run finds the process gone.
+        """
         self._loop = self._failure = None
         abort()
         if not self._claim.is_held:
@@ -188,16 +192,18 @@ class Batch:
             progress = self._claim.check_is_held()
             self._state.restore(progress)
             progress.end(state, error)
-            self._commits()
-        except Exception:  # what has ended the script is on its way to the user, and may be the reason for this, too
-            logger.warning("that the batch %r has ended could not be noted", self.name, exc_info=True)
+            transaction.commit()
+        except Exception as failure:  # what has ended the script is on its way to the user, and may be the reason
+            abort()
+            if not is_lost(failure) and not isinstance(failure, TransientError):
+                logger.warning("that the batch %r has ended could not be noted", self.name, exc_info=True)
         self._release()
 
     def _release(self) -> None:
         """Give the batch back; what comes in this thread is none of its business."""
         self._watch.stop()
         self._claim.release()
-        transaction.begin()
+        begin()
 
     def _has_ended(self) -> bool:
         """Whether it is noted that it has ended: a commit was, whose answer was lost."""
@@ -361,8 +367,21 @@ class Batch:
 
 def abort() -> None:
     """Drop what was changed, also where the database can't be reached, which the connection then asks at once."""
-    try:
+    with passing_over_loss():
         transaction.abort()
+
+
+def begin() -> None:
+    """Begin a transaction, also where the database can't be reached."""
+    with passing_over_loss():
+        transaction.begin()
+
+
+@contextmanager
+def passing_over_loss() -> Iterator[None]:
+    """Go on where the database can't be reached: who needs it next is told."""
+    try:
+        yield
     except Exception as error:
         if not is_lost(error):
             raise

@@ -16,7 +16,7 @@ from Products.ERP5Wendelin.errors import BadInput, Conflict, NotFound
 from Products.ERP5Wendelin.permissions import AddDataSet
 from Products.ERP5Wendelin.storage.lease import Lease, LeaseKeeper, utc_now
 from Products.ERP5Wendelin.storage.process import this_process
-from Products.ERP5Wendelin.storage.transaction import in_transaction, separate_connection
+from Products.ERP5Wendelin.storage.transaction import in_transaction, is_lost, separate_connection
 
 NAME_LENGTH = 1000
 """The most characters of a name."""
@@ -106,13 +106,14 @@ class Claim:
             return
         self._keeping.close()
         self._keeping = None
-        oid = self._lease_oid()
         try:
+            oid = self._lease_oid()
             with separate_connection(self._site._p_jar.db()) as connection:
                 lease = connection.get(oid)
                 in_transaction(connection, lambda: lease.release(self._holder), note=f"end of batch {self.name}")
-        except Exception:  # it expires; and this process, which is about to end, is known to have ended
-            logger.warning("the lease of the batch %r could not be given back", self.name, exc_info=True)
+        except Exception as error:  # it expires; and this process, which is about to end, is known to have ended
+            if not is_lost(error):
+                logger.warning("the lease of the batch %r could not be given back", self.name, exc_info=True)
 
     def _find(self) -> ProgressIndicator | None:
         module = self._site._getOb(ID, None)
