@@ -293,6 +293,10 @@ def test_names_that_cannot_be_shown_to_others_are_bad_input(name: str, shown: st
         with pytest.raises(errors.BadInput) as caught:
             Array((2,), dtype)
         assert str(caught.value) == message
+    for title in (1, ["a"]):
+        with pytest.raises(errors.BadInput) as caught:
+            Array((2,), [((title, "a"), "i4")])
+        assert str(caught.value) == message.replace(shown, repr(title))
     array = Array((2,), [("Größe in\nmm", "i4")])
     with pytest.raises(errors.BadInput) as caught:
         array.rename([name])

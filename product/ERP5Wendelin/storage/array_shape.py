@@ -125,9 +125,10 @@ def renamed(dtype: numpy.dtype, names: Sequence[str]) -> numpy.dtype:
 
 def _names_in(dtype: numpy.dtype) -> Iterator[Any]:
     """The names and titles of columns, and of those within them."""
-    for name, field in (dtype.base.fields or {}).items():
-        yield name
-        yield from _names_in(field[0])
+    for name in dtype.base.names or ():
+        inner, _, *titles = (dtype.base.fields or {})[name]
+        yield from (name, *titles)
+        yield from _names_in(inner)
 
 
 def _check_names(names: Iterable[Any]) -> None:
