@@ -13,6 +13,8 @@ mapped piece by piece fills the memory. So here a page lives no longer than the 
 * pages of blocks that were written directly are dropped (`show`), and loaded anew where they are touched next;
 * when the transaction ends all pages are dropped. Views stay: in the next transaction they show what is there then.
 
+wendelin.core knows of no savepoints: what was written to pages and not stored yet, a rollback leaves.
+
 An error of the database while a page is loaded ends the process: there is nobody whom it could be raised to.
 """
 
