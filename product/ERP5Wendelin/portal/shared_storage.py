@@ -42,6 +42,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
+from pickle import Pickler
 from typing import Any
 
 from ZEO.asyncio.server import Result
@@ -51,7 +52,6 @@ from ZEO.StorageServer import CommitLog, StorageServer, ZEOStorage, registered_m
 from ZEO.TransactionBuffer import TransactionBuffer
 from ZODB.FileStorage import FileStorage
 from ZODB.utils import p64, u64
-from zodbpickle.pickle import Pickler
 from zope.interface import directlyProvides, providedBy
 
 from Products.ERP5Wendelin.errors import Conflict
