@@ -58,10 +58,16 @@ def test_a_script_says_how_much_is_done(indicator):
     assert (indicator.getProgressState(), indicator.getTotal()) == ("running", None)
 
 
-@pytest.mark.parametrize("number", [-1, float("nan"), float("inf"), "1", True, None])
+@pytest.mark.parametrize("number", [-1, float("nan"), float("inf"), 2**63, "1", True, None])
 def test_what_is_no_count_is_refused(indicator, number):
     with pytest.raises(BadInput, match=r"^What is done is counted in numbers from 0, not "):
         indicator.noteProgress(number)
+
+
+@pytest.mark.parametrize("unit", ["\ud800", "\x1b[2J", "x" * 101, None])
+def test_what_is_no_unit_is_refused(indicator, unit):
+    with pytest.raises(BadInput, match=r"^A unit, such as 'rows', has up to 100 printable characters\.$"):
+        indicator.noteProgress(1, 2, unit)
 
 
 def test_one_whose_process_has_gone_is_interrupted(indicator):

@@ -47,6 +47,15 @@ def test_array_that_is_there_with_that_shape_and_dtype_is_left_as_it_is(server):
         assert site.data_array_module.getDataArray("table").getArrayIndex((0, 0)) == 1
 
 
+def test_half_a_character_that_a_script_has_stored_is_escaped_and_keeps_nobody_from_the_list(server):
+    with server.lake.open() as site:
+        site.data_array_module.newDataArray("table", title="half \ud800")
+        transaction.commit()
+    answer = server.request("GET", "/arrays")
+    assert [item["title"] for item in answer.data["items"]] == ["half \ud800"]
+    assert b'"half \\ud800"' in answer.body
+
+
 def test_views_that_cannot_be_read_are_listed_without_a_shape(server):
     store(server, "large", numpy.zeros((2, 1000, 1000), "f4"))
     with server.lake.open() as site:

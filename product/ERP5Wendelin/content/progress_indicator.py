@@ -44,6 +44,9 @@ RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 OFFSETS = frozenset({"int_offset_index", "string_offset_index"})
 """The properties that scripts change all the time, and nobody looks for."""
 
+UNIT_LENGTH = 100
+"""The most characters of what is counted."""
+
 ERROR_LENGTH = 20_000
 """The most characters of an error that are kept: its end."""
 
@@ -176,10 +179,12 @@ class ProgressIndicator(ValidationState, Base):
     def noteProgress(self, done: float, total: float | None = None, unit: str = "") -> None:
         """Say how much is done, of how much, in the current transaction; what is done of a known total is 'done'."""
         for number in (done, 0 if total is None else total):
-            if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < float("inf"):
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < 2**63:
                 raise BadInput(f"What is done is counted in numbers from 0, not {number!r}.")
+        if not isinstance(unit, str) or not unit.isprintable() or len(unit) > UNIT_LENGTH:
+            raise BadInput(f"A unit, such as 'rows', has up to {UNIT_LENGTH} printable characters.")
         progress = self.progress
-        progress.note(done, total, str(unit))
+        progress.note(done, total, unit)
         progress.start_date = progress.start_date or now()
         progress.state = DONE if total is not None and done >= total else RUNNING
         progress.stop_date = now() if progress.state == DONE else None

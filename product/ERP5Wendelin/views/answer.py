@@ -28,8 +28,10 @@ def as_json(data: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] |
 
 
 def json_text(text: str, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Answer:
-    """Text that is JSON already."""
-    return Answer(text.encode(), status, {"Content-Type": JSON, **NO_STORE, **(headers or {})})
+    """Text that is JSON already; what is no Unicode, such as half a character, is escaped, as JSON allows."""
+    return Answer(
+        text.encode("utf-8", "backslashreplace"), status, {"Content-Type": JSON, **NO_STORE, **(headers or {})}
+    )
 
 
 def created(location: str, data: Any) -> Answer:
