@@ -109,6 +109,21 @@ def test_a_dataset_is_chosen_by_its_path(site):
             imported(site, "scan.h5", content, key)
 
 
+def test_links_that_lead_to_many_of_one_another_are_given_up(site):
+    """All that these lead to by one another would be 100 ** 20 steps."""
+
+    def write(file):
+        file["x"] = VALUES
+        file["l0"] = h5py.SoftLink("/")
+        for number in range(1, 21):
+            file[f"l{number}"] = h5py.SoftLink("/" + f"l{number - 1}/" * 100)
+
+    content = written(write)
+    assert same(imported(site, "scan.h5", content, "l0/l0/x"), VALUES)
+    with pytest.raises(BadInput, match=r"has more than 32 links that lead to one another at '/l"):
+        imported(site, "scan.h5", content, "l20/x")
+
+
 def test_the_only_dataset_of_a_group_needs_no_name(site):
     assert same(imported(site, "scan.h5", dataset(), "scans"), VALUES)
 

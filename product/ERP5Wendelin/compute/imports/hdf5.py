@@ -25,7 +25,10 @@ CHUNK_MAX = 256 * MIB
 """Bytes of a chunk: it is decompressed as a whole."""
 
 DEPTH_MAX = 32
-"""How many soft links may follow one another."""
+"""How deep a dataset may lie among the groups that are looked through."""
+
+LINKS_MAX = 32
+"""How many soft links a path may take, those that others lead to among them: each could have many of the next."""
 
 VISITED_MAX = 10_000
 """How many groups and datasets are looked through for the only one, or for a list of them."""
@@ -96,14 +99,14 @@ def _dataset(h5py: Any, opened: Any, name: str, key: str) -> Any:
     """The dataset of a path, by links that stay in the file."""
     if not key:
         key = chosen(name, "datasets", list(_paths(h5py, opened)), "")
-    found = _follow(h5py, opened, key, name, DEPTH_MAX)
+    found = _follow(h5py, opened, key, name, iter(range(LINKS_MAX)))
     if found is None or isinstance(found, h5py.Datatype):
         chosen(name, "datasets", list(_paths(h5py, opened)), key)
     if isinstance(found, h5py.Group):
         within = [f"{key}/{path}" for path in _paths(h5py, found)]
         if len(within) != 1:
             chosen(f"The group {key!r} of {name}", "datasets", within, "")
-        found = _follow(h5py, opened, within[0], name, DEPTH_MAX)
+        found = _follow(h5py, opened, within[0], name, iter(range(LINKS_MAX)))
     if found.external is not None or found.is_virtual:
         raise BadInput(
             f"{found.name} of {name} has its values in other files, which are not read. Write them into one."
@@ -111,15 +114,18 @@ def _dataset(h5py: Any, opened: Any, name: str, key: str) -> Any:
     return found
 
 
-def _follow(h5py: Any, group: Any, path: str, name: str, depth: int) -> Any:
-    """What a path from a group leads to; None if nothing. BadInput where it leads out of the file, or in a circle."""
+def _follow(h5py: Any, group: Any, path: str, name: str, links: Iterator[int]) -> Any:
+    """What a path from a group leads to; None if nothing. BadInput where it leads out of the file, or in a circle.
+
+    `links` has an item for each soft link that may be taken.
+    """
     found = group.file if path.startswith("/") else group
     for part in filter(None, path.split("/")):
         link = found.get(part, getlink=True) if isinstance(found, h5py.Group) else None
         if isinstance(link, h5py.SoftLink):
-            if not depth:
-                raise BadInput(f"{name} has more than {DEPTH_MAX} links that lead to one another at {path!r}.")
-            found = _follow(h5py, found, link.path, name, depth - 1)
+            if next(links, None) is None:
+                raise BadInput(f"{name} has more than {LINKS_MAX} links that lead to one another at {path[:100]!r}.")
+            found = _follow(h5py, found, link.path, name, links)
         elif isinstance(link, h5py.HardLink):
             found = found[part]
         elif link is None:
