@@ -3,8 +3,10 @@
 import io
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from persistent.mapping import PersistentMapping
@@ -162,3 +164,33 @@ def test_its_file_is_file_storage_s(tmp_path: Path) -> None:
     assert isinstance(database.storage, SafeFileStorage)
     database.close()
     assert (tmp_path / "Data.fs").read_bytes().startswith(b"FS30")
+
+
+def test_a_pack_that_waits_for_a_reader_finds_the_readers_file_in_the_pool(tmp_path: Path) -> None:
+    class Out(list[Any]):
+        """Files that readers have; while one is given back, a pack is about to begin."""
+
+        def remove(self, file: Any) -> None:
+            super().remove(file)
+            packing.start()
+            packing.join(0.2)
+
+    def pack() -> None:
+        with pool.write_lock():
+            found.extend(pool._files)
+            pool.empty()
+
+    with opened(f"file://{tmp_path}/Data.fs") as database:
+        pool = database.storage._files
+        pool.empty()
+        pool._out = Out()
+        found: list[Any] = []
+        packing = threading.Thread(target=pack)
+        with pool.get() as file:
+            pass
+        packing.join(60)
+        assert found == [file]
+        assert file.closed
+        pool._out = []
+        put(database, "later", b"x")
+        assert records(database) == {"later": b"x"}

@@ -6,6 +6,11 @@ the end. The file then can't be opened any more, or its tail is read as a transa
 of eight runs that filled a small disk at random and freed it again.) The same for the temporary file in which a
 transaction's records are collected. So here both files are opened anew when writing to them has failed.
 
+Readers take files from a pool, and a pack, which puts another file in the place of this one, waits until none is out.
+ZODB's pool counts a file as in before it has it back, so at the wrong moment a pack leaves an old file in the pool, in
+which the new positions are of anything: each later reader of it gets errors, or bytes of something else. (Two readers
+beside one who packed all the time had it within seconds.) Here a file is back before it counts as in.
+
 As long as a transaction is no larger than the lake's own are there is no such file: the records wait in memory, where
 they are. Appending 16 MiB at a time is 1.3 times as fast so, and the disk is not asked to write them twice. It takes no
 more memory, for what an object has of a record is freed when it is stored.
@@ -15,11 +20,12 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ZODB.FileStorage import FileStorage
-from ZODB.FileStorage.FileStorage import TempFormatter
+from ZODB.FileStorage.FileStorage import FilePool, TempFormatter
 
 from ..protocol import MIB, SLICE_SIZE
 
@@ -31,10 +37,13 @@ class SafeFileStorage(FileStorage):
     """The file and its format are FileStorage's; so are the arguments."""
 
     _file: Any
+    _files: Any
     _tfile: Any
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        self._files.close()
+        self._files = SafeFilePool(self._file_name)
         if self._tfile is not None:
             self._tfile.close()
             os.unlink(self._tfile.name)
@@ -85,6 +94,28 @@ class SafeFileStorage(FileStorage):
     def _collect_in(self, file: Any) -> None:
         self._tfile = file
         self._tfmt = TempFormatter(file)
+
+
+class SafeFilePool(FilePool):
+    """The files that a FileStorage is read by; of one that is given back, both steps are one."""
+
+    @contextmanager
+    def get(self) -> Iterator[Any]:
+        """A file, for as long as the `with` statement lasts. ValueError: the storage is closed."""
+        with self._cond:
+            self._cond.wait_for(lambda: not self.writers)
+            if self.closed:
+                raise ValueError("closed")
+            file = self._files.pop() if self._files else open(self.name, "rb")  # noqa: SIM115
+            self._out.append(file)
+        try:
+            yield file
+        finally:
+            with self._cond:
+                if not self.closed:  # which has closed the file, too
+                    self._out.remove(file)
+                    self._files.append(file)
+                    self._cond.notify_all()
 
 
 class Records:
