@@ -20,6 +20,8 @@ Scripts of a site are compiled by RestrictedPython and guarded by AccessControl:
 A script can hand any object to numpy, which then calls methods of it that have names of functions (`sqrt`, `put`).
 
 How long a script runs, and how much memory it fills with values of its own, is not bounded: who may write scripts is.
+Nor is one thing that NumPy does kept from them: where it copies records column by column, what lies between the columns
+is what memory had there before. Elements that the lake stores or sends have zeros there (`storage.array_shape`).
 """
 
 from __future__ import annotations
