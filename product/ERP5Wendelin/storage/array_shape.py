@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -125,8 +125,9 @@ def renamed(dtype: numpy.dtype, names: Sequence[str]) -> numpy.dtype:
 
 def _names_in(dtype: numpy.dtype) -> Iterator[Any]:
     """The names and titles of columns, and of those within them."""
+    fields: Mapping[str, Any] = dtype.base.fields or {}
     for name in dtype.base.names or ():
-        inner, _, *titles = (dtype.base.fields or {})[name]
+        inner, _, *titles = fields[name]
         yield from (name, *titles)
         yield from _names_in(inner)
 
