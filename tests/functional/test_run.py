@@ -127,7 +127,7 @@ def test_at_a_terminal_progress_is_one_line_and_ctrl_c_keeps_what_was_committed(
         assert terminal.wait_for_end() == 130
     finally:
         terminal.close()
-    assert "0 of 1,000,000 rows of Data Array 'numbers'  0 %" in terminal.screen
+    assert "0 %  0 of 1,000,000 rows  Data Array 'numbers'" in terminal.screen
     assert (
         "wendelin: interrupted; its last block was rows 400,000 to 450,000 of 1,000,000 of Data Array 'numbers'. "
         "What it did before row 400,000 is kept: run it again to go on there." in terminal.screen

@@ -354,11 +354,11 @@ STATUS = Status("Data Array 'readings'", "rows", 250, 300, 200, 1000, 50.4)
 
 
 def test_a_line_says_how_much_is_done_how_fast_and_how_long_it_takes() -> None:
-    assert line_of(STATUS) == "250 of 1,000 rows of Data Array 'readings'  25 %  50 rows/s  0:00:15 left"
-    assert line_of(STATUS._replace(rate=None)) == "250 of 1,000 rows of Data Array 'readings'  25 %"
-    assert line_of(STATUS._replace(start=0, total=0, rate=None)) == "0 of 0 rows of Data Array 'readings'"
+    assert line_of(STATUS) == "25 %  250 of 1,000 rows  50 rows/s  0:00:15 left  Data Array 'readings'"
+    assert line_of(STATUS._replace(rate=None)) == "25 %  250 of 1,000 rows  Data Array 'readings'"
+    assert line_of(STATUS._replace(start=0, total=0, rate=None)) == "0 of 0 rows  Data Array 'readings'"
     many = Status("Data Stream 'log'", "bytes", 3 * 2**20, 4 * 2**20, 0, 5 * 2**40, 2.0**30)
-    assert line_of(many) == "3.0 MiB of 5.0 TiB of Data Stream 'log'  0 %  1.0 GiB/s  1:25:20 left"
+    assert line_of(many) == "0 %  3.0 MiB of 5.0 TiB  1.0 GiB/s  1:25:20 left  Data Stream 'log'"
     assert (quantity(1023, "bytes"), quantity(2**70, "bytes"), duration(3661)) == (
         "1,023 bytes",
         "1048576.0 PiB",

@@ -100,15 +100,15 @@ class _Above:
 
 
 def line_of(status: Status) -> str:
-    """A status in a line: what is done of how much, rate, and time left."""
+    """A status in a line: part done, of how much, rate, time left; at the end what is cut where a line is short."""
     done, total, unit = status.start, status.total, status.unit
     begun = f"{done:,}" if unit != "bytes" else quantity(done, unit)
-    parts = [f"{begun} of {quantity(total, unit)} of {status.source}"]
-    if total:
-        parts.append(f"{100 * done // total} %")
+    parts = [f"{100 * done // total} %"] if total else []
+    parts.append(f"{begun} of {quantity(total, unit)}")
     if status.rate:
         parts.append(f"{quantity(round(status.rate), unit)}/s")
         parts.append(f"{duration((total - done) / status.rate)} left")
+    parts.append(status.source)
     return "  ".join(parts)
 
 
