@@ -143,7 +143,7 @@ def test_a_column_has_the_dtype_that_all_its_texts_fit_in(
         (b"a\n2026-13-01\n", {"dtype": "M8[s]"}, "has '2026-13-01' in column 'a', which is no datetime64[s]"),
         (b"a\n" + b"x" * 50 + b"\n", {"dtype": "f8"}, f"has '{'x' * 40}...' in column 'a'"),
         (b"a\n1\n", {"dtype": "V8"}, "CSV cannot be read as |V8: choose numbers, times, text or truth."),
-        (b"a,b\n1,2\n3\n", {}, "The CSV: line 3, from byte 8 on, has 1 fields, and there are 2 columns."),
+        (b"a,b\n1,2\n3\n", {}, "The CSV: line 3, from byte 8 on, has 1 field, and there are 2 columns."),
         (b"a,b\n1,2,3\n", {}, "The CSV: line 2, from byte 4 on, has 3 fields, and there are 2 columns."),
         (b"a,\n1,2\n", {}, "line 1, from byte 0 on, has a column without a name, or two called '': give each"),
         (b"a,a\n1,2\n", {}, "has a column without a name, or two called 'a': give each column a name of its own."),

@@ -129,6 +129,12 @@ def test_a_large_array_is_exported_in_little_memory(site, tmp_path, monkeypatch)
         tracemalloc.stop()
 
 
+def test_an_index_out_of_bounds_is_told_and_nothing_is_written(site, tmp_path):
+    with pytest.raises(BadInput, match=r"^Index 999 is out of bounds for axis 0, which has a length of \d+\.$"):
+        export_array(stored(site, VALUES), tmp_path / "table.npy", (999,))
+    assert list(tmp_path.glob("table*")) == []
+
+
 @pytest.mark.parametrize("suffix", ["npy", "zarr"])
 def test_what_is_there_is_replaced_only_if_asked_to_and_never_by_half_an_array(site, tmp_path, suffix):
     target = tmp_path / f"table.{suffix}"
@@ -137,7 +143,7 @@ def test_what_is_there_is_replaced_only_if_asked_to_and_never_by_half_an_array(s
     document.setArrayIndex(..., VALUES + 1)
     transaction.commit()
     with pytest.raises(
-        Conflict, match=rf"^{target} is there already\. Name another target, or say that it is to be replaced\.$"
+        Conflict, match=rf"^{target} is there already\. Name another target, or replace it \(--replace\)\.$"
     ):
         export_array(document, target)
 

@@ -123,7 +123,8 @@ def test_an_array_that_is_there_is_replaced_only_if_asked_to(site):
     document = import_array(choose(data_set, "a.npy"), "table")
     with pytest.raises(
         Conflict,
-        match=r"^There is a Data Array 'table' already\. Give another reference, or say that it is to be replaced\.$",
+        match=r"^There is a Data Array 'table' already\. Give another reference \(--reference\), or replace it "
+        r"\(--replace\)\.$",
     ):
         import_array(choose(data_set, "b.npy"), "table")
     replaced = import_array(choose(data_set, "b.npy"), "table", replace=True)
@@ -186,6 +187,15 @@ def test_a_script_imports_a_file_and_sees_it_when_it_is_called_again(lake):
         document.validate()
         with as_user(site, "dan"), pytest.raises(NotAuthorised, match=r"^You may not write to the Data Array 'out'\.$"):
             run(script_of(document, "DataArray_importFile"), data_set="brain_mri", path="table.npy")
+
+
+def test_a_script_imports_into_nothing_but_a_data_array(lake):
+    with lake.open("boss") as site:
+        pushed(site, {"table.npy": npy(VALUES[:, :3])})
+        view = site.data_array_module.newContent("Data Array View", reference="out")
+        with pytest.raises(BadInput) as caught:
+            run(script_of(view, "DataArray_importFile"), data_set="brain_mri", path="table.npy")
+        assert str(caught.value) == "A file is imported into a Data Array: call DataArray_importFile of one."
 
 
 def test_nobody_sees_an_array_before_it_is_whole(site, small_slices, lake):

@@ -101,7 +101,7 @@ def test_a_large_table_is_stored_in_slices_and_goes_on_where_it_was(site, monkey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n1\n", rf"^{FILE}: line 3, from byte 8 on, has 1 fields, and there are 2 columns\.$"),
+        ("a,b\n1,2\n1\n", rf"^{FILE}: line 3, from byte 8 on, has 1 field, and there are 2 columns\.$"),
         ('a,b\n1,"2\n', rf"^{FILE}: line 2, from byte 4 on, is no CSV: unexpected end of data\.$"),
         ("a,a\n1,2\n", rf"^{FILE}: line 1, from byte 0 on, has a column without a name, or two called 'a'"),
         ("a,b\n", rf"^{FILE} has no rows\.$"),

@@ -46,6 +46,19 @@ def test_array_that_was_not_initialised_says_so(data_array):
             call()
 
 
+def test_a_reference_that_is_taken_is_told_with_whether_one_may_see_by_what(lake):
+    with lake.open("boss") as site:
+        array = site.data_array_module.newDataArray("mine")
+        with pytest.raises(Conflict, match=r"^The reference 'mine' is taken\. Choose another\.$"):
+            site.data_array_module.newDataArray("mine")
+        array.validate()
+        array.invalidate()
+        transaction.commit()
+    hidden = r"^The reference 'mine' is taken, by an array that you may not see\. Choose another\.$"
+    with lake.open("ada") as site, pytest.raises(Conflict, match=hidden):
+        site.data_array_module.newDataArray("mine")
+
+
 def test_dtype_of_objects_is_refused(data_array):
     with pytest.raises(BadInput, match="its elements are references to objects, not values"):
         data_array.initArray((1,), object)

@@ -166,7 +166,7 @@ def test_array_that_cannot_be_is_400_saying_why(server):
     ("reference", "detail"),
     [
         ("..", "The reference '..' is a name that folders keep for themselves."),
-        ("a//b", "The reference '' is empty."),
+        ("a//b", "The reference 'a//b' has an empty part: write one slash between two names."),
         ("%20a", "The reference ' a' begins or ends with white space."),
         ("/".join(["a" * 100] * 3), "The reference of the array is longer than 200 characters."),
     ],

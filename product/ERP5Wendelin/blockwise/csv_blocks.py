@@ -197,7 +197,8 @@ class _Table:
         begin = self._lines.offset
         for fields, line, offset in islice(rows, count):
             if len(fields) != block.width:
-                raise self._lines.error(f"has {len(fields)} fields, and there are {block.width} columns", line, offset)
+                found = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+                raise self._lines.error(f"has {found}, and there are {block.width} columns", line, offset)
             block.add(fields, line, offset)
             if size is not None and self._lines.offset - begin >= size:
                 break

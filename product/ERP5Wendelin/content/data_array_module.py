@@ -52,13 +52,16 @@ class DataArrayModule(Module):
     @security.private
     def checkFree(self, reference: str) -> None:
         """BadInput, Conflict: no array of this reference can be made; see `newDataArray`."""
+        if "/" in reference and not all(reference.split("/")):
+            raise BadInput(f"The reference {reference!r} has an empty part: write one slash between two names.")
         for part in reference.split("/"):
             check_reference(part)
         if len(reference) > REFERENCE_LENGTH:
             raise BadInput(f"The reference of the array is longer than {REFERENCE_LENGTH} characters.")
         catalogue = getUtility(ICatalogTool)
         if len(catalogue.unrestrictedSearchResults(portal_type=ARRAYS, reference=reference)):
-            raise Conflict(f"The reference {reference!r} is taken, by an array that you may not see. Choose another.")
+            holder = "" if self.getDataArray(reference) is not None else ", by an array that you may not see"
+            raise Conflict(f"The reference {reference!r} is taken{holder}. Choose another.")
 
     @security.protected(AccessContentsInformation)
     def getDataArray(self, reference: str) -> Any:

@@ -41,7 +41,7 @@ def export_array(
         raise NotAuthorised("You may not see this Data Array.")
     write = _writer(target, chunks)
     if target.exists() and not replace:
-        raise Conflict(f"{target} is there already. Name another target, or say that it is to be replaced.")
+        raise Conflict(f"{target} is there already. Name another target, or replace it (--replace).")
     part = target.with_name(f"{target.name}.part")
     with selected(document, index) as selection:
         try:

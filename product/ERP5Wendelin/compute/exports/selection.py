@@ -11,7 +11,7 @@ import numpy
 
 from Products.ERP5Wendelin.blockwise.boxes import Box
 from Products.ERP5Wendelin.blockwise.snapshot import Snapshot
-from Products.ERP5Wendelin.errors import Conflict
+from Products.ERP5Wendelin.errors import BadInput, Conflict
 from Products.ERP5Wendelin.protocol import MIB
 from Products.ERP5Wendelin.storage.array import ranges_of, slice_of
 from Products.ERP5Wendelin.storage.uncommitted import is_changed
@@ -27,9 +27,12 @@ class Selection:
     """An array as an index leaves it: `shape` without the axes that an integer drops, and `dtype`."""
 
     def __init__(self, reader: Any, index: tuple[Any, ...]) -> None:
-        """`reader`: what a document is read from. BadInput, IndexError: it has no such elements."""
+        """`reader`: what a document is read from. BadInput: it has no such elements."""
         self._reader = reader
-        self._ranges, self._dropped = ranges_of(index, reader.shape)
+        try:
+            self._ranges, self._dropped = ranges_of(index, reader.shape)
+        except IndexError as error:
+            raise BadInput(str(error)) from None
         self.dtype: numpy.dtype = reader.dtype
         self.shape = tuple(len(each) for each, dropped in zip(self._ranges, self._dropped, strict=True) if not dropped)
 

@@ -46,4 +46,6 @@ def format_of(path: str, name: str = "") -> Format:
         if path.lower().endswith(format.suffixes):
             return format
     known = ", ".join(suffix for format in FORMATS.values() for suffix in format.suffixes)
-    raise BadInput(f"{path!r} does not tell its format: its name should end in one of {known}. Or name the format.")
+    raise BadInput(
+        f"{path!r} does not tell its format: its name should end in one of {known}. Or name the format (--format)."
+    )

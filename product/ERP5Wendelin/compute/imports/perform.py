@@ -147,7 +147,8 @@ def _writable(module: Any, reference: str, replace: bool) -> Any:
         )
     if not replace:
         raise Conflict(
-            f"There is a Data Array {reference!r} already. Give another reference, or say that it is to be replaced."
+            f"There is a Data Array {reference!r} already. Give another reference (--reference), or replace it "
+            "(--replace)."
         )
     return document
 
