@@ -282,7 +282,7 @@ def test_what_needs_numpy_says_so_and_the_rest_works_without(lake, array, tmp_pa
         with pytest.raises(ebulk.EbulkError) as caught:
             ask()
         assert str(caught.value) == "An array needs NumPy, which is not installed."
-        assert caught.value.hint == "`pip install ebulk[numpy]` gets it."
+        assert caught.value.hint == "`pip install numpy` gets it."
 
 
 def test_importing_the_library_does_not_load_numpy():

@@ -96,7 +96,7 @@ def test_without_numpy_the_way_to_it_is_told(stream, monkeypatch):
     with pytest.raises(ebulk.EbulkError) as caught:
         stream.to_numpy()
     assert str(caught.value) == "to_numpy needs NumPy, which is not installed."
-    assert caught.value.hint == "`pip install ebulk[numpy]` gets it."
+    assert caught.value.hint == "`pip install numpy` gets it."
 
 
 def test_who_follows_gets_what_is_there_and_what_arrives(stream, served):

@@ -13,6 +13,4 @@ def numpy_for(purpose: str) -> Any:
     try:
         return import_module("numpy")
     except ImportError as error:
-        raise EbulkError(
-            f"{purpose} needs NumPy, which is not installed.", "`pip install ebulk[numpy]` gets it."
-        ) from error
+        raise EbulkError(f"{purpose} needs NumPy, which is not installed.", "`pip install numpy` gets it.") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
-from ebulk.errors import ChangedError
+from ebulk.errors import ChangedError, UsageError
 from ebulk.local.npy import read_header
 from ebulk.transfer.disk import unreadable
 
@@ -42,6 +42,8 @@ class NpyFile:
         self._path = path
         try:
             header = read_header(path)
+        except FileNotFoundError as error:
+            raise UsageError(f"There is no file {str(path)!r}.", "Check its name.") from error
         except OSError as error:
             raise unreadable(error, path) from error
         self.descr = header.descr
