@@ -253,6 +253,20 @@ def test_snapshot_is_read_by_who_may_view_the_array_now_and_might_then(server):
         assert server.request("GET", f"{URL}?snapshot={published}", user=user).status == status
 
 
+def test_elements_that_are_far_from_one_another_are_sent_in_their_order(server):
+    """128 boxes of one element each, some of which are read in a step."""
+    server.request("PUT", "/arrays/far", {"shape": [2**40], "dtype": "|u1"})
+    with server.lake.open() as site:
+        for number in range(128):
+            site.data_array_module.getDataArray("far").setArrayIndex(number * 2**33, number + 1)
+        transaction.commit()
+    expected = numpy.arange(1, 129, dtype="u1")
+    url = f"/arrays/far/data?slice=::{2**33}"
+    assert numpy.array_equal(loaded(server.request("GET", url)), expected)
+    part = server.request("GET", f"{url}&format=raw", headers={"Range": "bytes=20-109"})
+    assert (part.status, part.body) == (206, expected[20:110].tobytes())
+
+
 def test_view_of_a_snapshot_shows_what_the_caller_might_view_then(server):
     store(server, "table", [1])
     with server.lake.open("ada") as site:

@@ -32,6 +32,10 @@ AT_ONCE = 2 * MIB
 FEW_BOXES = 8
 """How many boxes may be read for that."""
 
+TOGETHER = 32
+"""How many boxes are read in a step, for as long as they have fewer bytes than that: where elements are far from one
+another each is a box."""
+
 GATHERING = BoundedSemaphore(8)
 """Other slices that are put together at the same time: half of a server's threads (`portal.instance.THREADS`)."""
 
@@ -95,7 +99,7 @@ class RunBody(BlockReader):
 
 
 class _Boxes:
-    """The bytes from `start` up to `stop` of any slice of an array, a piece for each box."""
+    """The bytes from `start` up to `stop` of any slice of an array, some boxes at a time."""
 
     def __init__(
         self, snapshot: Snapshot, array: Array | ArrayReader, chosen: ArraySlice, start: int, stop: int
@@ -108,13 +112,22 @@ class _Boxes:
 
     def __iter__(self) -> Iterator[bytes]:
         if self._start < self._stop:
-            yield from map(self._piece, self._chosen.boxes(self._start, self._stop))
+            boxes = self._chosen.boxes(self._start, self._stop)
+            yield from iter(lambda: self._step(boxes), b"")
 
-    def _piece(self, box: Box) -> bytes:
+    def _step(self, boxes: Iterator[Box]) -> bytes:
+        """The bytes of the next boxes; none behind the last one."""
+        pieces, size = [], 0
         with self._snapshot.opened() as connection:
-            data: bytes = self._array.on(connection)[box.slices].tobytes()
-        first, last = max(self._start - box.start, 0), min(self._stop, box.stop) - box.start
-        return data if last - first == len(data) else data[first:last]
+            array = self._array.on(connection)
+            for box in islice(boxes, TOGETHER):
+                data: bytes = array[box.slices].tobytes()
+                first, last = max(self._start - box.start, 0), min(self._stop, box.stop) - box.start
+                pieces.append(data if last - first == len(data) else data[first:last])
+                size += last - first
+                if size >= AT_ONCE:
+                    break
+        return b"".join(pieces)
 
 
 @implementer(IUnboundStreamIterator)
