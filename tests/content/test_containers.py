@@ -34,7 +34,8 @@ def test_container_without_its_business_template_says_so(site, supply):
     with pytest.raises(BadInput) as error:
         supply.newContent(portal_type="Data Supply Line")
     assert str(error.value) == (
-        "data_supply_module/sensors holds no documents: the business template that says which is not installed."
+        "data_supply_module/sensors holds no documents: the business template that says which is not installed, or of "
+        "an earlier release. See `wendelin bt5 list DIR`."
     )
 
 

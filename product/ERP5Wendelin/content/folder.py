@@ -104,7 +104,10 @@ class Container(Located):
             return str(portal_type)
         where = self.getRelativeUrl()
         if not allowed:
-            raise BadInput(f"{where} holds no documents: the business template that says which is not installed.")
+            raise BadInput(
+                f"{where} holds no documents: the business template that says which is not installed, or of an earlier "
+                "release. See `wendelin bt5 list DIR`."
+            )
         raise BadInput(f"{where} holds {' and '.join(allowed)} documents, not {portal_type!r}.")
 
     def _verifyObjectPaste(self, object: Any, validate_src: int = 1) -> None:
