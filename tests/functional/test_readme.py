@@ -124,6 +124,8 @@ def test_the_session_of_the_readme_brings_the_same_files_elsewhere(
                 assert terminal.wait_for_end(answers) == 0, terminal.screen
 
     server, client = terminals
+    client.type(f"{here}/.venv/bin/python -m doctest {ROOT}/README.rst")
+    assert client.wait_for_end() == 0, client.screen
     assert password_file.read_text().strip() in server.screen
     assert stat.S_IMODE(password_file.stat().st_mode) == 0o600
     assert password_file.read_text().strip() not in client.screen
