@@ -150,6 +150,11 @@ BAD_BODIES = [
         r"'\ud800' can't be the name or title of a column: it must be text ",
     ),
     ({"shape": [3], "dtype": [["\x1b[2J", "<f8"]]}, r"'\x1b[2J' can't be the name or title of a column: it must be "),
+    (
+        {"shape": [3], "dtype": [[f"column {number}", "<f8"] for number in range(5000)]},
+        "dtype has columns that take 118976 bytes in the header of a .npy file; at most 65536 are taken. Let columns "
+        "of one type be an axis.",
+    ),
     ({"shape": [3], "dtype": json.loads('[["a", ' * 400 + "[]" + "]]" * 400)}, "dtype[0][1][0][1]"),
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 
-from Products.ERP5Wendelin.content.npy import checked_dtype
+from Products.ERP5Wendelin.content.npy import LARGEST, checked_dtype, header_of
 from Products.ERP5Wendelin.errors import BadInput
 
 DEPTH = 16
@@ -19,9 +19,14 @@ DEPTH = 16
 
 def parse_dtype(description: Any, name: str = "dtype") -> numpy.dtype:
     """The dtype that JSON describes. BadInput names the member that it was given as."""
-    if isinstance(description, str):
-        return checked_dtype(description)
-    return checked_dtype(_columns(description, name, DEPTH))
+    dtype = checked_dtype(description if isinstance(description, str) else _columns(description, name, DEPTH))
+    size = len(header_of((), dtype))
+    if size > LARGEST:  # it is in each list of arrays, and in what is sent by who uploads to one
+        raise BadInput(
+            f"{name} has columns that take {size} bytes in the header of a .npy file; at most {LARGEST} are taken. Let "
+            "columns of one type be an axis."
+        )
+    return dtype
 
 
 def _columns(description: Any, name: str, depth: int) -> list[tuple[Any, ...]]:
