@@ -821,15 +821,16 @@ def test_a_list_is_given_item_by_item(site: Any, items: Any) -> None:
         (
             "text",
             {},
-            "A batch does not go over a str: give it a Data Array, one of its lines or views, a Data Stream, or a "
-            "list.",
+            "A batch does not go over an object of type str: give it a Data Array, one of its lines or views, a Data "
+            "Stream, or a list.",
         ),
+        ("missing", {}, "A batch goes over None: what was looked up is not there. Check its reference."),
     ],
 )
 def test_what_no_loop_can_go_over_is_refused(site: Any, source: str, options: dict[str, Any], message: str) -> None:
     sources = {"array": readings(site), "stream": site.data_stream_module.newContent(reference="log"), "text": "text"}
     with pytest.raises(BadInput) as caught:
-        Batch(site, NAME).iterate(sources[source], **options)
+        Batch(site, NAME).iterate(sources.get(source), **options)
     assert str(caught.value) == message
 
 

@@ -74,9 +74,11 @@ def source_of(source: Any, rows: int | None, nbytes: int | None, records: bool) 
         return ArrayRows(source, rows, nbytes)
     if isinstance(base, (Sequence, numpy.ndarray)) and not isinstance(base, (str, bytes)):
         return Items(source, rows or ITEMS)
+    if source is None:
+        raise BadInput("A batch goes over None: what was looked up is not there. Check its reference.")
     raise BadInput(
-        f"A batch does not go over a {type(base).__name__}: give it a Data Array, one of its lines or views, a Data "
-        "Stream, or a list."
+        f"A batch does not go over an object of type {type(base).__name__}: give it a Data Array, one of its "
+        "lines or views, a Data Stream, or a list."
     )
 
 
