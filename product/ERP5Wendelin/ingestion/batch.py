@@ -279,7 +279,10 @@ class _Remembered:
     def add(self, origin: Origin, error: WendelinError) -> None:
         """Remember a refusal, without what was at hand where it was raised."""
         self._until.pop(origin, None)
-        self._until[origin] = self._clock() + self._seconds, copy.copy(error)
+        # In a process that has loaded tblib, as dask's cluster does, a copy has all of that, too.
+        error = copy.copy(error).with_traceback(None)
+        error.__cause__ = error.__context__ = None
+        self._until[origin] = self._clock() + self._seconds, error
         while len(self._until) > REMEMBERED_LENGTH:
             self._until.popitem(last=False)
 
