@@ -11,7 +11,7 @@ from Products.ERP5Wendelin.content.data_stream import DataStream
 from Products.ERP5Wendelin.content.ingestion_policy import IngestionPolicy
 from Products.ERP5Wendelin.content.progress_indicator_module import indicators_of
 from Products.ERP5Wendelin.content.state import IN_USE
-from Products.ERP5Wendelin.errors import NotAuthorised, NotFound
+from Products.ERP5Wendelin.errors import NotAuthorised, NotFound, WendelinError
 from Products.ERP5Wendelin.views.access import is_known, may_view
 
 
@@ -20,9 +20,7 @@ def data_set(site: Any, reference: str) -> Any:
     found = site.data_set_module.getDataSet(reference)
     if found is not None and may_view(found):
         return found
-    if is_known():
-        raise NotFound(f"There is no data set {reference!r} that you may see. Check the spelling.")
-    raise NotAuthorised(f"There is no public data set {reference!r}. Log in if you have an account.")
+    raise _not_found("data set", reference, "Check the spelling.")
 
 
 def policy(site: Any, id: str) -> Any:
@@ -38,9 +36,7 @@ def data_stream(site: Any, id: str) -> Any:
     found = site.data_stream_module._getOb(id, None)
     if isinstance(aq_base(found), DataStream) and may_view(found):
         return found
-    if is_known():
-        raise NotFound(f"There is no data stream {id!r} that you may see. Ask for the list again.")
-    raise NotAuthorised(f"There is no public data stream {id!r}. Log in if you have an account.")
+    raise _not_found("data stream", id, "Ask for the list again.")
 
 
 def stream(site: Any, reference: str) -> Any:
@@ -48,9 +44,7 @@ def stream(site: Any, reference: str) -> Any:
     found = site.data_stream_module.getDataStream(reference)
     if found is not None:
         return found
-    if is_known():
-        raise NotFound(f"There is no stream {reference!r} that you may see. Check the spelling.")
-    raise NotAuthorised(f"There is no public stream {reference!r}. Log in if you have an account.")
+    raise _not_found("stream", reference, "Check the spelling.")
 
 
 def array(site: Any, reference: str) -> Any:
@@ -58,9 +52,7 @@ def array(site: Any, reference: str) -> Any:
     found = site.data_array_module.getDataArray(reference)
     if found is not None:
         return found
-    if is_known():
-        raise NotFound(f"There is no array {reference!r} that you may see. Check the spelling.")
-    raise NotAuthorised(f"There is no public array {reference!r}. Log in if you have an account.")
+    raise _not_found("array", reference, "Check the spelling.")
 
 
 def analysis(site: Any, id: str) -> Any:
@@ -68,9 +60,7 @@ def analysis(site: Any, id: str) -> Any:
     found = site.data_analysis_module._getOb(id, None)
     if isinstance(aq_base(found), DataAnalysis) and may_view(found):
         return found
-    if is_known():
-        raise NotFound(f"There is no analysis {id!r} that you may see. Ask for the list again.")
-    raise NotAuthorised(f"There is no public analysis {id!r}. Log in if you have an account.")
+    raise _not_found("analysis", id, "Ask for the list again.")
 
 
 def indicator(site: Any, reference: str) -> Any:
@@ -78,9 +68,7 @@ def indicator(site: Any, reference: str) -> Any:
     found = indicators_of(site).getProgressIndicator(reference)
     if found is not None:
         return found
-    if is_known():
-        raise NotFound(f"There is no progress indicator {reference!r} that you may see. Ask for the list.")
-    raise NotAuthorised(f"There is no public progress indicator {reference!r}. Log in if you have an account.")
+    raise _not_found("progress indicator", reference, "Ask for the list.")
 
 
 def ingestion(site: Any, data_set: Any, identity: str) -> Any:
@@ -91,3 +79,10 @@ def ingestion(site: Any, data_set: Any, identity: str) -> Any:
             f"{data_set.getReference()!r} has no ingestion {identity!r} of yours. It may have expired: start another."
         )
     return found
+
+
+def _not_found(kind: str, name: str, advice: str) -> WendelinError:
+    """What is said of something that is not there, or not for the caller: nobody learns which."""
+    if is_known():
+        return NotFound(f"There is no {kind} {name!r} that you may see. {advice}")
+    return NotAuthorised(f"There is no public {kind} {name!r}. Log in if you have an account.")
