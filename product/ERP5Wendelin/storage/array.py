@@ -25,7 +25,17 @@ from .. import errors
 from ..interfaces import IArray
 from ..protocol import MIB
 from . import block, mapping
-from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable, unnamed
+from .array_shape import (
+    Shape,
+    Shaped,
+    appendable,
+    assignable,
+    checked_dtype,
+    checked_shape,
+    renamed,
+    resizable,
+    unnamed,
+)
 from .block import BLOCK_SIZE
 from .stream import ByteStream
 
@@ -35,7 +45,7 @@ takes as long as copying some 64 KiB."""
 
 
 @implementer(IArray)
-class Array(Persistent):
+class Array(Persistent, Shaped):
     """`zarray`: the ZBigArray. Its records and this attribute are public format."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
@@ -72,21 +82,6 @@ class Array(Persistent):
     def dtype(self) -> numpy.dtype:
         """The type of its elements."""
         return self.zarray.dtype
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many elements it has."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes its elements take."""
-        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         """Its length along the first axis."""

@@ -22,7 +22,7 @@ from ZODB.Connection import Connection
 
 from .. import errors
 from .array import Array, ranges_of, slice_of
-from .array_shape import Shape, checked_dtype, unnamed
+from .array_shape import Shape, Shaped, checked_dtype, unnamed
 from .array_slice import ArraySlice
 
 
@@ -48,7 +48,7 @@ class Source(Protocol):
         """A basic slice as a new ndarray, or one element."""
 
 
-class ArrayReader(ABC):
+class ArrayReader(Shaped, ABC):
     """What all windows have in common."""
 
     @property
@@ -73,21 +73,6 @@ class ArrayReader(ABC):
     @abstractmethod
     def _read(self, ranges: list[range]) -> numpy.ndarray:
         """The elements at a product of ranges, one for each axis, as an ndarray."""
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many elements it has."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes its elements take."""
-        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         if not self.shape:

@@ -26,6 +26,35 @@ _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 UTF-8 does not have."""
 
 
+class Shaped:
+    """What follows from the shape and the dtype of an array, wherever its elements are."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its length along each axis."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> numpy.dtype:
+        """The type of its elements."""
+        raise NotImplementedError
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its elements take."""
+        return self.size * self.dtype.itemsize
+
+
 def checked_dtype(dtype: Any) -> numpy.dtype:
     """The dtype that is described by what NumPy takes for one. BadInput: it is none, or can't be stored."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +11,11 @@ from zope.interface import implementer
 
 from ..interfaces import IArray
 from .array import Array, ranges_of
-from .array_shape import Shape, appendable, assignable, checked_dtype, checked_shape, renamed, resizable
+from .array_shape import Shape, Shaped, appendable, assignable, checked_dtype, checked_shape, renamed, resizable
 
 
 @implementer(IArray)
-class MemoryArray:
+class MemoryArray(Shaped):
     """Elements in an ndarray with room for more: appending copies each of them a few times at the most."""
 
     def __init__(self, shape: Shape, dtype: Any) -> None:
@@ -40,21 +39,6 @@ class MemoryArray:
     def dtype(self) -> numpy.dtype:
         """The type of its elements."""
         return self._room.dtype
-
-    @property
-    def ndim(self) -> int:
-        """How many axes it has."""
-        return self._room.ndim
-
-    @property
-    def size(self) -> int:
-        """How many elements it has."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes its elements take."""
-        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         """Its length along the first axis."""
